@@ -1,0 +1,93 @@
+"""AppDeployment: image or model version → revision → traffic. The contract is crds/appdeployments.yaml."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+
+from tandem.api.containers import Argument, EnvVar, Image, Resources
+from tandem.api.meta import Condition, ObjectMeta, Wire
+
+ModelName = Annotated[str, msgspec.Meta(min_length=1, max_length=250, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")]
+Alias = Annotated[str, msgspec.Meta(min_length=1, max_length=250, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+
+# --- spec ------------------------------------------------------------------------------------------------------------
+
+
+class ServedModel(Wire, frozen=True):
+    """A model of the registry: exactly one of ``alias`` (followed) and ``version`` (pinned).
+
+    ``promoteTo`` is the alias that moves last, when the version takes the traffic, so that the registry always
+    names what serves.
+    """
+
+    name: ModelName
+    alias: Alias | None = None
+    version: Annotated[str, msgspec.Meta(pattern=r"^[0-9]+$", max_length=16)] | None = None
+    promote_to: Alias | None = None
+
+
+class AppDeploymentSpec(Wire, frozen=True):
+    """``image`` for an app, ``model`` for a model server, or both: a server of the user's own for that model."""
+
+    image: Image | None = None
+    model: ServedModel | None = None
+    command: Annotated[tuple[Argument, ...], msgspec.Meta(max_length=64)] = ()
+    args: Annotated[tuple[Argument, ...], msgspec.Meta(max_length=64)] = ()
+    env: Annotated[tuple[EnvVar, ...], msgspec.Meta(max_length=64)] = ()
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 8080
+    health_path: Annotated[str, msgspec.Meta(pattern=r"^/[^\s]*$", max_length=1024)] | None = None
+    replicas: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 1
+    resources: Resources = Resources()
+    progress_deadline_seconds: Annotated[int, msgspec.Meta(ge=1)] = 600
+    scale_down_delay_seconds: Annotated[int, msgspec.Meta(ge=0)] = 30
+    revision_history_limit: Annotated[int, msgspec.Meta(ge=0, le=50)] = 10
+    suspend: bool = False
+
+
+# --- status ----------------------------------------------------------------------------------------------------------
+
+
+class RevisionModel(Wire, frozen=True):
+    name: str
+    version: str
+    run_id: str = ""
+
+
+class RevisionStatus(Wire, frozen=True):
+    """One revision: what serves, what is about to, or what did."""
+
+    revision: int
+    digest: str  # of everything that makes it: image, model version, command, env, port …
+    image: str = ""
+    image_digest: str = ""  # as the first ready pod's imageID tells it
+    model: RevisionModel | None = None
+
+
+class RevisionRecord(Wire, frozen=True):
+    revision: int
+    image: str = ""
+    model: RevisionModel | None = None
+    state: Literal["Stable", "Candidate", "Retired", "Failed"] = "Candidate"
+    reason: str = ""
+    retire_at: datetime | None = None  # the old revision serves open connections until then
+
+
+class AppDeploymentStatus(Wire, frozen=True):
+    observed_generation: int = -1
+    phase: str = ""
+    conditions: tuple[Condition, ...] = ()
+    stable: RevisionStatus | None = None
+    candidate: RevisionStatus | None = None
+    revisions: tuple[RevisionRecord, ...] = ()
+    url: str = ""
+    replicas: int = 0  # of the stable revision: what /scale reports
+    selector: str = ""
+
+
+class AppDeployment(Wire, frozen=True):
+    metadata: ObjectMeta
+    spec: AppDeploymentSpec
+    status: AppDeploymentStatus = AppDeploymentStatus()

@@ -1,0 +1,136 @@
+"""What plans read of the objects that Tandem's resources own: Jobs, Pods, Deployments, ReplicaSets, Services.
+
+The store keeps these views, never whole objects: 10,000 Jobs as the API server sends them would not fit the budget.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from tandem.api.meta import ObjectMeta, Wire
+
+
+class ChildCondition(Wire, frozen=True):
+    """A condition of a built-in kind (no observedGeneration of its own)."""
+
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+    last_transition_time: datetime | None = None
+
+
+class JobStatus(Wire, frozen=True):
+    conditions: tuple[ChildCondition, ...] = ()
+    start_time: datetime | None = None
+    completion_time: datetime | None = None
+    active: int = 0
+    ready: int = 0
+    succeeded: int = 0
+    failed: int = 0
+
+
+class Job(Wire, frozen=True):
+    """``batch/v1`` Job."""
+
+    metadata: ObjectMeta
+    status: JobStatus = JobStatus()
+
+    def condition(self, type_: str) -> ChildCondition | None:
+        """The condition of this type, if it is True."""
+        return next((c for c in self.status.conditions if c.type == type_ and c.status == "True"), None)
+
+
+class Terminated(Wire, frozen=True):
+    exit_code: int = 0
+    reason: str = ""
+    message: str = ""
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+class Waiting(Wire, frozen=True):
+    reason: str = ""
+    message: str = ""
+
+
+class Running(Wire, frozen=True):
+    started_at: datetime | None = None
+
+
+class ContainerState(Wire, frozen=True):
+    waiting: Waiting | None = None
+    running: Running | None = None
+    terminated: Terminated | None = None
+
+
+class ContainerStatus(Wire, frozen=True):
+    name: str
+    image: str = ""
+    image_id: str = msgspec.field(name="imageID", default="")
+    ready: bool = False
+    restart_count: int = 0
+    state: ContainerState = ContainerState()
+    last_state: ContainerState = ContainerState()
+
+
+class PodStatus(Wire, frozen=True):
+    phase: str = ""
+    reason: str = ""
+    message: str = ""
+    start_time: datetime | None = None
+    conditions: tuple[ChildCondition, ...] = ()
+    init_container_statuses: tuple[ContainerStatus, ...] = ()
+    container_statuses: tuple[ContainerStatus, ...] = ()
+
+
+class Pod(Wire, frozen=True):
+    """``v1`` Pod."""
+
+    metadata: ObjectMeta
+    status: PodStatus = PodStatus()
+
+    @property
+    def containers(self) -> tuple[ContainerStatus, ...]:
+        """Init containers first: the order in which they run."""
+        return self.status.init_container_statuses + self.status.container_statuses
+
+
+class ReplicaSet(Wire, frozen=True):
+    """``apps/v1`` ReplicaSet: the link by which a pod is known to belong to a Deployment."""
+
+    metadata: ObjectMeta
+
+
+class DeploymentSpec(Wire, frozen=True):
+    replicas: int = 1
+
+
+class DeploymentStatus(Wire, frozen=True):
+    observed_generation: int = 0
+    replicas: int = 0
+    updated_replicas: int = 0
+    ready_replicas: int = 0
+    available_replicas: int = 0
+    conditions: tuple[ChildCondition, ...] = ()
+
+
+class Deployment(Wire, frozen=True):
+    """``apps/v1`` Deployment."""
+
+    metadata: ObjectMeta
+    spec: DeploymentSpec = DeploymentSpec()
+    status: DeploymentStatus = DeploymentStatus()
+
+
+class ServiceSpec(Wire, frozen=True):
+    selector: dict[str, str] = {}
+
+
+class Service(Wire, frozen=True):
+    """``v1`` Service."""
+
+    metadata: ObjectMeta
+    spec: ServiceSpec = ServiceSpec()

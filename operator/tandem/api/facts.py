@@ -1,0 +1,154 @@
+"""Facts from outside the cluster, and the questions that ask for them.
+
+A plan never calls out. It *reads* facts; a source answers the question in its own time, keeps the answer fresh and
+wakes the resource when it changes. A question is a value, so two resources that ask the same share one answer.
+
+``after`` makes a question new: the answer to ``RunsOf(…, after="job-uid/Complete")`` was fetched after somebody had
+seen that Job complete. So the metrics that a gate judges are never those of a moment too early, and no clock of one
+machine is compared with the clock of another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Generic, TypeVar
+
+Answer = TypeVar("Answer", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Query(Generic[Answer]):
+    """A question to a source. Subclasses say what it asks and what type answers it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """The source could not answer: an observation too (unknown since when, and why)."""
+
+    since: datetime
+    reason: str  # CamelCase: TrackingUnavailable, MLflowHostRejected …
+    message: str
+
+
+class Facts:
+    """The answers that a plan may read: a view of the store at one moment."""
+
+    def __init__(self, answers: Mapping[Query[object], object | Unavailable] | None = None) -> None:
+        self._answers = answers or {}
+
+    def read(self, query: Query[Answer]) -> Answer | Unavailable | None:
+        """The answer; ``Unavailable``; or None while nobody has answered yet."""
+        return self._answers.get(query)  # type: ignore[return-value]  # a Query[A] is only ever answered by an A
+
+
+# --- MLflow runs -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedModel:
+    """An MLflow 3 LoggedModel (``mlflow.<flavor>.log_model``)."""
+
+    model_id: str
+    name: str
+    status: str  # READY, PENDING, FAILED
+    created_at: datetime
+    artifact_uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedRun:
+    """One MLflow run that Tandem made for one run of a TrainingJob."""
+
+    run_id: str
+    experiment_id: str
+    number: int  # of the TrainingJob's runs: 1, 2, 3 …
+    status: str  # MLflow's words: RUNNING, FINISHED, FAILED, KILLED
+    started_at: datetime
+    metrics: Mapping[str, float] = field(default_factory=dict)  # latest value of each; NaN and infinities kept
+    tags: Mapping[str, str] = field(default_factory=dict)
+    models: tuple[LoggedModel, ...] = ()  # oldest first
+
+
+@dataclass(frozen=True, slots=True)
+class RunsOf(Query[tuple[TrackedRun, ...]]):
+    """The MLflow runs of one TrainingJob (by its uid), lowest number first."""
+
+    uid: str
+    experiment: str
+    after: str = ""
+
+
+# --- MLflow model registry -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    name: str
+    version: str
+    run_id: str
+    source: str
+    status: str  # READY, PENDING_REGISTRATION, FAILED_REGISTRATION
+    tags: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)  # of the run that made it
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredModel:
+    """A registered model and its aliases; ``exists`` is False when the registry does not know the name."""
+
+    name: str
+    exists: bool
+    aliases: Mapping[str, str] = field(default_factory=dict)  # alias → version
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelNamed(Query[RegisteredModel]):
+    """A registered model by name; polled, one request for all names together."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionNumbered(Query[ModelVersion | None]):
+    """One version of a registered model; answered None when there is no such version."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionsFrom(Query[tuple[ModelVersion, ...]]):
+    """The versions of one registered model that were made from one MLflow run."""
+
+    name: str
+    run_id: str
+    after: str = ""
+
+
+# --- Monitoring ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MetricPoint:
+    step: int  # start of the window, in minutes since the epoch
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class MonitoredModel:
+    """What monitoring logged for one version of a model: each metric's points, lowest step first."""
+
+    run_id: str
+    points: Mapping[str, tuple[MetricPoint, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorOf(Query[MonitoredModel | None]):
+    """The monitoring run of one version of a model; None while nothing monitors it. Polled, one search for all."""
+
+    model: str
+    version: str
+    metrics: tuple[str, ...]

@@ -1,0 +1,36 @@
+"""Thresholds on metrics: the words that a gate (before promotion) and a drift signal (after it) share."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import Annotated
+
+import msgspec
+
+from tandem.api.meta import Wire
+
+# Kubernetes has no floats in its APIs (API conventions, "Units"): thresholds are decimal strings.
+DECIMAL_PATTERN = r"^[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
+DecimalString = Annotated[str, msgspec.Meta(pattern=DECIMAL_PATTERN, max_length=32)]
+MetricName = Annotated[str, msgspec.Meta(min_length=1, max_length=250)]
+
+
+class Change(Wire, frozen=True):
+    """The least allowed difference to a baseline: value − baseline ≥ absolute (a tolerated loss is negative)."""
+
+    absolute: DecimalString
+
+
+def decimal(text: str) -> Decimal:
+    """A threshold as a number; the schema's pattern has let nothing else through.
+
+    Raises:
+        ValueError: the text is not a finite decimal.
+    """
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        raise ValueError(f"{text!r} is not a decimal number") from None
+    if not number.is_finite():
+        raise ValueError(f"{text!r} is not a finite number")
+    return number

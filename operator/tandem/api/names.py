@@ -1,0 +1,56 @@
+"""Every name that more than one part of Tandem writes or reads: API group, labels, annotations, tags."""
+
+from typing import Final
+
+GROUP: Final = "tandem.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+
+TRAINING_JOB: Final = "TrainingJob"
+APP_DEPLOYMENT: Final = "AppDeployment"
+
+# Labels. The operator watches children by MANAGED_BY, on the server side. `app.kubernetes.io/instance` is left
+# alone on purpose: Argo CD's label tracking would take a child that carries it for one that Git owns, and prune it.
+MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
+MANAGED_BY: Final = "tandem"
+TRAINING_JOB_LABEL: Final = f"{GROUP}/training-job"
+RUN_LABEL: Final = f"{GROUP}/run"
+APP_LABEL: Final = f"{GROUP}/app-deployment"
+REVISION_LABEL: Final = f"{GROUP}/revision"
+
+# Annotations of children: what a Job or a Deployment was made from, so that a lost status is found again.
+SPEC_DIGEST_ANNOTATION: Final = f"{GROUP}/spec-digest"
+TRIGGER_ANNOTATION: Final = f"{GROUP}/trigger"
+MLFLOW_RUN_ANNOTATION: Final = f"{GROUP}/mlflow-run-id"
+
+# Annotation of a resource: a person asks for a run now, by writing a token that was not there before
+# (the shape of `flux reconcile`; GitOps does not undo it).
+REQUESTED_AT_ANNOTATION: Final = f"{GROUP}/requestedAt"
+
+# Tags of MLflow runs, versions and registered models.
+TAG_RESOURCE_UID: Final = f"{GROUP}/resource-uid"
+TAG_RESOURCE: Final = f"{GROUP}/resource"
+TAG_RUN: Final = f"{GROUP}/run"
+TAG_SPEC_DIGEST: Final = f"{GROUP}/spec-digest"
+TAG_TRIGGER: Final = f"{GROUP}/trigger"
+TAG_IMAGE: Final = f"{GROUP}/image"
+TAG_IMAGE_DIGEST: Final = f"{GROUP}/image-digest"
+TAG_COMMIT: Final = "mlflow.source.git.commit"
+TAG_REPOSITORY: Final = "mlflow.source.git.repoURL"
+TAG_DATA: Final = f"{GROUP}/data"
+TAG_RUN_ID: Final = f"{GROUP}/run-id"
+TAG_GATE: Final = f"{GROUP}/gate"
+TAG_NAMESPACE: Final = f"{GROUP}/namespace"
+
+# Monitoring runs: one per model version, in one experiment of the server (docs/design/monitoring-runs.md).
+MONITORING_EXPERIMENT: Final = "tandem-monitoring"
+TAG_ROLE: Final = f"{GROUP}/role"
+ROLE_MONITOR: Final = "monitor"
+TAG_MODEL: Final = f"{GROUP}/model"
+TAG_MODEL_VERSION: Final = f"{GROUP}/model-version"
+EVALUATED_AT_METRIC: Final = "eval_ts"
+
+# Headers that a model server adds to every prediction.
+HEADER_MODEL_NAME: Final = "X-Model-Name"
+HEADER_MODEL_VERSION: Final = "X-Model-Version"
+HEADER_RUN_ID: Final = "X-Model-Run-Id"

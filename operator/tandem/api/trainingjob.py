@@ -1,0 +1,256 @@
+"""TrainingJob: data + code → Job → MLflow run → gate → registered version. The contract is crds/trainingjobs.yaml."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+
+from tandem.api.containers import Argument, Image, Name, ObjectName, Resources
+from tandem.api.duration import Duration
+from tandem.api.gate import Change, DecimalString, MetricName
+from tandem.api.meta import Condition, ObjectMeta, Wire
+
+PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^sha256:[0-9a-f]{64}$")]
+
+# --- spec ------------------------------------------------------------------------------------------------------------
+
+
+class GitSource(Wire, frozen=True):
+    """A Git repository; ``ref`` is a branch, a tag or a commit, resolved to a commit when a run starts."""
+
+    url: Annotated[str, msgspec.Meta(pattern=r"^(https?|ssh|git|file)://[^\s]+$", max_length=2048)]
+    ref: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$", max_length=250)] = "main"
+    path: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._/-]*$", max_length=1024)] | None = None
+
+
+class LocalReference(Wire, frozen=True):
+    """An object of the resource's own namespace, by name: there is no field for another namespace."""
+
+    name: ObjectName
+
+
+class Source(Wire, frozen=True):
+    """Where the code comes from: exactly one of git and configMapRef; none when the image holds it."""
+
+    git: GitSource | None = None
+    config_map_ref: LocalReference | None = None
+
+
+class DataSet(Wire, frozen=True):
+    """A data version: fetched before the first step, every byte hashed."""
+
+    name: Name
+    storage_uri: Annotated[str, msgspec.Meta(pattern=r"^(https?|file)://[^\s]+$", max_length=2048)]
+    digest: Sha256 | None = None
+
+
+class Step(Wire, frozen=True):
+    """One of the user's own commands; steps run in order and share /workspace."""
+
+    name: Name
+    command: Annotated[tuple[Argument, ...], msgspec.Meta(min_length=1, max_length=64)]
+    image: Image | None = None
+    resources: Resources = Resources()
+
+
+class MetricThreshold(Wire, frozen=True):
+    """An inclusive bound on one metric."""
+
+    name: MetricName
+    min: DecimalString | None = None
+    max: DecimalString | None = None
+
+
+class Gate(Wire, frozen=True):
+    metrics: tuple[MetricThreshold, ...] = ()
+
+
+class ModelTarget(Wire, frozen=True):
+    """Where a model that passed the gate goes."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=250, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")]
+    alias: Annotated[str, msgspec.Meta(min_length=1, max_length=250, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")] = (
+        "challenger"
+    )
+
+
+class Tracking(Wire, frozen=True):
+    """``experiment``: the MLflow experiment of the runs; for a script that calls ``mlflow.set_experiment``."""
+
+    experiment: Annotated[str, msgspec.Meta(min_length=1, max_length=250)] | None = None
+
+
+class Breaches(Wire, frozen=True):
+    count: Annotated[int, msgspec.Meta(ge=1, le=100)] = 3
+
+
+class DriftSignal(Wire, frozen=True):
+    """A monitored metric of the champion, and when it counts as breached."""
+
+    metric: MetricName
+    min: DecimalString | None = None
+    max: DecimalString | None = None
+    change: Change | None = None
+    sample_count_metric: MetricName | None = None
+    min_samples: Annotated[int, msgspec.Meta(ge=0)] = 0
+    breaches: Breaches = Breaches()
+
+
+class DriftPolicy(Wire, frozen=True, kw_only=True):
+    alias: Annotated[str, msgspec.Meta(min_length=1, max_length=250, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")] = (
+        "champion"
+    )
+    signals: Annotated[tuple[DriftSignal, ...], msgspec.Meta(min_length=1, max_length=16)]
+
+
+class Retrain(Wire, frozen=True):
+    drift: DriftPolicy | None = None
+    cooldown: Duration = "1h"
+
+
+class TrainingJobSpec(Wire, frozen=True, kw_only=True):
+    steps: Annotated[tuple[Step, ...], msgspec.Meta(min_length=1, max_length=16)]
+    source: Source | None = None
+    image: Image | None = None
+    data: Annotated[tuple[DataSet, ...], msgspec.Meta(max_length=16)] = ()
+    parameters: dict[str, str] = {}
+    backoff_limit: Annotated[int, msgspec.Meta(ge=0, le=100)] = 2
+    active_deadline_seconds: PositiveInt | None = None
+    ttl_seconds_after_finished: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    suspend: bool = False
+    tracking: Tracking = Tracking()
+    gate: Gate = Gate()
+    model: ModelTarget | None = None
+    retrain: Retrain = Retrain()
+    history_limit: Annotated[int, msgspec.Meta(ge=0, le=50)] = 10
+
+
+# --- status ----------------------------------------------------------------------------------------------------------
+
+TriggerType = Literal["Created", "SpecChanged", "Drift", "Requested"]
+
+
+class Trigger(Wire, frozen=True):
+    """Why a run started; ``id`` is what it answers (a generation, a drift request, a person's token)."""
+
+    type: TriggerType
+    id: str = ""
+    message: str = ""
+
+
+class RunStatus(Wire, frozen=True):
+    """The latest run."""
+
+    number: int
+    trigger: Trigger
+    spec_digest: str
+    job_name: str = ""
+    mlflow_run_id: str = ""
+    experiment: str = ""
+    step: str = ""
+    attempts: int = 0
+    start_time: datetime | None = None
+    completion_time: datetime | None = None
+
+
+class Failure(Wire, frozen=True):
+    """Why a run failed, as far as the cluster tells."""
+
+    class_: str = msgspec.field(name="class")  # ExitCode, OOMKilled, ImagePull, Evicted, DeadlineExceeded …
+    reason: str
+    message: str = ""
+    step: str = ""
+    exit_code: int | None = None
+    log: str = ""  # the last lines that the step wrote
+
+
+class SourceStatus(Wire, frozen=True):
+    commit: str
+
+
+class ImageStatus(Wire, frozen=True):
+    digest: str
+
+
+class DataStatus(Wire, frozen=True):
+    name: str
+    digest: str
+    bytes: int = 0
+
+
+class GateVerdict(Wire, frozen=True):
+    metric: str
+    rule: str  # "≥ 0.9"
+    value: str = ""  # as logged; empty when the run did not log it
+    passed: bool = False
+    message: str = ""
+
+
+class ModelStatus(Wire, frozen=True):
+    name: str
+    version: str
+    alias: str = ""
+
+
+class SignalStatus(Wire, frozen=True):
+    metric: str
+    last_step: int = 0
+    value: str = ""
+    baseline: str = ""
+    breaches: int = 0
+    state: Literal["Healthy", "Breached", "Drifted", "TooFewSamples", "Unknown"] = "Unknown"
+
+
+class RetrainRequest(Wire, frozen=True):
+    """One alarm: the id is a hash of resource, champion, signal and window end, so one alarm is one run."""
+
+    id: str
+    reason: str
+    requested_at: datetime
+
+
+class DriftStatus(Wire, frozen=True):
+    """Written by the model-drift controller alone; everything else in the status by the operator alone."""
+
+    champion_version: str = ""
+    signals: tuple[SignalStatus, ...] = ()
+    retrain_request: RetrainRequest | None = None
+    cooldown_until: datetime | None = None
+    message: str = ""
+
+
+class HistoryEntry(Wire, frozen=True):
+    number: int
+    trigger: Trigger
+    result: str  # Complete, or the reason of the failure
+    completion_time: datetime
+    mlflow_run_id: str = ""
+    version: str = ""
+    key_figure: str = ""
+
+
+class TrainingJobStatus(Wire, frozen=True):
+    observed_generation: int = -1
+    phase: str = ""
+    key_figure: str = ""
+    conditions: tuple[Condition, ...] = ()
+    run: RunStatus | None = None
+    failure: Failure | None = None
+    source: SourceStatus | None = None
+    image: ImageStatus | None = None
+    data: tuple[DataStatus, ...] = ()
+    metrics: dict[str, str] = {}
+    gate: tuple[GateVerdict, ...] = ()
+    model: ModelStatus | None = None
+    drift: DriftStatus | None = None
+    last_handled_reconcile_at: str = ""
+    history: tuple[HistoryEntry, ...] = ()
+
+
+class TrainingJob(Wire, frozen=True):
+    metadata: ObjectMeta
+    spec: TrainingJobSpec
+    status: TrainingJobStatus = TrainingJobStatus()
