@@ -1,9 +1,10 @@
 """Starts daemons in order, restarts those that die, and ends all of them when it ends, however it ends.
 
-Run as `python -m cluster.supervise STATE [--tied]`. It imports the standard library only, so that it starts at once,
+Run as `python -m cluster.supervise STATE [--tied] [--remove]`. It imports the standard library only, so that it starts at once,
 and has one thread only: the kernel's parent-death signal fires when the *thread* that forked a child ends, which
 makes it useless in a test process full of threads and reliable here. `--tied` watches standard input instead of the
-parent: when the program that holds its other end is gone, for whatever reason, the daemons go too.
+parent: when the program that holds its other end is gone, for whatever reason, the daemons go too, and with
+`--remove` so does the folder STATE.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import os
 import select
+import shutil
 import signal
 import ssl
 import subprocess
@@ -181,5 +183,13 @@ def supervise(state: Path, *, tied: bool) -> int:
     return Supervisor(state, read_spec(state), tied).run()
 
 
+def main(state: Path, options: Sequence[str]) -> int:
+    try:
+        return supervise(state, tied="--tied" in options)
+    finally:
+        if "--remove" in options:
+            shutil.rmtree(state, ignore_errors=True)
+
+
 if __name__ == "__main__":
-    sys.exit(supervise(Path(sys.argv[1]), tied="--tied" in sys.argv[2:]))
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2:]))

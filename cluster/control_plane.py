@@ -1,0 +1,193 @@
+"""An API server and its etcd alone: no root, no namespaces, ready in seconds, several at once, gone with its user.
+
+    with ControlPlane() as plane:
+        plane.kubectl("apply", "-f", "crds/")
+        before = plane.audit.mark()
+        …
+        assert before.count(user_agent="tandem", writes=True) == 2
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from cluster import audit, paths
+from cluster.daemons import log_of, read_status, write_spec
+from cluster.embedded import parts
+from cluster.embedded.control_daemons import (
+    LOOPBACK,
+    Plan,
+    add_control_credentials,
+    apiserver,
+    controller_manager,
+    etcd,
+)
+from cluster.embedded.credentials import ADMINISTRATORS, Credentials, new_credentials
+from cluster.errors import ClusterError
+
+READY_WITHIN = 120.0
+POLL = 0.05
+# The advertised address may not be loopback; nothing listens on this one (it is reserved for documentation).
+NOWHERE = "192.0.2.1"
+SERVICES = "10.255.0.0/16"
+
+
+class ControlPlane:
+    """`controllers` adds kube-controller-manager: Jobs then create Pods, and deletion collects children."""
+
+    def __init__(self, *, controllers: bool = False, flags: Sequence[str] = (), state: Path | None = None) -> None:
+        self._controllers = controllers
+        self._flags = tuple(flags)
+        self._own_state = state is None
+        self.state = state or Path(tempfile.mkdtemp(prefix="tandem-control-plane-"))
+        self.kubeconfig = self.state / "pki" / "admin.kubeconfig"
+        self.audit_log = self.state / "audit.log"
+        self.url = ""
+        self._credentials: Credentials | None = None
+        self._supervisor: subprocess.Popen[bytes] | None = None
+
+    @property
+    def audit(self) -> audit.AuditLog:
+        return audit.AuditLog(self.audit_log)
+
+    def __enter__(self) -> ControlPlane:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self, *, tied: bool = True) -> None:
+        """Tied, it ends with this program, even with `kill -9`; otherwise it ends with `stop` of its process."""
+        kubernetes = parts.ensure(parts.kubernetes())
+        self._prepare(kubernetes.folder)
+        options = [*(["--tied"] if tied else []), *(["--remove"] if self._own_state else [])]
+        self._supervisor = subprocess.Popen(
+            [sys.executable, "-m", "cluster.supervise", str(self.state), *options],
+            stdin=subprocess.PIPE if tied else subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=(self.state / "supervisor.log").open("wb"),
+            cwd=self.state,
+            env={**os.environ, "PYTHONPATH": str(paths.REPOSITORY)},
+            start_new_session=True,  # Ctrl-C is for the tests, which then stop it themselves
+        )
+        self._await_ready()
+
+    @property
+    def process(self) -> int:
+        assert self._supervisor is not None, "the control plane was not started"
+        return self._supervisor.pid
+
+    def stop(self) -> None:
+        if self._supervisor is not None:
+            self._supervisor.terminate()
+            self._supervisor.wait()
+            if self._supervisor.stdin is not None:
+                self._supervisor.stdin.close()
+        if self._own_state:
+            shutil.rmtree(self.state, ignore_errors=True)
+
+    def kubeconfig_for(self, user: str, groups: Sequence[str] = ()) -> Path:
+        """Another user's; the audit log and RBAC know the user by this name."""
+        assert self._credentials is not None, "the control plane was not started"
+        return self._credentials.add_config(f"user-{user.replace(':', '-')}", user, groups)
+
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        kubectl = parts.kubernetes().binary("kubectl")
+        done = subprocess.run(
+            [str(kubectl), f"--kubeconfig={self.kubeconfig}", *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode != 0:
+            raise ClusterError(
+                what=f"kubectl {' '.join(arguments)}: {done.stderr.strip()}",
+                rule="the API server refused it",
+                remedy=f"see {self.state / 'logs'}",
+            )
+        return done.stdout
+
+    def kill(self, daemon: str = "kube-apiserver") -> None:
+        """A crash, for tests of faults: the daemon is started again on the same port with the same data."""
+        before = read_status(self.state).daemons[daemon]
+        os.kill(before.pid, signal.SIGKILL)
+        self._await(lambda: read_status(self.state).daemons[daemon].starts > before.starts)
+
+    def await_ready(self) -> None:
+        self._await_ready()
+
+    def _prepare(self, binaries: Path) -> None:
+        api_port, etcd_port, peer_port, controllers_port = _free_ports(4)
+        self.url = f"https://{LOOPBACK}:{api_port}"
+        name = "tandem-control-plane"
+        self._credentials = new_credentials(name=name, url=self.url, folder=self.state / "pki")
+        add_control_credentials(self._credentials, ())
+        self._credentials.add_config("admin", "kubernetes-admin", (ADMINISTRATORS,))
+        (self.state / "audit-policy.yaml").write_text(audit.POLICY)
+        plan = Plan(
+            binaries=binaries,
+            data=self.state,
+            credentials=self._credentials,
+            etcd_port=etcd_port,
+            etcd_peer_port=peer_port,
+            api_port=api_port,
+            api_bind=LOOPBACK,
+            api_advertise=NOWHERE,
+            services=SERVICES,
+            stand_alone=True,
+        )
+        daemons = [etcd(plan), apiserver(plan, self._flags)]
+        if self._controllers:
+            daemons.append(controller_manager(plan, controllers_port))
+        write_spec(self.state, daemons)
+
+    def _await_ready(self) -> None:
+        self._await(lambda: read_status(self.state).ready)
+
+    def _await(self, condition) -> None:  # type: ignore[no-untyped-def]
+        deadline = time.monotonic() + READY_WITHIN
+        while not condition():
+            assert self._supervisor is not None
+            failed = read_status(self.state).failed
+            if failed or self._supervisor.poll() is not None or time.monotonic() > deadline:
+                raise self._not_ready(failed)
+            time.sleep(POLL)
+
+    def _not_ready(self, failed: str) -> ClusterError:
+        waiting = failed or next(
+            (name for name, now in read_status(self.state).daemons.items() if not now.ready), "the supervisor"
+        )
+        log = log_of(self.state, waiting) if waiting != "the supervisor" else self.state / "supervisor.log"
+        last = "\n".join(log.read_text(errors="replace").splitlines()[-8:]) if log.exists() else ""
+        return ClusterError(
+            what=f"{waiting} did not become ready:\n{last}\n",
+            rule=f"a control plane serves within {READY_WITHIN:.0f} s",
+            remedy="look at the lines above; a busy machine may simply need another try",
+        )
+
+
+def _free_ports(count: int) -> list[int]:
+    """Free now; all are held until the last is chosen, so that none is given out twice."""
+    held = [socket.create_server((LOOPBACK, 0)) for _ in range(count)]
+    try:
+        return [listener.getsockname()[1] for listener in held]
+    finally:
+        for listener in held:
+            listener.close()
