@@ -113,7 +113,7 @@ class EndRun:
 
 @dataclass(frozen=True, slots=True)
 class RegisterVersion:
-    """A version of ``name`` exists that was made from ``run_id``; the model belongs to ``namespace`` or to nobody yet."""
+    """There is a version of ``name`` made from ``run_id``; the model belongs to ``namespace``, or to nobody yet."""
 
     namespace: str
     name: str
@@ -139,6 +139,15 @@ class MoveAlias:
     @property
     def id(self) -> str:
         return f"mlflow alias {self.name}@{self.alias}"
+
+
+class Refused(Exception):
+    """Whoever carries out an action raises this when it was refused; the engine turns it into a :class:`Refusal`."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
 
 
 Outside: TypeAlias = EnsureRun | TagRun | EndRun | RegisterVersion | MoveAlias
