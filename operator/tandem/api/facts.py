@@ -42,6 +42,10 @@ class Facts:
         """The answer; ``Unavailable``; or None while nobody has answered yet."""
         return self._answers.get(query)  # type: ignore[return-value]  # a Query[A] is only ever answered by an A
 
+    def answered(self, query: Query[object]) -> bool:
+        """Whether somebody has answered; tells "there is none" (a None that was answered) from "not known yet"."""
+        return query in self._answers
+
 
 # --- MLflow runs -----------------------------------------------------------------------------------------------------
 

@@ -201,6 +201,7 @@ class SignalStatus(Wire, frozen=True):
     value: str = ""
     baseline: str = ""
     breaches: int = 0
+    alarm_step: int = 0  # the window that made it drifted; 0 while it is not
     state: Literal["Healthy", "Breached", "Drifted", "TooFewSamples", "Unknown"] = "Unknown"
 
 
@@ -216,6 +217,7 @@ class DriftStatus(Wire, frozen=True):
     """Written by the model-drift controller alone; everything else in the status by the operator alone."""
 
     champion_version: str = ""
+    champion_since: datetime | None = None  # when it was seen to replace another champion; None for the first one
     signals: tuple[SignalStatus, ...] = ()
     retrain_request: RetrainRequest | None = None
     cooldown_until: datetime | None = None
