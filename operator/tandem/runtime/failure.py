@@ -1,0 +1,32 @@
+"""How a command inside a pod fails: an exit code that says whose fault it is, and one sentence for the status.
+
+The pods use ``terminationMessagePolicy: FallbackToLogsOnError``: the kubelet puts the end of the log into the
+container's termination message, and the operator shows that to the user. So the last line is the message.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from typing import ClassVar
+
+
+class Failure(Exception):
+    """The command cannot go on; ``str()`` is one sentence that says what is wrong and what to do."""
+
+    exit_code: ClassVar[int] = 1
+
+
+def run(command: Callable[[], None]) -> int:
+    """The exit code of ``command``; a :class:`Failure` becomes the last line on stderr, without a traceback."""
+    # As process 1 of a container there is no default action: without this, a pod deleted while it clones or loads
+    # would sit out its whole grace period.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        command()
+    except Failure as failure:
+        sys.stdout.flush()
+        print(" ".join(str(failure).split()), file=sys.stderr, flush=True)
+        return failure.exit_code
+    return 0
