@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from tandem.api.containers import Argument, EnvVar, Image, Resources
+from tandem.api.containers import MAX_INT32, Argument, EnvVar, Image, Resources
 from tandem.api.meta import Condition, ObjectMeta, Wire
 
 ModelName = Annotated[str, msgspec.Meta(min_length=1, max_length=250, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")]
@@ -38,11 +38,11 @@ class AppDeploymentSpec(Wire, frozen=True):
     args: Annotated[tuple[Argument, ...], msgspec.Meta(max_length=64)] = ()
     env: Annotated[tuple[EnvVar, ...], msgspec.Meta(max_length=64)] = ()
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 8080
-    health_path: Annotated[str, msgspec.Meta(pattern=r"^/[^\s]*$", max_length=1024)] | None = None
+    health_path: Annotated[str, msgspec.Meta(pattern=r"^/[!-~]*$", max_length=1024)] | None = None
     replicas: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 1
     resources: Resources = Resources()
-    progress_deadline_seconds: Annotated[int, msgspec.Meta(ge=1)] = 600
-    scale_down_delay_seconds: Annotated[int, msgspec.Meta(ge=0)] = 30
+    progress_deadline_seconds: Annotated[int, msgspec.Meta(ge=1, le=MAX_INT32)] = 600
+    scale_down_delay_seconds: Annotated[int, msgspec.Meta(ge=0, le=MAX_INT32)] = 30
     revision_history_limit: Annotated[int, msgspec.Meta(ge=0, le=50)] = 10
     suspend: bool = False
 

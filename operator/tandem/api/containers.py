@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import msgspec
 
@@ -11,18 +11,24 @@ from tandem.api.meta import Wire
 # The same rule as Kubernetes' own for names of objects and containers (RFC 1123 label).
 NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 Name = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN, min_length=1, max_length=63)]
-ObjectName = Annotated[
-    str, msgspec.Meta(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", min_length=1, max_length=253)
-]
-Image = Annotated[str, msgspec.Meta(min_length=1, max_length=1024, pattern=r"^[^\s]+$")]
+ObjectName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", min_length=1, max_length=253)]
+# Printable ASCII, said outright: `\s` is ASCII in the API server's regular expressions (RE2) and Unicode in Python's.
+Image = Annotated[str, msgspec.Meta(min_length=1, max_length=1024, pattern=r"^[!-~]+$")]
 Argument = Annotated[str, msgspec.Meta(max_length=4096)]
+# Kubernetes keeps seconds and counts in 32 bits: more would pass here and be refused when the Job is created.
+MAX_INT32 = 2**31 - 1
+# What people write (500m, 1.5, 2Gi, 1), bounded so that no number in a plan is too large to compare.
+QUANTITY_PATTERN = r"^[0-9]{1,15}(\.[0-9]{1,9})?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$"
+Quantity: TypeAlias = (
+    Annotated[str, msgspec.Meta(pattern=QUANTITY_PATTERN, max_length=32)] | Annotated[int, msgspec.Meta(ge=0)]
+)
 
 
 class Resources(Wire, frozen=True):
     """Requests and limits, as in a container of a pod."""
 
-    requests: dict[str, str | int] = {}
-    limits: dict[str, str | int] = {}
+    requests: Annotated[dict[str, Quantity], msgspec.Meta(max_length=8)] = {}
+    limits: Annotated[dict[str, Quantity], msgspec.Meta(max_length=8)] = {}
 
 
 class EnvVar(Wire, frozen=True):

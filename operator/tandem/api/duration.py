@@ -19,8 +19,11 @@ def parse_duration(text: str) -> timedelta:
     """The duration that ``text`` names.
 
     Raises:
-        ValueError: the text has another form.
+        ValueError: the text has another form, or is longer than any clock can hold.
     """
     if not re.match(DURATION_PATTERN, text):
         raise ValueError(f"{text!r} is not a duration like 90s, 10m or 1h30m")
-    return timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text)))
+    try:
+        return timedelta(seconds=sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text)))
+    except OverflowError:
+        raise ValueError(f"{text!r} is too long a duration") from None

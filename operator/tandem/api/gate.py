@@ -10,7 +10,8 @@ import msgspec
 from tandem.api.meta import Wire
 
 # Kubernetes has no floats in its APIs (API conventions, "Units"): thresholds are decimal strings.
-DECIMAL_PATTERN = r"^[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
+# Two digits of exponent: 1e999 is infinite as a double, and 1e9999999 overflows decimal arithmetic.
+DECIMAL_PATTERN = r"^[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?$"
 DecimalString = Annotated[str, msgspec.Meta(pattern=DECIMAL_PATTERN, max_length=32)]
 MetricName = Annotated[str, msgspec.Meta(min_length=1, max_length=250)]
 

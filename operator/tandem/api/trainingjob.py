@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from tandem.api.containers import Argument, Image, Name, ObjectName, Resources
+from tandem.api.containers import MAX_INT32, Argument, Image, Name, ObjectName, Resources
 from tandem.api.duration import Duration
 from tandem.api.gate import Change, DecimalString, MetricName
 from tandem.api.meta import Condition, ObjectMeta, Wire
 
-PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
-Sha256 = Annotated[str, msgspec.Meta(pattern=r"^sha256:[0-9a-f]{64}$")]
+PositiveInt = Annotated[int, msgspec.Meta(ge=1, le=MAX_INT32)]
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^sha256:[0-9a-f]{64}$", max_length=71)]
 
 # --- spec ------------------------------------------------------------------------------------------------------------
 
@@ -21,7 +21,7 @@ Sha256 = Annotated[str, msgspec.Meta(pattern=r"^sha256:[0-9a-f]{64}$")]
 class GitSource(Wire, frozen=True):
     """A Git repository; ``ref`` is a branch, a tag or a commit, resolved to a commit when a run starts."""
 
-    url: Annotated[str, msgspec.Meta(pattern=r"^(https?|ssh|git|file)://[^\s]+$", max_length=2048)]
+    url: Annotated[str, msgspec.Meta(pattern=r"^(https?|ssh|git|file)://[!-~]+$", max_length=2048)]
     ref: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$", max_length=250)] = "main"
     path: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._/-]*$", max_length=1024)] | None = None
 
@@ -43,7 +43,7 @@ class DataSet(Wire, frozen=True):
     """A data version: fetched before the first step, every byte hashed."""
 
     name: Name
-    storage_uri: Annotated[str, msgspec.Meta(pattern=r"^(https?|file)://[^\s]+$", max_length=2048)]
+    storage_uri: Annotated[str, msgspec.Meta(pattern=r"^(https?|file)://[!-~]+$", max_length=2048)]
     digest: Sha256 | None = None
 
 
@@ -65,7 +65,7 @@ class MetricThreshold(Wire, frozen=True):
 
 
 class Gate(Wire, frozen=True):
-    metrics: tuple[MetricThreshold, ...] = ()
+    metrics: Annotated[tuple[MetricThreshold, ...], msgspec.Meta(max_length=32)] = ()
 
 
 class ModelTarget(Wire, frozen=True):
@@ -95,7 +95,7 @@ class DriftSignal(Wire, frozen=True):
     max: DecimalString | None = None
     change: Change | None = None
     sample_count_metric: MetricName | None = None
-    min_samples: Annotated[int, msgspec.Meta(ge=0)] = 0
+    min_samples: Annotated[int, msgspec.Meta(ge=0, le=MAX_INT32)] = 0
     breaches: Breaches = Breaches()
 
 
@@ -116,10 +116,10 @@ class TrainingJobSpec(Wire, frozen=True, kw_only=True):
     source: Source | None = None
     image: Image | None = None
     data: Annotated[tuple[DataSet, ...], msgspec.Meta(max_length=16)] = ()
-    parameters: dict[str, str] = {}
+    parameters: Annotated[dict[str, Argument], msgspec.Meta(max_length=64)] = {}
     backoff_limit: Annotated[int, msgspec.Meta(ge=0, le=100)] = 2
     active_deadline_seconds: PositiveInt | None = None
-    ttl_seconds_after_finished: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    ttl_seconds_after_finished: Annotated[int, msgspec.Meta(ge=0, le=MAX_INT32)] | None = None
     suspend: bool = False
     tracking: Tracking = Tracking()
     gate: Gate = Gate()
