@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Final, TypeAlias
 
 from tandem.api.meta import Condition, ConditionStatus, condition_of
+from tandem.api.plan import Emit
 
 READY: Final = "Ready"
 RECONCILING: Final = "Reconciling"
@@ -52,10 +53,15 @@ class Retrying:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The step will not pass until somebody changes something; the message says what."""
+    """The step will not pass until somebody changes something; the message says what.
+
+    ``final``: nothing is tried any more. Otherwise it heals by itself as soon as the cause is gone (an image that is
+    pushed, a model that is handed over), and until then it says that a person is needed.
+    """
 
     reason: str
     message: str
+    final: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,3 +136,28 @@ def condition(
 
 def shortened(message: str, limit: int = MESSAGE_LIMIT) -> str:
     return message if len(message) <= limit else message[: limit - 1] + "…"
+
+
+def transitions(previous: tuple[Condition, ...], current: tuple[Condition, ...]) -> list[Emit]:
+    """One Event for each condition that has become True or False since the status was last written.
+
+    Ready and Reconciling only repeat what the steps say, so they emit nothing.
+    """
+    events: list[Emit] = []
+    for now in current:
+        if now.type in {READY, RECONCILING, STALLED} or now.status == "Unknown":
+            continue
+        before = condition_of(previous, now.type)
+        same = before is not None and (before.status, before.reason) == (now.status, now.reason)
+        if not same and not (before is None and now.type == "Drifted" and now.status == "False"):
+            emitted = f"{now.type}={now.status}: {now.message}"
+            events.append(Emit("Warning" if _is_bad(now) else "Normal", now.reason, emitted))
+    return events
+
+
+# Conditions that are bad news when they are True; every other one is bad news when it is False.
+_ABNORMAL_TRUE: Final = frozenset({"Failed", "Drifted", "Stalled"})
+
+
+def _is_bad(condition_: Condition) -> bool:
+    return (condition_.status == "True") == (condition_.type in _ABNORMAL_TRUE)

@@ -1,0 +1,4 @@
+"""TrainingJob: data + code → Job → MLflow run → gate → registered version → alias.
+
+Start reading at :mod:`tandem.training.plan`.
+"""

@@ -1,0 +1,102 @@
+"""Step: the gate. A model passes when every threshold says yes; anything that is not a clear yes is a no.
+
+Rules, closed on every edge (MLflow's own ``MetricThreshold`` lets NaN pass; TFX's Evaluator, steps 2 and 4, does not):
+bounds are inclusive; a metric that was not logged, is NaN or infinite does not pass; a gate without thresholds has no
+verdict, and nothing is promoted (tfx#5148: users forget them).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from decimal import Decimal
+
+from tandem.api.conditions import Failed, Outcome, Passed, Undecided
+from tandem.api.facts import TrackedRun, Unavailable
+from tandem.api.gate import decimal
+from tandem.api.plan import TagRun
+from tandem.api.trainingjob import GateVerdict, MetricThreshold
+from tandem.training.case import Case, refused, unavailable
+from tandem.training.findings import Findings
+from tandem.training.provenance import lineage_tags
+from tandem.training.track import tracked_run
+
+BLESSED = "Blessed"
+
+# MLflow's SQL store keeps an infinity as the largest double (measured on 3.17.2).
+_LARGEST = 1.797e308
+
+
+def judge(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
+    recorded = case.recorded(BLESSED, found.run)
+    if recorded and found.gate:
+        return Passed(recorded.reason, recorded.message), found
+    tracked = tracked_run(case, found.run, "trained")
+    match tracked:
+        case None:
+            return None, found
+        case Unavailable():
+            return unavailable(tracked, "the gate needs the run's metrics"), found
+    found = replace(
+        found,
+        tracked=tracked,
+        metrics=tuple((name, number(value)) for name, value in sorted(tracked.metrics.items())),
+        gate=tuple(verdict(threshold, tracked) for threshold in case.spec.gate.metrics),
+    )
+    missing = {name: value for name, value in lineage_tags(found).items() if tracked.tags.get(name) != value}
+    if missing and tracked.status != "DELETED":
+        refusal = case.draft.act(TagRun(tracked.run_id, missing))
+        return (refused(refusal, "the run's lineage could not be written to MLflow") if refusal else None), found
+    return outcome(found.gate, tracked), found
+
+
+def outcome(verdicts: tuple[GateVerdict, ...], tracked: TrackedRun) -> Outcome:
+    if not verdicts:
+        return Undecided("NoThresholds", "spec.gate.metrics is empty: there is no verdict, and nothing is promoted")
+    failures = [verdict for verdict in verdicts if not verdict.passed]
+    if not failures:
+        return Passed("ThresholdsMet", "; ".join(f"{v.metric} {v.value} {v.rule}" for v in verdicts))
+    if all(verdict.value for verdict in failures):
+        return Failed("ThresholdNotMet", "; ".join(verdict.message for verdict in failures))
+    logged = ", ".join(sorted(tracked.metrics)) or "none"
+    told = "; ".join(verdict.message for verdict in failures)
+    return Failed("MetricNotFound", f"{told}; metrics that the run logged: {logged}")
+
+
+def verdict(threshold: MetricThreshold, tracked: TrackedRun) -> GateVerdict:
+    """The verdict on one threshold. ``min`` and ``max`` together are one rule: both must hold."""
+    rule = describe(threshold)
+    value = tracked.metrics.get(threshold.name)
+    if value is None:
+        return GateVerdict(metric=threshold.name, rule=rule, message=f"{threshold.name} was never logged")
+    shown = number(value)
+    if math.isnan(value) or abs(value) >= _LARGEST:
+        message = f"{threshold.name} is {shown}, which no threshold lets through"
+        return GateVerdict(metric=threshold.name, rule=rule, value=shown, message=message)
+    exact = Decimal(repr(value))
+    passed = (threshold.min is None or exact >= decimal(threshold.min)) and (
+        threshold.max is None or exact <= decimal(threshold.max)
+    )
+    passed = passed and (threshold.min is not None or threshold.max is not None)
+    return GateVerdict(
+        metric=threshold.name,
+        rule=rule,
+        value=shown,
+        passed=passed,
+        message="" if passed else f"{threshold.name} is {shown}, the gate wants {rule}",
+    )
+
+
+def describe(threshold: MetricThreshold) -> str:
+    bounds = [f"≥ {threshold.min}"] if threshold.min is not None else []
+    bounds += [f"≤ {threshold.max}"] if threshold.max is not None else []
+    return " and ".join(bounds) or "a min or a max"
+
+
+def number(value: float) -> str:
+    """A metric as status shows it: exact as a double prints, NaN and infinities by name."""
+    if math.isnan(value):
+        return "NaN"
+    if abs(value) >= _LARGEST:
+        return "Infinity" if value > 0 else "-Infinity"
+    return repr(value)

@@ -1,0 +1,151 @@
+"""The Job of one run: steps are the pod's init containers in order, the last step its main container.
+
+So steps share a volume and need no storage class. Only curated fields reach the pod, and it always satisfies Pod
+Security ``restricted``.
+"""
+
+from __future__ import annotations
+
+import json
+
+from tandem.api import names
+from tandem.api.containers import Resources
+from tandem.api.facts import TrackedRun
+from tandem.api.meta import Json, controller_reference
+from tandem.api.trainingjob import RunStatus, Step
+from tandem.training.case import Case
+from tandem.training.run import format_trigger
+
+FETCH = "fetch"
+WORKSPACE = "/workspace"
+SOURCE = f"{WORKSPACE}/src"
+_MOUNTED_SOURCE = "/tandem/source"
+_USER = 65532  # the image's own non-root user; any other image runs as it too
+
+_DEFAULT_REQUESTS: dict[str, str | int] = {"cpu": "100m", "memory": "256Mi"}
+
+
+def job_name(case: Case, run: RunStatus) -> str:
+    return f"{case.resource.metadata.name}-{run.number}"
+
+
+def job_manifest(case: Case, run: RunStatus, tracked: TrackedRun) -> Json:
+    meta, spec = case.resource.metadata, case.spec
+    labels = {
+        names.MANAGED_BY_LABEL: names.MANAGED_BY,
+        names.TRAINING_JOB_LABEL: meta.name,
+        names.RUN_LABEL: str(run.number),
+    }
+    job_spec: Json = {
+        "backoffLimit": spec.backoff_limit,
+        # A pod that the cluster took away (drained, preempted, evicted) is no fault of the code: it does not count.
+        "podFailurePolicy": {
+            "rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
+        },
+        "template": {"metadata": {"labels": labels}, "spec": _pod_spec(case, tracked)},
+    }
+    if spec.active_deadline_seconds is not None:
+        job_spec["activeDeadlineSeconds"] = spec.active_deadline_seconds
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": job_name(case, run),
+            "namespace": meta.namespace,
+            "labels": labels,
+            "annotations": {
+                names.SPEC_DIGEST_ANNOTATION: run.spec_digest,
+                names.TRIGGER_ANNOTATION: format_trigger(run.trigger),
+                names.MLFLOW_RUN_ANNOTATION: tracked.run_id,
+            },
+            "ownerReferences": [controller_reference(names.API_VERSION, names.TRAINING_JOB, meta)],
+        },
+        "spec": job_spec,
+    }
+
+
+def _pod_spec(case: Case, tracked: TrackedRun) -> Json:
+    spec = case.spec
+    volumes: list[Json] = [{"name": "workspace", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}]
+    if spec.source is not None and spec.source.config_map_ref is not None:
+        volumes.append({"name": "source", "configMap": {"name": spec.source.config_map_ref.name}})
+    fetch = [_fetch(case)] if spec.source is not None or spec.data else []
+    steps = [_step(case, tracked, step) for step in spec.steps]
+    return {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": _USER,
+            "runAsGroup": _USER,
+            "fsGroup": _USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "initContainers": [*fetch, *steps[:-1]],
+        "containers": [steps[-1]],
+        "volumes": volumes,
+    }
+
+
+def _fetch(case: Case) -> Json:
+    """The first container: brings code and data, hashes every byte, and reports commit and digests."""
+    spec = case.spec
+    git = spec.source.git if spec.source else None
+    from_config_map = spec.source is not None and spec.source.config_map_ref is not None
+    instruction: Json = {
+        "git": {"url": git.url, "ref": git.ref, "path": git.path} if git else None,
+        "files": _MOUNTED_SOURCE if from_config_map else None,
+        "data": [{"name": d.name, "storageUri": d.storage_uri, "digest": d.digest} for d in spec.data],
+        "workspace": WORKSPACE,
+    }
+    mounts: list[Json] = [{"name": "source", "mountPath": _MOUNTED_SOURCE, "readOnly": True}] if from_config_map else []
+    return _container(
+        FETCH,
+        case.settings.runtime_image,
+        ["python", "-m", "tandem.runtime.fetch"],
+        {"TANDEM_FETCH": json.dumps(instruction, sort_keys=True)},
+        Resources(),
+        mounts,
+    )
+
+
+def _step(case: Case, tracked: TrackedRun, step: Step) -> Json:
+    env = {
+        **case.spec.parameters,
+        "MLFLOW_TRACKING_URI": case.settings.mlflow_uri,
+        "MLFLOW_RUN_ID": tracked.run_id,
+        "MLFLOW_EXPERIMENT_ID": tracked.experiment_id,
+    }
+    image = step.image or case.spec.image or case.settings.runtime_image
+    container = _container(step.name, image, list(step.command), env, step.resources, [])
+    container["workingDir"] = SOURCE if case.spec.source is not None else WORKSPACE
+    return container
+
+
+def _container(
+    name: str, image: str, command: list[str], env: dict[str, str], resources: Resources, mounts: list[Json]
+) -> Json:
+    return {
+        "name": name,
+        "image": image,
+        "command": command,
+        # The root file system is read-only and the user has no home: libraries cache under /tmp.
+        "env": [{"name": key, "value": value} for key, value in ({"HOME": "/tmp"} | env).items()],
+        "resources": {
+            "requests": {**_DEFAULT_REQUESTS, **resources.requests},
+            **({"limits": resources.limits} if resources.limits else {}),
+        },
+        # The last lines of the log become the container's message: a failure is explained without a right to read logs.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [
+            {"name": "workspace", "mountPath": WORKSPACE},
+            {"name": "tmp", "mountPath": "/tmp"},
+            *mounts,
+        ],
+    }

@@ -1,0 +1,98 @@
+"""The plan of a TrainingJob: an ordered list of steps, each of which passes, works, fails or waits.
+
+::
+
+    choose a run ─► track ─► train ─► judge ─► register ─► promote ─► settled
+        ▲            MLflow    Job      gate      version     alias       │
+        └──── spec changed · drift found · a person asks ◄───────────────┘
+
+Pure: no clock, no client, no randomness. What a step cannot know yet it reads as a fact (and is planned again when
+the fact arrives); what it wants done it adds to the draft. A step's outcome that was recorded in the status for this
+run is never done again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import TypeAlias
+
+from tandem.api.conditions import Outcome, Passed, Undecided
+from tandem.api.plan import Draft, Observed, Plan
+from tandem.api.trainingjob import RunStatus, TrainingJob
+from tandem.training import gate, registry, track, train
+from tandem.training.case import Case, TrainingChildren, TrainingSettings
+from tandem.training.findings import Findings
+from tandem.training.housekeeping import tidy
+from tandem.training.run import Current, Held, Settled, Unanswered, choose
+from tandem.training.status import held_status, run_status, settled_status
+
+Step: TypeAlias = Callable[[Case, Findings], tuple[Outcome | None, Findings]]
+
+
+def plan(settings: TrainingSettings, observed: Observed[TrainingJob, TrainingChildren], now: datetime) -> Plan:
+    """What to do for this TrainingJob now, and what its status says."""
+    draft = Draft(observed.facts, observed.refusals, now)
+    case = Case(settings, observed, now, draft)
+    match choose(case):
+        case Unanswered():
+            return draft.finish(None)
+        case Held(outcome, run):
+            return draft.finish(held_status(case, outcome, run))
+        case Settled(run) if not _judge_again(case, run):
+            tidy(case, run)
+            return draft.finish(settled_status(case, run))
+        case Settled(run):
+            return _walk(case, recall(case, run), superseded=None)
+        case Current(run, superseded):
+            return _walk(case, recall(case, run), superseded)
+
+
+def steps(case: Case) -> Iterator[tuple[str, Step]]:
+    """The steps of this spec, each under the condition that tells its outcome."""
+    target = case.spec.model
+    yield train.TRAINED, track.track
+    yield train.TRAINED, train.train
+    yield gate.BLESSED, gate.judge
+    if target is not None:
+        yield registry.REGISTERED, lambda case, found: registry.register(case, found, target)
+        yield registry.PROMOTED, lambda case, found: registry.promote(case, found, target)
+
+
+def _walk(case: Case, found: Findings, superseded: RunStatus | None) -> Plan:
+    """Take the steps in order, up to the first that has not passed."""
+    outcomes: dict[str, Outcome] = {}
+    for condition, step in steps(case):
+        outcome, found = step(case, found)
+        if outcome is None:  # asked outside, not answered yet: nothing to tell
+            return case.draft.finish(None)
+        outcomes[condition] = outcome
+        if not isinstance(outcome, (Passed, Undecided)):
+            break
+    return case.draft.finish(run_status(case, found, outcomes, superseded))
+
+
+def recall(case: Case, run: RunStatus) -> Findings:
+    """What the status has recorded of this run already; nothing, if it speaks of another one."""
+    status = case.status
+    if status.run is None or status.run.number != run.number:
+        return Findings(run=run)
+    return Findings(
+        run=run,
+        source=status.source,
+        image=status.image,
+        data=status.data,
+        metrics=tuple(sorted(status.metrics.items())),
+        gate=status.gate,
+        model=status.model,
+    )
+
+
+def _judge_again(case: Case, run: RunStatus) -> bool:
+    """The last run trained but did not pass, and the gate's rules are others now: judge it by those, train nothing."""
+    status = case.status
+    told = {(verdict.metric, verdict.rule) for verdict in status.gate}
+    asked = {(threshold.name, gate.describe(threshold)) for threshold in case.spec.gate.metrics}
+    trained = case.recorded(train.TRAINED, run) is not None
+    passed = case.recorded(gate.BLESSED, run) is not None
+    return trained and not passed and told != asked

@@ -1,0 +1,78 @@
+"""What went into a run: the commit and the data digests that ``fetch`` reports, and the image digest that ran.
+
+The report comes from inside a pod, so it is read strictly: another shape is as good as none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+import msgspec
+
+from tandem.api import names
+from tandem.api.children import ContainerStatus, Pod
+from tandem.api.trainingjob import DataStatus, ImageStatus, Sha256, SourceStatus
+from tandem.training.findings import Findings
+from tandem.training.job import FETCH
+
+Commit = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
+
+
+class FetchedData(msgspec.Struct, frozen=True):
+    name: Annotated[str, msgspec.Meta(max_length=63)]
+    digest: Sha256
+    bytes: Annotated[int, msgspec.Meta(ge=0)]
+
+
+class FetchReport(msgspec.Struct, frozen=True):
+    commit: Commit | None = None
+    data: Annotated[tuple[FetchedData, ...], msgspec.Meta(max_length=16)] = ()
+
+
+def with_provenance(found: Findings, pods: tuple[Pod, ...]) -> Findings:
+    """The findings with what the youngest pod tells; what was known before is kept when it tells nothing."""
+    if not pods:
+        return found
+    containers = {container.name: container for container in pods[-1].containers}
+    report = _report(containers.pop(FETCH, None))
+    last = pods[-1].status.container_statuses
+    digest = _digest(last[0].image_id) if last else ""
+    return replace(
+        found,
+        source=SourceStatus(commit=report.commit) if report and report.commit else found.source,
+        data=(
+            tuple(DataStatus(name=d.name, digest=d.digest, bytes=d.bytes) for d in report.data)
+            if report
+            else found.data
+        ),
+        image=ImageStatus(digest=digest) if digest else found.image,
+    )
+
+
+def lineage_tags(found: Findings) -> dict[str, str]:
+    """The tags by which a run, and the version made from it, lead back to code, data and image."""
+    tags = {}
+    if found.source:
+        tags[names.TAG_COMMIT] = found.source.commit
+    if found.image:
+        tags[names.TAG_IMAGE_DIGEST] = found.image.digest
+    tags.update({f"{names.TAG_DATA}.{data.name}": data.digest for data in found.data})
+    return tags
+
+
+def _report(fetch: ContainerStatus | None) -> FetchReport | None:
+    terminated = fetch.state.terminated if fetch else None
+    if terminated is None or terminated.exit_code != 0:
+        return None
+    try:
+        return msgspec.json.decode(terminated.message, type=FetchReport)
+    except msgspec.DecodeError:
+        return None
+
+
+def _digest(image_id: str) -> str:
+    """``sha256:…`` out of an imageID like ``docker-pullable://name@sha256:…`` or a bare digest."""
+    _, at, digest = image_id.rpartition("@")
+    candidate = digest if at else image_id
+    return candidate if candidate.startswith("sha256:") else ""

@@ -1,0 +1,68 @@
+"""Step: the MLflow run exists before the Job does, so that an unmodified script can join it (``MLFLOW_RUN_ID``)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+
+from tandem.api import names
+from tandem.api.conditions import Outcome, Passed
+from tandem.api.facts import RunsOf, TrackedRun, Unavailable
+from tandem.api.plan import EnsureRun
+from tandem.api.trainingjob import RunStatus
+from tandem.training.case import Case, refused, unavailable
+from tandem.training.findings import Findings
+from tandem.training.run import format_trigger
+
+WHAT_FOR = "the Job starts when its MLflow run has been made"
+
+
+def track(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
+    run = found.run
+    if run.job_name:
+        return Passed("RunTracked", f"MLflow run {run.mlflow_run_id}"), found
+    answer = case.draft.read(RunsOf(case.resource.metadata.uid, case.experiment))
+    match answer:
+        case None:
+            return None, found
+        case Unavailable():
+            return unavailable(answer, WHAT_FOR), found
+    tracked = next((candidate for candidate in answer if candidate.number == run.number), None)
+    if tracked is None:
+        refusal = case.draft.act(_ensure(case, run))
+        return (refused(refusal, WHAT_FOR) if refusal else None), found
+    run = msgspec.structs.replace(run, mlflow_run_id=tracked.run_id, experiment=case.experiment)
+    return Passed("RunTracked", f"MLflow run {tracked.run_id}"), replace(found, run=run, tracked=tracked)
+
+
+def tracked_run(case: Case, run: RunStatus, after: str) -> TrackedRun | Unavailable | None:
+    """The MLflow run, read after the event that ``after`` names; an empty stand-in if somebody deleted it."""
+    answer = case.draft.read(RunsOf(case.resource.metadata.uid, case.experiment, after=f"{run.number}/{after}"))
+    if answer is None or isinstance(answer, Unavailable):
+        return answer
+    missing = TrackedRun(run.mlflow_run_id, "", run.number, "DELETED", case.now)
+    return next((candidate for candidate in answer if candidate.number == run.number), missing)
+
+
+def _ensure(case: Case, run: RunStatus) -> EnsureRun:
+    meta, spec = case.resource.metadata, case.spec
+    git = spec.source.git if spec.source else None
+    tags = {
+        names.TAG_RESOURCE_UID: meta.uid,
+        names.TAG_RESOURCE: f"{meta.namespace}/{meta.name}",
+        names.TAG_RUN: str(run.number),
+        names.TAG_SPEC_DIGEST: run.spec_digest,
+        names.TAG_TRIGGER: format_trigger(run.trigger),
+        names.TAG_IMAGE: spec.image or spec.steps[-1].image or case.settings.runtime_image,
+    }
+    if git:
+        tags[names.TAG_REPOSITORY] = git.url
+    return EnsureRun(
+        uid=meta.uid,
+        number=run.number,
+        experiment=case.experiment,
+        name=f"{meta.name}-{run.number}",
+        tags=tags,
+        parameters=spec.parameters,
+    )

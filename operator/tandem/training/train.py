@@ -1,0 +1,131 @@
+"""Step: one Job trains the run; followed from its pods until it is complete or has failed.
+
+A run that was recorded as trained never trains again, whatever became of its Job, its pods or a watch event
+(argo-workflows#13986, trainer#3737).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import msgspec
+
+from tandem.api.children import Job, Pod
+from tandem.api.conditions import Failed, Outcome, Passed, Working
+from tandem.api.facts import Unavailable
+from tandem.api.plan import Create, EndRun
+from tandem.api.trainingjob import Failure
+from tandem.training.case import Case, refused, unavailable
+from tandem.training.failure import blocked, explain, failure_of
+from tandem.training.findings import Findings
+from tandem.training.job import job_manifest, job_name
+from tandem.training.provenance import with_provenance
+from tandem.training.run import number_of
+from tandem.training.track import tracked_run
+
+TRAINED = "Trained"
+
+# An image that cannot be pulled may be a registry's hiccup: for so long it is progress, after that it needs a person.
+BLOCKED_GRACE = timedelta(seconds=60)
+
+
+def train(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
+    run = found.run
+    recorded = case.recorded(TRAINED, run)
+    if recorded:
+        return Passed(recorded.reason, recorded.message), found
+    job = next((job for job in case.observed.children.jobs if number_of(job) == run.number), None)
+    if job is None:
+        return _lost(case, found) if run.job_name else _create(case, found)
+    pods = _pods_of(case, job)
+    run = msgspec.structs.replace(
+        run,
+        job_name=job.metadata.name,
+        start_time=job.status.start_time or job.metadata.creation_timestamp,
+        attempts=job.status.failed + job.status.active + job.status.succeeded,
+        step=_step_now(pods) or run.step,
+    )
+    found = with_provenance(replace(found, run=run), pods)
+    if job.condition("Complete"):
+        return Passed("JobComplete", f"Job {run.job_name} completed"), found
+    if job.condition("Failed"):
+        return _failed(case, found, failure_of(job, pods))
+    return _going_on(case, found, pods), found
+
+
+def _create(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
+    run = found.run
+    if found.tracked is None:
+        return None, found
+    refusal = case.draft.act(Create(job_manifest(case, run, found.tracked)))
+    if refusal:
+        return refused(refusal, f"Job {job_name(case, run)} could not be created"), found
+    run = msgspec.structs.replace(run, job_name=job_name(case, run), start_time=case.now.replace(microsecond=0))
+    return Working("JobCreated", f"Job {run.job_name} was created and waits for its pod"), replace(found, run=run)
+
+
+def _lost(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
+    """The Job is gone before its end was seen: MLflow may still know that the script finished."""
+    tracked = tracked_run(case, found.run, "lost")
+    if tracked is None:
+        return None, found
+    if isinstance(tracked, Unavailable):
+        return unavailable(tracked, f"Job {found.run.job_name} is gone; whether it had finished is not known"), found
+    if tracked.status == "FINISHED":
+        return Passed("RunFinished", f"MLflow run {tracked.run_id} finished; its Job is gone"), found
+    return _failed(
+        case,
+        found,
+        Failure(
+            class_="JobDeleted",
+            reason="JobDeleted",
+            message=f"Job {found.run.job_name} was deleted before it finished; it is not started again by itself: "
+            "change the spec or set the annotation tandem.dev/requestedAt for another run",
+        ),
+    )
+
+
+def _failed(case: Case, found: Findings, failure: Failure) -> tuple[Outcome | None, Findings]:
+    """Tell the failure at once; the run has ended when the MLflow run that its script left open is closed too."""
+    found = replace(found, failure=failure)
+    tracked = tracked_run(case, found.run, "failed")
+    if tracked is None or isinstance(tracked, Unavailable):
+        found = replace(found, open_ends=True)
+    elif tracked.status == "RUNNING":
+        case.draft.act(EndRun(tracked.run_id, "FAILED"))
+        found = replace(found, open_ends=True)
+    return Failed(failure.reason, explain(failure, found.run)), found
+
+
+def _going_on(case: Case, found: Findings, pods: tuple[Pod, ...]) -> Outcome:
+    run = found.run
+    obstacle = blocked(pods)
+    if obstacle is None:
+        attempt = f", attempt {run.attempts}" if run.attempts > 1 else ""
+        step = f"step {run.step}" if run.step else "its pod starts"
+        return Working("JobRunning", f"Job {run.job_name}: {step}{attempt}")
+    since = max((pod.status.start_time for pod in pods if pod.status.start_time), default=case.now)
+    if case.now - since < BLOCKED_GRACE:
+        case.draft.requeue(BLOCKED_GRACE - (case.now - since))
+        return Working(obstacle.reason, obstacle.message)
+    return Failed(obstacle.reason, obstacle.message, final=False)
+
+
+def _pods_of(case: Case, job: Job) -> tuple[Pod, ...]:
+    """Oldest first."""
+    mine = [pod for pod in case.observed.children.pods if _controlled_by(pod, job)]
+    return tuple(sorted(mine, key=lambda pod: pod.metadata.creation_timestamp or case.now))
+
+
+def _controlled_by(pod: Pod, job: Job) -> bool:
+    controller = pod.metadata.controller
+    return controller is not None and controller.uid == job.metadata.uid
+
+
+def _step_now(pods: tuple[Pod, ...]) -> str:
+    """The container that runs now, or the last one that has run."""
+    if not pods:
+        return ""
+    started = [c for c in pods[-1].containers if c.state.running or c.state.terminated]
+    return started[-1].name if started else ""
