@@ -1,0 +1,172 @@
+"""Carrying out what a plan wants inside the cluster: the only place that writes to the API server.
+
+Nothing here decides anything. Each write is idempotent, and a refusal (403, 422 …) becomes :class:`Refused`, which
+the next plan reads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from tandem.api.meta import Json, Key, ObjectMeta
+from tandem.api.plan import Apply, Create, Delete, Emit, Refused
+from tandem.engine.api import APPLY_PATCH, MERGE_PATCH, ApiError, ApiServer
+from tandem.engine.controller import EVENTS, WRITABLE, Controller, ResourceType, collection_path, object_path
+
+_NOTE_LIMIT: Final = 1024  # events.k8s.io/v1: note is at most 1 kB
+
+
+class Cluster:
+    """Writes, with the answers observed at once (``observe``) so that the next plan sees them."""
+
+    def __init__(self, api: ApiServer, observe: Callable[[str, Json], object], instance: str) -> None:
+        self._api = api
+        self._observe = observe
+        self._instance = instance
+
+    async def create(self, action: Create) -> None:
+        """POST. There already, under the same controller: done. Under another: refused, never adopted."""
+        manifest = action.manifest
+        type_, names = WRITABLE[manifest["kind"]], _names(manifest)
+        try:
+            made = await self._api.request(
+                "POST", collection_path(type_), {"namespace": names["namespace"]}, body=manifest
+            )
+        except ApiError as error:
+            if error.code != 409 or error.reason != "AlreadyExists":
+                raise _refused(error) from error
+            made = await self._existing(type_, names, manifest)
+        self._observe(type_.kind, made)
+
+    async def apply(self, action: Apply, field_manager: str, known_uid: str) -> None:
+        """Server-side apply, forced: these fields are ours (KEP-555, "controllers should always force").
+
+        ``known_uid`` names the child as it was observed. Without one the name is looked up first, so that an apply
+        never takes over an object that somebody else has under that name.
+        """
+        manifest = action.manifest
+        type_, names = WRITABLE[manifest["kind"]], _names(manifest)
+        uid = known_uid or await self._uid_of_ours(type_, names, manifest)
+        if uid:
+            manifest = {**manifest, "metadata": {**manifest["metadata"], "uid": uid}}
+        query = {"fieldManager": field_manager, "force": "true"}
+        try:
+            made = await self._api.request(
+                "PATCH", object_path(type_), names, query, manifest, content_type=APPLY_PATCH
+            )
+        except ApiError as error:
+            raise _refused(error) from error
+        self._observe(type_.kind, made)
+
+    async def delete(self, action: Delete) -> None:
+        """Delete exactly this object (by uid), its children after it; gone already is as good."""
+        type_ = WRITABLE[action.kind]
+        options: Json = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": "Background",
+            "preconditions": {"uid": action.uid},
+        }
+        names = {"namespace": action.namespace, "name": action.name}
+        try:
+            await self._api.request("DELETE", object_path(type_), names, body=options)
+        except ApiError as error:
+            if error.code not in {404, 409}:
+                raise _refused(error) from error
+
+    async def write_status(self, controller: Controller, meta: ObjectMeta, patch: Json) -> None:
+        """One merge patch of /status. The uid in it makes a resource of the same name, made anew, refuse it."""
+        body = {"metadata": {"uid": meta.uid}, "status": patch}
+        names = {"namespace": meta.namespace, "name": meta.name}
+        try:
+            made = await self._api.request(
+                "PATCH",
+                object_path(controller.resource) + "/status",
+                names,
+                {"fieldManager": controller.field_manager},
+                body,
+                content_type=MERGE_PATCH,
+            )
+        except ApiError as error:
+            if error.code in {404, 409}:  # deleted, or made anew, since the plan was made
+                return
+            raise
+        self._observe(controller.resource.kind, made)
+
+    async def emit(self, controller: Controller, meta: ObjectMeta, event: Emit, now: datetime) -> None:
+        """One Event per transition: its name is made from what it says, so saying it again changes nothing."""
+        said = f"{meta.uid}/{meta.generation}/{event.reason}/{event.message}"
+        body: Json = {
+            "apiVersion": EVENTS.api_version,
+            "kind": "Event",
+            "metadata": {
+                "name": f"{meta.name}.{hashlib.sha256(said.encode()).hexdigest()[:16]}",
+                "namespace": meta.namespace,
+            },
+            "eventTime": now.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            "type": event.type,
+            "reason": event.reason,
+            "note": event.message[:_NOTE_LIMIT],
+            "action": event.reason,
+            "reportingController": f"tandem.dev/{controller.component}",
+            "reportingInstance": self._instance,
+            "regarding": {
+                "apiVersion": controller.resource.api_version,
+                "kind": controller.resource.kind,
+                "namespace": meta.namespace,
+                "name": meta.name,
+                "uid": meta.uid,
+            },
+        }
+        try:
+            await self._api.request("POST", collection_path(EVENTS), {"namespace": meta.namespace}, body=body)
+        except ApiError as error:
+            if error.code not in {404, 409}:
+                raise
+
+    async def _uid_of_ours(self, type_: ResourceType, names: dict[str, str], manifest: Json) -> str:
+        try:
+            existing = await self._existing(type_, names, manifest)
+        except Refused as refusal:
+            if refusal.reason == "NotFound":
+                return ""
+            raise
+        return str(existing["metadata"]["uid"])
+
+    async def _existing(self, type_: ResourceType, names: dict[str, str], manifest: Json) -> Json:
+        """The object that has the name already, if it is ours by controller uid.
+
+        Raises:
+            Refused: it is somebody else's.
+        """
+        try:
+            existing = await self._api.request("GET", object_path(type_), names)
+        except ApiError as error:
+            raise _refused(error) from error
+        ours = _controller_uid(manifest)
+        if ours and _controller_uid(existing) == ours:
+            return existing
+        raise Refused(
+            "AlreadyExists",
+            f"{type_.kind} {names['name']} is there already and belongs to somebody else; rename or delete it",
+        )
+
+
+def key_of(type_: ResourceType, meta: ObjectMeta) -> Key:
+    return Key(type_.kind, meta.namespace, meta.name)
+
+
+def _names(manifest: Json) -> dict[str, str]:
+    return {"namespace": manifest["metadata"]["namespace"], "name": manifest["metadata"]["name"]}
+
+
+def _controller_uid(body: Json) -> str:
+    references = body["metadata"].get("ownerReferences") or ()
+    return next((str(ref.get("uid")) for ref in references if ref.get("controller")), "")
+
+
+def _refused(error: ApiError) -> Refused:
+    return Refused(error.reason, error.message)

@@ -1,0 +1,170 @@
+"""Facts from outside: who has asked what, which answers are known, and when to ask again.
+
+A plan's reads are its subscription. A new question is asked at once; a polled one again every interval, all polled
+questions in one go; one that found the source down is asked again with a growing delay. When an answer changes,
+everybody who reads it is queued.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping
+from datetime import timedelta
+from typing import Final, Protocol
+
+from tandem.api.facts import Facts, Query, Unavailable
+from tandem.api.meta import Key
+from tandem.api.plan import Outside
+
+logger = logging.getLogger(__name__)
+
+_FIRST_RETRY: Final = 1.0
+_LAST_RETRY: Final = 15.0
+_BATCH: Final = 50
+_AT_ONCE: Final = 4
+
+AnyQuery = Query[object]
+
+
+class Source(Protocol):
+    """Answers questions about the world outside the cluster, and carries out writes to it."""
+
+    async def answer(self, queries: Collection[AnyQuery]) -> Mapping[AnyQuery, object]:
+        """An answer to each, or :class:`Unavailable`; never raises for a server that is down."""
+
+    def poll_interval(self, query: AnyQuery) -> timedelta | None:
+        """How often the answer may change by itself; None: only by our own writes."""
+
+    async def carry_out(self, write: Outside) -> None:
+        """Raises :class:`tandem.api.plan.Refused` when it could not be done."""
+
+
+class FactBoard:
+    """Questions, their readers, and the answers."""
+
+    def __init__(self, source: Source, enqueue: Callable[[Key], None]) -> None:
+        self._source = source
+        self._enqueue = enqueue
+        self._answers: dict[AnyQuery, object] = {}
+        self._readers: defaultdict[AnyQuery, set[Key]] = defaultdict(set)
+        self._reads: dict[Key, frozenset[AnyQuery]] = {}
+        self._pending: dict[AnyQuery, None] = {}  # to be asked, in order
+        self._asking: set[AnyQuery] = set()
+        self._notify: set[AnyQuery] = set()  # whose readers are queued by the next answer, changed or not
+        self._retries: dict[AnyQuery, int] = {}
+        self._due: dict[AnyQuery, float] = {}
+        self._wake = asyncio.Event()
+
+    @property
+    def facts(self) -> Facts:
+        return Facts(self._answers)
+
+    def subscribe(self, key: Key, reads: Collection[AnyQuery]) -> None:
+        """From now on this key reads exactly these; what nobody reads any more is forgotten."""
+        now, before = frozenset(reads), self._reads.get(key, frozenset())
+        for query in before - now:
+            self._readers[query].discard(key)
+            if not self._readers[query]:
+                self._drop(query)
+        for query in now - before:
+            self._readers[query].add(key)
+            if query not in self._answers:
+                self._ask(query)
+        if now:
+            self._reads[key] = now
+        else:
+            self._reads.pop(key, None)
+
+    def ask_again(self, key: Key) -> None:
+        """After a write of this key's: everything it reads may be different now."""
+        for query in self._reads.get(key, ()):
+            self._notify.add(query)
+            self._ask(query)
+        if not self._reads.get(key):
+            self._enqueue(key)
+
+    async def run(self) -> None:
+        """Ask, for ever; at most a few batches are under way at a time."""
+        limit = asyncio.Semaphore(_AT_ONCE)
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                batch = await self._next_batch()
+                await limit.acquire()
+                task = tasks.create_task(self._answer(batch))
+                task.add_done_callback(lambda _: limit.release())
+
+    def _ask(self, query: AnyQuery) -> None:
+        self._due.pop(query, None)
+        self._pending[query] = None
+        self._wake.set()
+
+    def _drop(self, query: AnyQuery) -> None:
+        del self._readers[query]
+        for known in (self._answers, self._pending, self._retries, self._due):
+            known.pop(query, None)
+        self._notify.discard(query)
+
+    async def _next_batch(self) -> list[AnyQuery]:
+        loop = asyncio.get_running_loop()
+        while True:
+            now = loop.time()
+            for query in [query for query, due in self._due.items() if due <= now]:
+                self._ask(query)
+            batch = self._choose()
+            if batch:
+                for query in batch:
+                    del self._pending[query]
+                self._asking.update(batch)
+                return batch
+            self._wake.clear()
+            timeout = min(self._due.values()) - now if self._due else None
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    def _choose(self) -> list[AnyQuery]:
+        """Polled questions all together: a source answers a thousand of them by one search. Others in small lots."""
+        waiting = [query for query in self._pending if query not in self._asking]
+        polled = [query for query in waiting if self._source.poll_interval(query) is not None]
+        return polled or waiting[:_BATCH]
+
+    async def _answer(self, batch: list[AnyQuery]) -> None:
+        try:
+            answers = await self._source.answer(batch)
+        except Exception:
+            logger.exception("a source failed to answer %d questions", len(batch))
+            answers = {}
+        finally:
+            self._asking.difference_update(batch)
+        now = asyncio.get_running_loop().time()
+        for query in batch:
+            if query not in self._readers:
+                continue
+            if query in answers:
+                self._take(query, answers[query], now)
+            else:
+                self._due[query] = now + _LAST_RETRY
+        self._wake.set()
+
+    def _take(self, query: AnyQuery, answer: object, now: float) -> None:
+        if isinstance(answer, Unavailable):
+            retries = self._retries.get(query, 0)
+            self._retries[query] = retries + 1
+            self._due[query] = now + min(_FIRST_RETRY * 2.0**retries, _LAST_RETRY)
+        else:
+            self._retries.pop(query, None)
+            interval = self._source.poll_interval(query)
+            if interval is not None:
+                # On common ticks, so that all questions of one interval are due together.
+                seconds = interval.total_seconds()
+                self._due[query] = (now // seconds + 1) * seconds
+        news = query not in self._answers or self._answers[query] != answer or query in self._notify
+        self._answers[query] = answer
+        self._notify.discard(query)
+        if news:
+            for key in self._readers[query]:
+                self._enqueue(key)

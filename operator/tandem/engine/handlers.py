@@ -1,0 +1,84 @@
+"""The only module that knows kopf: it watches, and hands every event to the store and every key to the queue.
+
+No ``on.create`` / ``on.update``: those write two more patches per resource and lose a status for ever when one of them
+fails; an ``on.event`` handler that raises is never called again for that event, so nothing here can fail.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import kopf
+
+from tandem.api import names
+from tandem.api.meta import Json, Key
+from tandem.engine.controller import ResourceType
+from tandem.engine.store import Store
+
+# Children are watched by this label, on the server's side: not every Job and pod of the cluster streams through here.
+CHILDREN_SELECTOR: Final = f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY}"
+
+
+class Backoff:
+    """Delays that never end: kopf's own list sums to 54 s, after which it gives up for ever."""
+
+    def __iter__(self) -> Iterator[float]:
+        delay = 0.1
+        while True:
+            yield delay
+            delay = min(delay * 2, 30.0)
+
+
+def selector_of(type_: ResourceType) -> str:
+    return "" if type_.group == names.GROUP else CHILDREN_SELECTOR
+
+
+def settings_for(watched: list[ResourceType]) -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    settings.scanning.disabled = True  # no watch of CRDs and namespaces, no right to it
+    settings.peering.standalone = True  # leadership is a Lease; peering was measured to pause both replicas
+    settings.posting.enabled = False  # Events are the plan's, one per transition
+    settings.queueing.worker_limit = 100
+    settings.queueing.idle_timeout = 0.05  # an idle worker holds its slot for so long
+    settings.networking.connect_timeout = 5
+    settings.networking.request_timeout = 60
+    settings.networking.error_backoffs = Backoff()
+    for type_ in watched:
+        selector = selector_of(type_)
+        if selector:
+            settings.watching.label_selectors[type_.group, type_.version, type_.plural] = selector
+    return settings
+
+
+def registry_for(store: Store, enqueue: Callable[[Key], None]) -> kopf.OperatorRegistry:
+    """One handler per watched kind."""
+    registry = kopf.OperatorRegistry()
+    kopf.on.login(registry=registry)(kopf.login_with_service_account)
+    kopf.on.login(registry=registry)(kopf.login_with_kubeconfig)
+    for type_ in store.watched():
+        _watch(registry, type_, store, enqueue)
+    return registry
+
+
+def _watch(registry: kopf.OperatorRegistry, type_: ResourceType, store: Store, enqueue: Callable[[Key], None]) -> None:
+    async def seen(event: kopf.RawEvent, **_: object) -> None:
+        body: Json = dict(event["object"])
+        gone = event["type"] == "DELETED"
+        key = store.forget(type_.kind, body) if gone else store.observe(type_.kind, body)
+        if key is not None:
+            enqueue(key)
+
+    kopf.on.event(type_.group, type_.version, type_.plural, registry=registry, id=f"watch-{type_.plural}")(seen)
+
+
+async def watch(store: Store, enqueue: Callable[[Key], None], namespaces: tuple[str, ...], stop: asyncio.Event) -> None:
+    """Watch until ``stop``, or until the process is told to end (kopf takes SIGTERM and SIGINT)."""
+    await kopf.operator(
+        registry=registry_for(store, enqueue),
+        settings=settings_for(list(store.watched())),
+        clusterwide=not namespaces,
+        namespaces=namespaces,
+        stop_flag=stop,
+    )

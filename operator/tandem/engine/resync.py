@@ -1,0 +1,97 @@
+"""Every ~10 minutes: compare what is remembered with what the server lists, and look at every resource again.
+
+Heals every event that a watch missed: after a 410 kopf lists anew but reports no deletion (measured), and a handler
+that failed is not called again. Only metadata is listed; an object that differs is fetched alone. The first pass, at
+start, lists whole objects, so that no plan is made before everything is known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from tandem.api.meta import Key, ObjectMeta
+from tandem.engine.api import ApiError, ApiServer, ApiUnavailable
+from tandem.engine.controller import ResourceType, object_path
+from tandem.engine.handlers import selector_of
+from tandem.engine.store import Store
+
+logger = logging.getLogger(__name__)
+
+PERIOD: Final = 600.0  # seconds; ± 10 %, so that replicas and restarts do not all list at once
+
+
+class Resync:
+    def __init__(
+        self, api: ApiServer, store: Store, enqueue: Callable[[Key], None], namespaces: tuple[str, ...]
+    ) -> None:
+        self._api = api
+        self._store = store
+        self._enqueue = enqueue
+        self._namespaces: tuple[str | None, ...] = namespaces or (None,)
+
+    async def fill(self) -> None:
+        """List everything once; only then may plans be made. Tried until the API server answers."""
+        delay = 0.5
+        for type_ in self._store.watched():
+            while True:
+                try:
+                    await self._list(type_)
+                    break
+                except (ApiUnavailable, ApiError) as error:
+                    logger.warning("%s cannot be listed; trying again in %.1f s: %s", type_.plural, delay, error)
+                    await asyncio.sleep(delay)
+                    delay = min(delay * 2, 15.0)
+        self._look_at_all()
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(PERIOD * random.uniform(0.9, 1.1))
+            try:
+                for type_ in self._store.watched():
+                    await self.compare(type_)
+            except (ApiUnavailable, ApiError) as error:
+                logger.warning("the resync was cut short: %s", error)
+            self._look_at_all()
+
+    async def compare(self, type_: ResourceType) -> None:
+        """Fetch what is newer than remembered, forget what is not there any more."""
+        known = self._store.known(type_.kind)
+        listed: set[str] = set()
+        for namespace in self._namespaces:
+            async for item in self._api.list(type_, namespace, selector_of(type_), metadata_only=True):
+                meta = msgspec.convert(item["metadata"], ObjectMeta)
+                listed.add(meta.uid)
+                before = known.get(meta.uid)
+                if before is None or before.resource_version != meta.resource_version:
+                    await self._fetch(type_, meta)
+        for uid, meta in known.items():
+            if uid not in listed:
+                key = self._store.forget(type_.kind, {"metadata": msgspec.to_builtins(meta)})
+                if key is not None:
+                    self._enqueue(key)
+
+    async def _list(self, type_: ResourceType) -> None:
+        for namespace in self._namespaces:
+            async for item in self._api.list(type_, namespace, selector_of(type_)):
+                self._store.observe(type_.kind, item)
+
+    async def _fetch(self, type_: ResourceType, meta: ObjectMeta) -> None:
+        try:
+            body = await self._api.request("GET", object_path(type_), {"namespace": meta.namespace, "name": meta.name})
+        except ApiError as error:
+            if error.code != 404:
+                raise
+            return
+        key = self._store.observe(type_.kind, body)
+        if key is not None:
+            self._enqueue(key)
+
+    def _look_at_all(self) -> None:
+        for key in self._store.all_keys():
+            self._enqueue(key)

@@ -1,0 +1,154 @@
+"""Introduces the kinds to the engine, and MLflow to both: the only module that knows all parts of Tandem."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from tandem.api import names
+from tandem.api.appdeployment import AppDeployment, AppDeploymentStatus
+from tandem.api.children import Deployment, Job, Pod, ReplicaSet, Service
+from tandem.api.facts import Facts, Query
+from tandem.api.plan import Observed, Outside, Plan, Refusal
+from tandem.api.trainingjob import TrainingJob, TrainingJobStatus
+from tandem.apps.case import AppChildren, AppSettings
+from tandem.apps.plan import plan as plan_app
+from tandem.drift.plan import DriftSettings
+from tandem.drift.plan import plan as plan_drift
+from tandem.engine import controller as k8s
+from tandem.engine.controller import Child, Controller, Named, ResourceType
+from tandem.engine.process import Options, run
+from tandem.tracking import MlflowClient, TrackingReader, TrackingWriter, poll_interval
+from tandem.training.case import TrainingChildren, TrainingSettings
+from tandem.training.plan import plan as plan_training
+
+TRAINING_JOBS = ResourceType(names.GROUP, names.VERSION, names.TRAINING_JOB, "trainingjobs")
+APP_DEPLOYMENTS = ResourceType(names.GROUP, names.VERSION, names.APP_DEPLOYMENT, "appdeployments")
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What an administrator sets, once for the whole operator."""
+
+    mlflow_uri: str
+    runtime_image: str
+    poll_every: timedelta
+
+
+async def operate(configuration: Configuration, options: Options) -> None:
+    """Run the operator: both kinds."""
+    controllers = (training_controller(configuration), app_controller(configuration))
+    async with mlflow(configuration) as source:
+        await run(controllers, source, options)
+
+
+async def watch_drift(configuration: Configuration, options: Options) -> None:
+    """Run the model-drift controller: its own process, its own rights, one field of the status."""
+    async with mlflow(configuration) as source:
+        await run((drift_controller(),), source, options)
+
+
+def training_controller(configuration: Configuration) -> Controller:
+    settings = TrainingSettings(configuration.runtime_image, configuration.mlflow_uri)
+
+    def plan(
+        resource: Named, children: Sequence[Named], facts: Facts, refusals: Mapping[str, Refusal], now: datetime
+    ) -> Plan:
+        assert isinstance(resource, TrainingJob)
+        owned = TrainingChildren(
+            jobs=tuple(child for child in children if isinstance(child, Job)),
+            pods=tuple(child for child in children if isinstance(child, Pod)),
+        )
+        return plan_training(settings, Observed(resource, owned, facts, refusals), now)
+
+    return Controller(
+        resource=TRAINING_JOBS,
+        view=TrainingJob,
+        children=(Child(k8s.JOBS, Job), Child(k8s.PODS, Pod)),
+        plan=plan,
+        status_fields=_fields(TrainingJobStatus) - {"drift"},
+        field_manager="tandem",
+        component="operator",
+    )
+
+
+def app_controller(configuration: Configuration) -> Controller:
+    settings = AppSettings(configuration.runtime_image, configuration.mlflow_uri)
+
+    def plan(
+        resource: Named, children: Sequence[Named], facts: Facts, refusals: Mapping[str, Refusal], now: datetime
+    ) -> Plan:
+        assert isinstance(resource, AppDeployment)
+        owned = AppChildren(
+            deployments=tuple(child for child in children if isinstance(child, Deployment)),
+            replica_sets=tuple(child for child in children if isinstance(child, ReplicaSet)),
+            pods=tuple(child for child in children if isinstance(child, Pod)),
+            services=tuple(child for child in children if isinstance(child, Service)),
+        )
+        return plan_app(settings, Observed(resource, owned, facts, refusals), now)
+
+    return Controller(
+        resource=APP_DEPLOYMENTS,
+        view=AppDeployment,
+        children=(
+            Child(k8s.DEPLOYMENTS, Deployment),
+            Child(k8s.REPLICA_SETS, ReplicaSet),
+            Child(k8s.PODS, Pod),
+            Child(k8s.SERVICES, Service),
+        ),
+        plan=plan,
+        status_fields=_fields(AppDeploymentStatus),
+        field_manager="tandem",
+        component="operator",
+    )
+
+
+def drift_controller() -> Controller:
+    settings = DriftSettings()
+
+    def plan(resource: Named, _: Sequence[Named], facts: Facts, refusals: Mapping[str, Refusal], now: datetime) -> Plan:
+        assert isinstance(resource, TrainingJob)
+        return plan_drift(settings, Observed(resource, None, facts, refusals), now)
+
+    return Controller(
+        resource=TRAINING_JOBS,
+        view=TrainingJob,
+        children=(),
+        plan=plan,
+        status_fields=frozenset({"drift"}),
+        field_manager="tandem-drift",
+        component="drift",
+    )
+
+
+class MlflowSource:
+    """MLflow as a source of facts: reads, polls and writes."""
+
+    def __init__(self, client: MlflowClient, poll_every: timedelta) -> None:
+        self._reader = TrackingReader(client)
+        self._writer = TrackingWriter(client)
+        self._poll_every = poll_every
+
+    async def answer(self, queries: Collection[Query[object]]) -> Mapping[Query[object], object]:
+        return await self._reader.answer(queries)
+
+    def poll_interval(self, query: Query[object]) -> timedelta | None:
+        return poll_interval(query, self._poll_every)
+
+    async def carry_out(self, write: Outside) -> None:
+        await self._writer.carry_out(write)
+
+
+@asynccontextmanager
+async def mlflow(configuration: Configuration) -> AsyncIterator[MlflowSource]:
+    client = MlflowClient(configuration.mlflow_uri)
+    try:
+        yield MlflowSource(client, configuration.poll_every)
+    finally:
+        await client.close()
+
+
+def _fields(status: type[TrainingJobStatus | AppDeploymentStatus]) -> frozenset[str]:
+    return frozenset(status.__struct_encode_fields__)
