@@ -1,0 +1,65 @@
+"""The smallest resources that the schema accepts, and how a case differs from them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+from tandem.api.names import API_VERSION
+
+Json = dict[str, Any]
+
+SMALLEST: Mapping[str, Json] = {
+    "TrainingJob": {"steps": [{"name": "train", "command": ["python", "train.py"]}]},
+    "AppDeployment": {"image": "ghcr.io/acme/shop:1.4"},
+}
+
+
+def resource(kind: str, namespace: str = "default", name: str = "example", **spec: object) -> Json:
+    """The smallest resource of this kind with some fields of its spec set; a field set to None is left out."""
+    whole = {**deepcopy(SMALLEST[kind]), **spec}
+    return {
+        "apiVersion": API_VERSION,
+        "kind": kind,
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {name: value for name, value in whole.items() if value is not None},
+    }
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A spec that must be refused: which field is named, and which words say why."""
+
+    title: str
+    kind: str
+    field: str
+    says: str
+    spec: Json = field(default_factory=dict)
+    name: str = "example"
+
+    @property
+    def place(self) -> str:
+        """The field as a place in the schema: spec.steps[0].name is spec.steps[].name."""
+        return re.sub(r"\[[^\]]*\]", "[]", self.field)
+
+
+def step(**fields: object) -> Json:
+    return {"name": "train", "command": ["python", "train.py"], **fields}
+
+
+def steps(**fields: object) -> Json:
+    """A spec with one step that has these fields."""
+    return {"steps": [step(**fields)]}
+
+
+def threshold(**fields: object) -> Json:
+    """A spec whose gate has one threshold with these fields."""
+    return {"gate": {"metrics": [{"name": "accuracy", **fields}]}}
+
+
+def signal(**fields: object) -> Json:
+    """A spec whose drift policy has one signal with these fields."""
+    return {"model": {"name": "iris"}, "retrain": {"drift": {"signals": [{"metric": "accuracy", **fields}]}}}

@@ -1,0 +1,70 @@
+"""What the API server accepts: the whole range that the documentation promises, each corner once."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from tandem.api.appdeployment import AppDeployment
+from tandem.api.trainingjob import TrainingJob
+from tests.contract.api_server import ApiServer
+from tests.contract.crds.resources import Json, resource, signal, step, steps, threshold
+
+TJ, AD = "TrainingJob", "AppDeployment"
+MODELS = {TJ: TrainingJob, AD: AppDeployment}
+
+CASES: list[tuple[str, str, Json]] = [
+    ("the smallest", TJ, {}),
+    ("sixteen steps", TJ, {"steps": [step(name=f"s{i}") for i in range(16)]}),
+    ("steps with images of their own", TJ, steps(image="ghcr.io/acme/train@sha256:" + "0" * 64)),
+    (
+        "resources as numbers and as strings",
+        TJ,
+        steps(resources={"requests": {"cpu": 1, "memory": "512Mi"}, "limits": {"memory": "1.5G", "nvidia.com/gpu": 1}}),
+    ),
+    ("requests equal to limits", TJ, steps(resources={"requests": {"cpu": "1000m"}, "limits": {"cpu": 1}})),
+    ("code from git over https", TJ, {"source": {"git": {"url": "https://x.org/r.git", "ref": "v1", "path": "a/b"}}}),
+    ("code from git over ssh, with its user", TJ, {"source": {"git": {"url": "ssh://git@x.org/r.git"}}}),
+    ("code from a ConfigMap", TJ, {"source": {"configMapRef": {"name": "iris.code"}}}),
+    ("data", TJ, {"data": [{"name": "iris", "storageUri": "https://x.org/i.csv", "digest": "sha256:" + "0" * 64}]}),
+    ("parameters", TJ, {"parameters": {"max_iter": "200", "_C": "", "MLFLOWER": "x", "PATHS": "y"}}),
+    ("as many parameters as there may be", TJ, {"parameters": {f"p{i}": "x" * 4096 for i in range(64)}}),
+    ("bounds of every notation", TJ, threshold(min="-1.5e+10", max="+3E-2")),
+    ("min equal to max", TJ, threshold(min="1", max="1.0")),
+    ("a model with an alias", TJ, {"model": {"name": "Iris model.v2", "alias": "vNext"}}),
+    ("drift by a floor", TJ, signal(min="0.85", sampleCountMetric="samples", minSamples=200, breaches={"count": 2})),
+    ("drift by a change", TJ, signal(change={"absolute": "-0.05"})),
+    ("a cooldown of a year", TJ, {"retrain": {"cooldown": "8784h"}}),
+    ("a cooldown in parts", TJ, {"retrain": {"cooldown": "1h30m1.5s"}}),
+    ("the smallest", AD, {}),
+    ("a model server", AD, {"image": None, "model": {"name": "iris", "alias": "challenger", "promoteTo": "champion"}}),
+    ("a pinned model", AD, {"image": None, "model": {"name": "iris", "version": "3"}}),
+    ("an app and its model", AD, {"model": {"name": "iris", "version": "3"}, "command": ["serve"], "args": ["-v"]}),
+    ("an empty command without an image", AD, {"image": None, "model": {"name": "i", "version": "1"}, "command": []}),
+    ("environment variables", AD, {"env": [{"name": "LOG_LEVEL", "value": "info"}, {"name": "EMPTY"}]}),
+    ("no replicas", AD, {"replicas": 0}),
+    ("a health path with a query", AD, {"healthPath": "/health?deep=1"}),
+]
+
+
+@pytest.mark.parametrize(("title", "kind", "spec"), CASES, ids=[f"{kind}: {title}" for title, kind, _ in CASES])
+def test_accepted_kept_and_understood(api_server: ApiServer, title: str, kind: str, spec: Json) -> None:
+    """What comes back has every field that was sent (nothing pruned), and the controllers' model can read it."""
+    sent = resource(kind, **spec)
+
+    kept = api_server.create(sent, dry_run=True)
+
+    assert _within(sent["spec"], kept["spec"])
+    msgspec.convert(kept, MODELS[kind])
+
+
+def test_a_name_of_52_characters_is_accepted(api_server: ApiServer) -> None:
+    assert api_server.create(resource(TJ, name="a" * 52), dry_run=True)
+
+
+def _within(part: object, whole: object) -> bool:
+    if isinstance(part, dict):
+        return isinstance(whole, dict) and all(k in whole and _within(v, whole[k]) for k, v in part.items())
+    if isinstance(part, list):
+        return isinstance(whole, list) and len(part) == len(whole) and all(map(_within, part, whole))
+    return part == whole

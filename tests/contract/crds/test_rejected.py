@@ -1,0 +1,316 @@
+"""What the API server refuses, with words that name the field and the rule. Each CEL rule of the CRDs has a case."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.contract.api_server import ApiServer, Rejected
+from tests.contract.crds.resources import Refusal, resource, signal, step, steps, threshold
+from tests.crds import KINDS, nodes, schema
+
+TJ, AD = "TrainingJob", "AppDeployment"
+
+CASES = [
+    # --- names of resources
+    Refusal("a name too long for its Jobs", TJ, "metadata.name", "at most 52 characters", name="a" * 53),
+    Refusal("a name with a dot", TJ, "metadata.name", "DNS label", name="iris.v2"),
+    Refusal("an app's name too long for its Deployments", AD, "metadata.name", "at most 52 characters", name="a" * 53),
+    Refusal("an app's name that is no name of a Service", AD, "metadata.name", "a letter first", name="1shop"),
+    # --- steps
+    Refusal("no steps", TJ, "spec.steps", "Required value", {"steps": None}),
+    Refusal("an empty list of steps", TJ, "spec.steps", "at least 1 items", {"steps": []}),
+    Refusal("more steps than 16", TJ, "spec.steps", "at most 16", {"steps": [step(name=f"s{i}") for i in range(17)]}),
+    Refusal("two steps of one name", TJ, "spec.steps[1]", "Duplicate value", {"steps": [step(), step()]}),
+    Refusal("a step that is called fetch", TJ, "spec.steps[0].name", "the name fetch is taken", steps(name="fetch")),
+    Refusal("a step's name with capitals", TJ, "spec.steps[0].name", "should match", steps(name="Train")),
+    Refusal("a step without a command", TJ, "spec.steps[0].command", "at least 1 items", steps(command=[])),
+    Refusal("a command that is one string", TJ, "spec.steps[0].command", "must be of type array", steps(command="run")),
+    Refusal("an image with a space", TJ, "spec.steps[0].image", "should match", steps(image="python 3")),
+    # --- resources
+    Refusal(
+        "a request above its limit",
+        TJ,
+        "spec.steps[0].resources.requests",
+        "must not be larger than the limit",
+        steps(resources={"requests": {"memory": "2Gi"}, "limits": {"memory": "2G"}}),
+    ),
+    Refusal(
+        "an app's request above its limit, as numbers",
+        AD,
+        "spec.resources.requests",
+        "must not be larger than the limit",
+        {"resources": {"requests": {"cpu": 2}, "limits": {"cpu": "1500m"}}},
+    ),
+    Refusal(
+        "a quantity that is none",
+        TJ,
+        "spec.steps[0].resources.requests.memory",
+        "should match",
+        steps(resources={"requests": {"memory": "plenty"}}),
+    ),
+    Refusal(
+        "a negative quantity",
+        AD,
+        "spec.resources.limits.cpu",
+        "greater than or equal to 0",
+        {"resources": {"limits": {"cpu": -1}}},
+    ),
+    # --- source
+    Refusal(
+        "two sources",
+        TJ,
+        "spec.source",
+        "exactly one of git and configMapRef",
+        {"source": {"git": {"url": "https://x.org/r.git"}, "configMapRef": {"name": "code"}}},
+    ),
+    Refusal("a source that is empty", TJ, "spec.source", "exactly one of git and configMapRef", {"source": {}}),
+    Refusal(
+        "a password in the URL of a repository",
+        TJ,
+        "spec.source.git.url",
+        "must hold no user name or password",
+        {"source": {"git": {"url": "https://me:hunter2@x.org/r.git"}}},
+    ),
+    Refusal(
+        "a URL that is a command for git",
+        TJ,
+        "spec.source.git.url",
+        "should match",
+        {"source": {"git": {"url": "ext::sh -c evil"}}},
+    ),
+    Refusal(
+        "a ref that is an option for git",
+        TJ,
+        "spec.source.git.ref",
+        "should match",
+        {"source": {"git": {"url": "https://x.org/r.git", "ref": "--upload-pack=evil"}}},
+    ),
+    Refusal(
+        "a ref that git does not have",
+        TJ,
+        "spec.source.git.ref",
+        "must not contain '..'",
+        {"source": {"git": {"url": "https://x.org/r.git", "ref": "main..dev"}}},
+    ),
+    Refusal(
+        "a path that leaves the repository",
+        TJ,
+        "spec.source.git.path",
+        "must not contain '..'",
+        {"source": {"git": {"url": "https://x.org/r.git", "path": "models/../../etc"}}},
+    ),
+    Refusal(
+        "an absolute path",
+        TJ,
+        "spec.source.git.path",
+        "should match",
+        {"source": {"git": {"url": "https://x.org/r.git", "path": "/etc"}}},
+    ),
+    # --- data
+    Refusal(
+        "two data sets of one name",
+        TJ,
+        "spec.data[1]",
+        "Duplicate value",
+        {"data": [{"name": "iris", "storageUri": f"https://x.org/{n}"} for n in (1, 2)]},
+    ),
+    Refusal(
+        "a password in the URI of a data set",
+        TJ,
+        "spec.data[0].storageUri",
+        "must hold no user name or password",
+        {"data": [{"name": "iris", "storageUri": "https://token@x.org/iris.csv"}]},
+    ),
+    Refusal(
+        "a data set by a scheme that nobody fetches",
+        TJ,
+        "spec.data[0].storageUri",
+        "should match",
+        {"data": [{"name": "iris", "storageUri": "gopher://x.org/iris.csv"}]},
+    ),
+    Refusal(
+        "a digest that is none",
+        TJ,
+        "spec.data[0].digest",
+        "should match",
+        {"data": [{"name": "iris", "storageUri": "https://x.org/i", "digest": "sha256:123"}]},
+    ),
+    # --- parameters
+    Refusal(
+        "a parameter that no shell can name", TJ, "spec.parameters", "letters, digits", {"parameters": {"a-b": ""}}
+    ),
+    Refusal("a parameter with a digit first", TJ, "spec.parameters", "letters, digits", {"parameters": {"1a": "x"}}),
+    Refusal("a parameter without a name", TJ, "spec.parameters", "letters, digits", {"parameters": {"": "x"}}),
+    *(
+        Refusal(f"a parameter called {name}", TJ, "spec.parameters", "are taken", {"parameters": {name: "x"}})
+        for name in ("MLFLOW_RUN_ID", "TANDEM_X", "PET_NNODES", "KUBERNETES_SERVICE_HOST", "LD_PRELOAD", "PYTHONPATH")
+    ),
+    *(
+        Refusal(f"a parameter called {name}", TJ, "spec.parameters", "are taken", {"parameters": {name: "x"}})
+        for name in ("PATH", "HOME", "TMPDIR", "HOSTNAME")
+    ),
+    Refusal(
+        "a parameter that is a number", TJ, "spec.parameters.n", "must be of type string", {"parameters": {"n": 3}}
+    ),
+    # --- limits of a run
+    Refusal(
+        "a negative number of retries", TJ, "spec.backoffLimit", "greater than or equal to 0", {"backoffLimit": -1}
+    ),
+    Refusal("a deadline of nothing", TJ, "spec.activeDeadlineSeconds", "equal to 1", {"activeDeadlineSeconds": 0}),
+    Refusal(
+        "a number that no Job can hold",
+        TJ,
+        "spec.ttlSecondsAfterFinished",
+        "less than or equal to 2147483647",
+        {"ttlSecondsAfterFinished": 2**31},
+    ),
+    # --- gate
+    Refusal("a threshold without a bound", TJ, "spec.gate.metrics[0]", "give min, max or both", threshold()),
+    Refusal("min above max", TJ, "spec.gate.metrics[0].min", "no value could pass", threshold(min="0.9", max="1e-1")),
+    Refusal("a bound that is a number", TJ, "spec.gate.metrics[0].min", "must be of type string", threshold(min=0.9)),
+    Refusal("a bound that is NaN", TJ, "spec.gate.metrics[0].min", "should match", threshold(min="NaN")),
+    Refusal("a bound beyond every double", TJ, "spec.gate.metrics[0].min", "should match", threshold(min="1e999")),
+    # --- model
+    Refusal(
+        "an alias that MLflow keeps",
+        TJ,
+        "spec.model.alias",
+        "MLflow keeps 'latest'",
+        {"model": {"name": "iris", "alias": "Latest"}},
+    ),
+    Refusal(
+        "an alias that MLflow takes for a version",
+        TJ,
+        "spec.model.alias",
+        "MLflow keeps 'latest'",
+        {"model": {"name": "iris", "alias": "v2"}},
+    ),
+    Refusal("a model whose name is a path", TJ, "spec.model.name", "should match", {"model": {"name": "a/b"}}),
+    # --- retrain
+    Refusal(
+        "drift of no model",
+        TJ,
+        "spec.model",
+        "say which by model.name",
+        {**signal(min="0.9"), "model": None},
+    ),
+    Refusal("a signal without a bound", TJ, "spec.retrain.drift.signals[0]", "at least one of min, max", signal()),
+    Refusal(
+        "a signal whose min is above its max",
+        TJ,
+        "spec.retrain.drift.signals[0].min",
+        "every value would breach",
+        signal(min="2", max="1"),
+    ),
+    Refusal(
+        "minSamples of nothing that counts",
+        TJ,
+        "spec.retrain.drift.signals[0].sampleCountMetric",
+        "minSamples needs sampleCountMetric",
+        signal(min="0.9", minSamples=200),
+    ),
+    Refusal(
+        "no signals",
+        TJ,
+        "spec.retrain.drift.signals",
+        "at least 1 items",
+        {"model": {"name": "iris"}, "retrain": {"drift": {"signals": []}}},
+    ),
+    Refusal(
+        "two signals on one metric",
+        TJ,
+        "spec.retrain.drift.signals[1]",
+        "Duplicate value",
+        {"model": {"name": "iris"}, "retrain": {"drift": {"signals": [{"metric": "a", "min": "1"}] * 2}}},
+    ),
+    Refusal("a cooldown in words", TJ, "spec.retrain.cooldown", "should match", {"retrain": {"cooldown": "a day"}}),
+    Refusal(
+        "a cooldown of years",
+        TJ,
+        "spec.retrain.cooldown",
+        "at most one year",
+        {"retrain": {"cooldown": "9000h"}},
+    ),
+    # --- AppDeployment
+    Refusal("neither image nor model", AD, "spec", "give image (an app), model", {"image": None}),
+    Refusal(
+        "a model both followed and pinned",
+        AD,
+        "spec.model",
+        "exactly one of alias (followed) and version (pinned)",
+        {"model": {"name": "iris", "alias": "champion", "version": "3"}},
+    ),
+    Refusal(
+        "a model neither followed nor pinned",
+        AD,
+        "spec.model",
+        "exactly one of alias (followed) and version (pinned)",
+        {"model": {"name": "iris"}},
+    ),
+    Refusal(
+        "a promotion to a name that MLflow keeps",
+        AD,
+        "spec.model.promoteTo",
+        "MLflow keeps 'latest'",
+        {"model": {"name": "iris", "alias": "challenger", "promoteTo": "latest"}},
+    ),
+    Refusal(
+        "a command without an image",
+        AD,
+        "spec.command",
+        "needs image",
+        {"image": None, "model": {"name": "iris", "version": "3"}, "command": ["sh"]},
+    ),
+    Refusal(
+        "arguments without an image",
+        AD,
+        "spec.args",
+        "needs image",
+        {"image": None, "model": {"name": "iris", "version": "3"}, "args": ["-v"]},
+    ),
+    Refusal(
+        "an environment variable that is Tandem's",
+        AD,
+        "spec.env[0].name",
+        "start with TANDEM_ are taken",
+        {"env": [{"name": "TANDEM_MODEL"}]},
+    ),
+    Refusal(
+        "two environment variables of one name",
+        AD,
+        "spec.env[1]",
+        "Duplicate value",
+        {"env": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]},
+    ),
+    Refusal("a port that does not exist", AD, "spec.port", "less than or equal to 65535", {"port": 70000}),
+    Refusal("a health path without a slash", AD, "spec.healthPath", "should match", {"healthPath": "health"}),
+    Refusal("a health path with a line break", AD, "spec.healthPath", "should match", {"healthPath": "/a\r\nX: y"}),
+    Refusal("replicas below nothing", AD, "spec.replicas", "greater than or equal to 0", {"replicas": -1}),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.kind}: {case.title}")
+def test_refused_with_the_field_and_the_rule(api_server: ApiServer, case: Refusal) -> None:
+    with pytest.raises(Rejected) as refused:
+        api_server.create(resource(case.kind, name=case.name, **case.spec), dry_run=True)
+
+    assert refused.value.code == 422
+    named = [cause for cause in refused.value.causes if cause.field == case.field]
+    assert any(case.says in cause.message for cause in named), refused.value.causes
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_rule_of_the_definition_has_a_case(kind: str) -> None:
+    """A rule that refuses nothing would not be noticed otherwise."""
+    without = [
+        (place, rule["message"])
+        for place, node in nodes(schema(kind))
+        for rule in node.get("x-kubernetes-validations", ())
+        if not any(
+            case.kind == kind
+            and case.says in rule["message"]
+            and case.place == (place + rule.get("fieldPath", "")).lstrip(".")
+            for case in CASES
+        )
+    ]
+    assert without == []
