@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -98,7 +99,8 @@ def _reason(error: BaseException) -> str:
     if isinstance(cause, (asyncio.TimeoutError, TimeoutError)):
         return f"no answer for {_PATIENCE:.0f} s"
     if isinstance(cause, OSError) and cause.strerror:
-        return cause.strerror
+        # asyncio has texts of its own for the system's error numbers; a resolver's are negative, its text is good.
+        return os.strerror(cause.errno) if cause.errno and cause.errno > 0 else cause.strerror
     if isinstance(cause, FileNotFoundError):
         return "the server answered 404 Not Found"
     return redacted(" ".join(str(cause).split())[:300]) or type(cause).__name__

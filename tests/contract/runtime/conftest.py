@@ -1,0 +1,178 @@
+"""The real parts that the runtime meets: Git repositories, HTTP servers, an MLflow server, processes of our own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+PATIENCE = 90.0  # seconds; nothing here takes that long, except on a machine that does much else
+
+
+def until(holds: Callable[[], bool], what: str) -> None:
+    """Wait for a condition."""
+    end = time.monotonic() + PATIENCE
+    while not holds():
+        if time.monotonic() > end:
+            raise TimeoutError(f"waited {PATIENCE:.0f} s for {what}")
+        time.sleep(0.05)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def pod_environment(tmp: Path, **variables: str) -> dict[str, str]:
+    """As little as a pod has: nothing of this machine's settings decides how a test goes."""
+    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+    return {**kept, "HOME": str(tmp), "PYTHONPATH": str(ROOT / "operator"), "USER": "tandem", **variables}
+
+
+@dataclass
+class Repository:
+    """A real Git repository with a history that tests can point at."""
+
+    path: Path
+    commits: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return self.path.as_uri()
+
+    def git(self, *arguments: str) -> str:
+        who = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+        for role in ("AUTHOR", "COMMITTER"):
+            who |= {f"GIT_{role}_NAME": "a", f"GIT_{role}_EMAIL": "a@example.org"}
+        command = ["git", "-C", str(self.path), *arguments]
+        return subprocess.run(
+            command, env={**os.environ, **who}, check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    def commit(self, name: str, files: dict[str, str]) -> str:
+        for path, text in files.items():
+            (self.path / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.path / path).write_text(text)
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", name)
+        self.commits[name] = self.git("rev-parse", "HEAD")
+        return self.commits[name]
+
+
+@pytest.fixture(scope="session")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """main: one → two → three; tag v1 (annotated) on one, light on two; branch `next` off two."""
+    repository = Repository(tmp_path_factory.mktemp("repository"))
+    repository.git("init", "--quiet", "--initial-branch", "main")
+    repository.commit("one", {"train.py": "one", "models/iris/train.py": "iris one"})
+    repository.git("tag", "--annotate", "v1", "--message", "first")
+    repository.commit("two", {"train.py": "two"})
+    repository.git("tag", "light")
+    repository.git("branch", "next")
+    repository.commit("three", {"train.py": "three"})
+    repository.git("checkout", "--quiet", "next")
+    repository.commit("next", {"train.py": "next", "link.txt": "a plain file"})
+    (repository.path / "outside").symlink_to("/")
+    repository.commit("link", {})
+    repository.git("checkout", "--quiet", "main")
+    return repository
+
+
+@dataclass
+class HttpServer:
+    """Files over real HTTP; ``files`` is path → (status, body)."""
+
+    url: str
+    files: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+
+
+@pytest.fixture
+def http() -> Iterator[HttpServer]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            status, body = files.get(self.path, (404, b"no such file"))
+            self.send_response(status)
+            # One file promises more than it sends: a connection that breaks half way.
+            promised = len(body) + (1000 if self.path == "/broken.csv" else 0)
+            self.send_header("Content-Length", str(promised))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(body)
+            self.close_connection = promised != len(body)
+
+        do_GET = do_HEAD = answer
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    http = HttpServer(f"http://127.0.0.1:{server.server_port}")
+    files = http.files
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    yield http
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@dataclass
+class Finished:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def message(self) -> str:
+        """What the kubelet would show: the last line of the log."""
+        return self.err.strip().splitlines()[-1] if self.err.strip() else ""
+
+
+def run_module(module: str, *arguments: str, cwd: Path, env: dict[str, str]) -> Finished:
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, check=False, cwd=cwd, env=env, capture_output=True, text=True, timeout=PATIENCE)
+    return Finished(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real MLflow server, started as manifests/components/mlflow starts it; its address."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    port = free_port()
+    command = [
+        *(sys.executable, "-m", "mlflow", "server", "--host=127.0.0.1", f"--port={port}", "--workers=1"),
+        *(f"--backend-store-uri=sqlite:///{folder}/mlflow.db", "--serve-artifacts"),
+        *(f"--artifacts-destination={folder}/artifacts", f"--allowed-hosts=127.0.0.1:{port}"),
+    ]
+    environment = pod_environment(folder, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false", MLFLOW_DISABLE_TELEMETRY="true")
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+    try:
+        until(lambda: server.poll() is not None or answers(f"http://127.0.0.1:{port}/health"), "the MLflow server")
+        assert server.poll() is None, (folder / "log").read_text()
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(PATIENCE)
