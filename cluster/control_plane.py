@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -38,7 +38,7 @@ from cluster.errors import ClusterError
 READY_WITHIN = 120.0
 POLL = 0.05
 # The advertised address may not be loopback; nothing listens on this one (it is reserved for documentation).
-NOWHERE = "192.0.2.1"
+NOWHERE = "198.51.100.1"
 SERVICES = "10.255.0.0/16"
 
 
@@ -73,8 +73,8 @@ class ControlPlane:
     ) -> None:
         self.stop()
 
-    def start(self, *, tied: bool = True) -> None:
-        """Tied, it ends with this program, even with `kill -9`; otherwise it ends with `stop` of its process."""
+    def start(self, *, tied: bool = True, started: Callable[[int], None] | None = None) -> None:
+        """Tied, it ends with this program, however that ends; otherwise with its own process, told to `started`."""
         kubernetes = parts.ensure(parts.kubernetes())
         self._prepare(kubernetes.folder)
         options = [*(["--tied"] if tied else []), *(["--remove"] if self._own_state else [])]
@@ -87,12 +87,9 @@ class ControlPlane:
             env={**os.environ, "PYTHONPATH": str(paths.REPOSITORY)},
             start_new_session=True,  # Ctrl-C is for the tests, which then stop it themselves
         )
+        if started is not None:
+            started(self._supervisor.pid)
         self._await_ready()
-
-    @property
-    def process(self) -> int:
-        assert self._supervisor is not None, "the control plane was not started"
-        return self._supervisor.pid
 
     def stop(self) -> None:
         if self._supervisor is not None:
@@ -161,7 +158,7 @@ class ControlPlane:
     def _await_ready(self) -> None:
         self._await(lambda: read_status(self.state).ready)
 
-    def _await(self, condition) -> None:  # type: ignore[no-untyped-def]
+    def _await(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + READY_WITHIN
         while not condition():
             assert self._supervisor is not None

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 
-
-@dataclass(frozen=True)
 class ClusterError(Exception):
-    what: str
-    rule: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"{self.what}; {self.rule}; {self.remedy}"
+    def __init__(self, *, what: str, rule: str, remedy: str) -> None:
+        super().__init__(f"{what}; {rule}; {remedy}")
+        self.what = what
+        self.rule = rule
+        self.remedy = remedy

@@ -29,7 +29,6 @@ class Plan:
     api_bind: str
     api_advertise: str
     services: str
-    pods: str = ""
     stand_alone: bool = False  # no node: nothing could reach the address in the `kubernetes` Service
 
     @property
@@ -103,7 +102,6 @@ def controller_manager(plan: Plan, port: int) -> Daemon:
         "--use-service-account-credentials=true",
         "--leader-elect=false",
         "--concurrent-job-syncs=20",
-        *((f"--cluster-cidr={plan.pods}", "--allocate-node-cidrs=true") if plan.pods else ()),
         f"--service-cluster-ip-range={plan.services}",
         *CLIENT_LIMITS,
     )

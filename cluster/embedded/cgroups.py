@@ -1,0 +1,80 @@
+"""The control groups of one cluster, all below one folder of their own in each of the machine's hierarchies."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path("/sys/fs/cgroup")
+GONE_WITHIN = 10.0
+POLL = 0.05
+
+
+@dataclass(frozen=True)
+class Hierarchy:
+    path: Path
+    kind: str  # cgroup or cgroup2
+    options: str  # what to mount it with
+
+
+def hierarchies() -> list[Hierarchy]:
+    found = []
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        _, path, kind, options, *_ = line.split()
+        if kind in ("cgroup", "cgroup2") and Path(path).is_relative_to(ROOT):
+            found.append(Hierarchy(Path(path), kind, _own_options(options) if kind == "cgroup" else ""))
+    return found
+
+
+def unified() -> bool:
+    return any(hierarchy.path == ROOT for hierarchy in hierarchies())
+
+
+def folder(name: str) -> str:
+    return f"tandem-{name}"
+
+
+def create(name: str) -> None:
+    for hierarchy in hierarchies():
+        target = hierarchy.path / folder(name)
+        target.mkdir(exist_ok=True)
+        if hierarchy.path == ROOT:
+            _delegate(hierarchy.path)
+            _delegate(target)
+
+
+def remove(name: str) -> None:
+    """Killed processes leave their groups behind, empty: the kernel removes none."""
+    for hierarchy in hierarchies():
+        _remove_tree(hierarchy.path / folder(name))
+
+
+def _remove_tree(top: Path) -> None:
+    for path, _, _ in os.walk(top, topdown=False):
+        deadline = time.monotonic() + GONE_WITHIN
+        while True:
+            try:
+                os.rmdir(path)
+                break
+            except FileNotFoundError:
+                break
+            except OSError:  # busy: the last process in it is still ending
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(POLL)
+
+
+def _delegate(group: Path) -> None:
+    controllers = (group / "cgroup.controllers").read_text().split()
+    for controller in controllers:
+        (group / "cgroup.subtree_control").write_text(f"+{controller}")
+
+
+def _own_options(options: str) -> str:
+    """Of the mount's options those that name the hierarchy: its controllers, or name=…"""
+    general = {"rw", "ro", "nosuid", "nodev", "noexec", "relatime", "noatime"}
+    own = [option for option in options.split(",") if option not in general]
+    named = any(option.startswith("name=") for option in own)
+    return ",".join(["none", *own] if named else own)
