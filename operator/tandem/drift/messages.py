@@ -35,8 +35,9 @@ def describe(signal: DriftSignal, state: SignalStatus, champion: Champion) -> st
 def figures(signal: DriftSignal, state: SignalStatus, champion: Champion) -> str:
     """Value, bound, baseline and count of a breached signal, the newest window last."""
     own = champion.baseline(signal)
-    baseline = "" if isinstance(own, Missing) else f", the champion's own value is {own}"
     why = _why(signal, state, champion)
+    # A breached min or max comes first in the verdict; the reader wants the champion's own value all the same.
+    baseline = "" if isinstance(own, Missing) or "champion's" in why else f", the champion's own value is {own}"
     return (
         f"{state.value}{f': {why}' if why else ''}{baseline}; "
         f"{state.breaches} consecutive breaches of {signal.breaches.count}, newest window {when(state.last_step)}"

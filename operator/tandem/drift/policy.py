@@ -7,6 +7,7 @@ anything.
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -71,7 +72,7 @@ def request_id(uid: str, champion_version: str, metric: str, step: int) -> str:
     ``step`` is the window that raised the alarm, not the newest one: two replicas that saw a different number of later
     windows must not ask for two runs.
     """
-    alarm = "\n".join((uid, champion_version, metric, str(step)))
+    alarm = json.dumps([uid, champion_version, metric, step])
     return hashlib.sha256(alarm.encode()).hexdigest()[:16]
 
 
