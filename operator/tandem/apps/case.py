@@ -1,0 +1,83 @@
+"""What every step of the plan may look at: the observed world, the settings, the hour, and the draft it adds to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from tandem.api.appdeployment import AppDeployment, AppDeploymentSpec, AppDeploymentStatus
+from tandem.api.children import Deployment, Pod, ReplicaSet, Service
+from tandem.api.conditions import Failed, Outcome, Retrying
+from tandem.api.meta import Condition, condition_of
+from tandem.api.plan import Draft, Observed, Refusal
+from tandem.apps.revision import Fleet, fleet_of
+
+# Refusals that pass by themselves; any other one needs a person, and says so as a failure (it is retried all the same).
+TRANSIENT = frozenset({"TrackingUnavailable", "ServerTimeout", "TooManyRequests", "Conflict"})
+
+
+@dataclass(frozen=True)
+class AppSettings:
+    """What the operator was started with; nothing of it can be set by a resource."""
+
+    runtime_image: str
+    mlflow_uri: str
+    domain: str = "cluster.local"
+
+
+@dataclass(frozen=True)
+class AppChildren:
+    """What this resource controls: Deployments and Service by its uid, ReplicaSets and pods by theirs."""
+
+    deployments: tuple[Deployment, ...] = ()
+    replica_sets: tuple[ReplicaSet, ...] = ()
+    pods: tuple[Pod, ...] = ()
+    services: tuple[Service, ...] = ()
+
+
+@dataclass(frozen=True)
+class Case:
+    """One resource at one moment."""
+
+    settings: AppSettings
+    observed: Observed[AppDeployment, AppChildren]
+    now: datetime
+    draft: Draft
+
+    @property
+    def app(self) -> AppDeployment:
+        return self.observed.resource
+
+    @property
+    def spec(self) -> AppDeploymentSpec:
+        return self.app.spec
+
+    @property
+    def stored(self) -> AppDeploymentStatus:
+        """The status as it was last written; a memory that may be gone, never the truth about what serves."""
+        return self.app.status
+
+    @cached_property
+    def fleet(self) -> Fleet:
+        children = self.observed.children
+        return fleet_of(self.app, children.deployments, children.services)
+
+    @property
+    def second(self) -> datetime:
+        """Now, as Kubernetes writes times."""
+        return self.now.replace(microsecond=0)
+
+    def told(self, type_: str) -> Condition | None:
+        return condition_of(self.stored.conditions, type_)
+
+
+def refused(refusal: Refusal, what_for: str) -> Outcome:
+    message = f"{what_for}: {refusal.message}"
+    if refusal.reason in TRANSIENT:
+        return Retrying(refusal.reason, message)
+    return Failed(refusal.reason, message, final=False)
+
+
+def stamp(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M:%SZ")

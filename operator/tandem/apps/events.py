@@ -1,0 +1,49 @@
+"""One Event for each thing that has happened since the status was last written.
+
+They are found by comparing with the stored status, so a plan that is made twice tells nothing twice, and a resource
+whose status was lost tells nothing that is long past.
+"""
+
+from __future__ import annotations
+
+from tandem.api.appdeployment import AppDeploymentStatus, RevisionRecord
+from tandem.api.conditions import READY
+from tandem.api.meta import condition_of
+from tandem.api.plan import Emit
+from tandem.apps.case import Case
+from tandem.apps.promotion import MOVING_ALIAS, PROMOTED
+
+
+def events(case: Case, status: AppDeploymentStatus) -> list[Emit]:
+    before = {record.revision: record for record in case.stored.revisions}
+    told = [event for now in status.revisions if (event := _of_revision(status, before.get(now.revision), now))]
+    return told + _promoted(case, status)
+
+
+def _of_revision(status: AppDeploymentStatus, before: RevisionRecord | None, now: RevisionRecord) -> Emit | None:
+    what, was = f"revision {now.revision} ({_shown(now)})", before.state if before else None
+    event: Emit | None = None
+    match now.state:
+        case "Candidate" if was is None:
+            event = Emit("Normal", "RevisionCreated", f"{what} starts")
+        case "Candidate" if was != "Candidate":
+            event = Emit("Normal", "RevisionRetried", f"{what} is tried again")
+        case "Stable" if was not in {None, "Stable"}:
+            event = Emit("Normal", "TrafficSwitched", f"{what} takes all the traffic")
+        case "Failed" if was not in {None, "Failed"}:
+            ready = condition_of(status.conditions, READY)
+            event = Emit("Warning", "RevisionFailed", ready.message if ready else f"{what} failed: {now.reason}")
+        case "Retired" if before is not None and before.retire_at is not None and now.retire_at is None:
+            event = Emit("Normal", "RevisionRetired", f"{what} has no pods any more")
+    return event
+
+
+def _promoted(case: Case, status: AppDeploymentStatus) -> list[Emit]:
+    before, now = case.told(PROMOTED), condition_of(status.conditions, PROMOTED)
+    moved = before is not None and before.reason == MOVING_ALIAS and now is not None and now.status == "True"
+    return [Emit("Normal", "AliasPromoted", now.message)] if moved and now is not None else []
+
+
+def _shown(record: RevisionRecord) -> str:
+    model = record.model
+    return f"model {model.name} version {model.version}" if model else f"image {record.image}"

@@ -1,0 +1,42 @@
+"""The alias moves last: when the version has the traffic, the registry is told that it serves."""
+
+from __future__ import annotations
+
+from tandem.api.appdeployment import RevisionModel
+from tandem.api.conditions import Outcome, Passed, Retrying, Working
+from tandem.api.facts import RegisteredModel, Unavailable
+from tandem.api.plan import MoveAlias
+from tandem.apps.case import Case, refused, stamp
+from tandem.apps.model import Resolution
+from tandem.apps.revision import Target
+
+PROMOTED = "Promoted"
+MOVING_ALIAS = "MovingAlias"
+
+
+def promote(case: Case, target: Target | None, resolution: Resolution) -> Outcome | None:
+    """None where no alias is to be moved."""
+    wanted = case.spec.model
+    if wanted is None or wanted.promote_to is None:
+        return None
+    model, alias = resolution.model, wanted.promote_to
+    if model is None or target is None or case.fleet.serving != target.number or case.fleet.stable is None:
+        version = f"version {model.version}" if model else "a version"
+        return Working("WaitsForTraffic", f"alias {alias!r} moves when {version} takes the traffic")
+    return _move(case, model, alias, resolution.registered)
+
+
+def _move(case: Case, model: RevisionModel, alias: str, known: RegisteredModel | Unavailable | None) -> Outcome:
+    if known is None or isinstance(known, Unavailable):
+        away = f"waiting for MLflow since {stamp(known.since)}: {known.message}" if known else "waiting for MLflow"
+        return Retrying(known.reason if known else "TrackingUnavailable", f"alias {alias!r} cannot be moved; {away}")
+    current = known.aliases.get(alias)
+    if current == model.version:
+        return Passed("AliasMoved", f"alias {alias!r} names version {model.version}, which serves")
+    if case.spec.suspend:
+        return Working("Suspended", f"alias {alias!r} moves to version {model.version} when spec.suspend is false")
+    action = MoveAlias(case.app.metadata.namespace, model.name, alias, model.version, expected=current)
+    refusal = case.draft.act(action)
+    if refusal is not None:
+        return refused(refusal, f"alias {alias!r} cannot be moved to version {model.version}, which serves")
+    return Working(MOVING_ALIAS, f"alias {alias!r} moves to version {model.version}")

@@ -1,0 +1,218 @@
+"""What makes a revision, how it is recognised and how it is numbered.
+
+A revision is everything that decides what a pod does: image, model version, command, arguments, environment, port,
+health path, resources. The number of pods is not part of it. Each revision is one Deployment, which carries the
+digest; so the same content is the same revision, also after S1 → S2 → S1, and also when the status is lost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, TypeVar
+
+import msgspec
+
+from tandem.api import names
+from tandem.api.appdeployment import AppDeployment, AppDeploymentSpec, AppDeploymentStatus, RevisionModel
+from tandem.api.children import Deployment, Service
+from tandem.api.containers import EnvVar, Resources
+from tandem.api.meta import Json, Wire, to_json
+
+# Memory of a Deployment: what a lost status is derived from again.
+APPLIED_ANNOTATION: Final = f"{names.GROUP}/applied"
+CONTENT_ANNOTATION: Final = f"{names.GROUP}/revision-content"
+STARTED_ANNOTATION: Final = f"{names.GROUP}/rollout-started-at"
+VERDICT_ANNOTATION: Final = f"{names.GROUP}/failed"
+
+
+class Content(Wire, frozen=True):
+    """What makes a revision. A field that is added later needs an empty default, or every app rolls out again."""
+
+    image: str
+    port: int
+    model: RevisionModel | None = None
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    env: tuple[EnvVar, ...] = ()
+    health_path: str = ""
+    resources: Resources = Resources()
+    own_server: bool = False  # Tandem's own model server, not an image of the user's
+    tracking_uri: str = ""  # part of it: another registry is judged like any other change, while the old one serves
+
+
+def content_of(spec: AppDeploymentSpec, model: RevisionModel | None, runtime_image: str, tracking_uri: str) -> Content:
+    return Content(
+        image=spec.image or runtime_image,
+        port=spec.port,
+        model=model,
+        command=spec.command,
+        args=spec.args,
+        env=spec.env,
+        health_path=spec.health_path or "",
+        resources=spec.resources,
+        own_server=spec.image is None,
+        tracking_uri=tracking_uri if model else "",
+    )
+
+
+def digest_of(content: Content) -> str:
+    """16 hexadecimal digits. The model's run is left out: name and version decide it."""
+    body = to_json(content)
+    if content.model is not None:
+        body["model"] = {"name": content.model.name, "version": content.model.version}
+    return hashed(body)
+
+
+def hashed(body: Json) -> str:
+    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+class Shown(Wire, frozen=True):
+    """What the status tells of a revision."""
+
+    image: str = ""
+    model: RevisionModel | None = None
+
+    def __str__(self) -> str:
+        return f"model {self.model.name} version {self.model.version}" if self.model else f"image {self.image}"
+
+
+class Verdict(Wire, frozen=True):
+    """Why a revision was set aside, and what would lift that: a new token, or more time than it was given."""
+
+    reason: str
+    message: str
+    deadline: int
+    requested_at: str = ""
+
+
+@dataclass(frozen=True)
+class Owned:
+    """A revision that exists: its Deployment, and what that remembers."""
+
+    number: int
+    digest: str
+    shown: Shown
+    verdict: Verdict | None
+    started_at: datetime | None
+    applied: str
+    deployment: Deployment
+
+    @property
+    def replicas(self) -> int:
+        return self.deployment.spec.replicas
+
+    @property
+    def available(self) -> int:
+        return self.deployment.status.available_replicas
+
+    @property
+    def current(self) -> bool:
+        """Whether the Deployment's status speaks of its spec as it is now."""
+        return self.deployment.status.observed_generation >= self.deployment.metadata.generation
+
+    def ready(self, replicas: int) -> bool:
+        """Whether as many pods as wanted are there, of this spec, and available."""
+        there = min(self.deployment.status.updated_replicas, self.available)
+        return self.current and self.replicas == replicas and there >= replicas
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """The revisions that exist, and the one that the Service sends the traffic to."""
+
+    owned: Mapping[int, Owned]
+    service: Service | None
+    serving: int | None
+
+    @property
+    def stable(self) -> Owned | None:
+        return self.owned.get(self.serving) if self.serving is not None else None
+
+
+@dataclass(frozen=True)
+class Target:
+    """The revision that the spec asks for, there already or not."""
+
+    number: int
+    digest: str
+    content: Content
+
+    @property
+    def shown(self) -> Shown:
+        return Shown(image=self.content.image, model=self.content.model)
+
+
+def fleet_of(app: AppDeployment, deployments: Iterable[Deployment], services: Iterable[Service]) -> Fleet:
+    """What serves is what the Service selects: the truth is the cluster's, and the status only its mirror."""
+    owned = {o.number: o for o in map(_owned, deployments) if o is not None}
+    service = next((s for s in services if s.metadata.name == app.metadata.name and _lives(s)), None)
+    if service is not None:
+        serving = _number(service.spec.selector.get(names.REVISION_LABEL))
+    else:
+        # Somebody deleted the Service: the status still knows what it selected.
+        remembered = app.status.stable.revision if app.status.stable else None
+        serving = remembered if remembered in owned else None
+    return Fleet(owned=owned, service=service, serving=serving)
+
+
+def target_of(content: Content, fleet: Fleet, stored: AppDeploymentStatus) -> Target:
+    """The revision with this content: the one that has it already, or the next number."""
+    digest = digest_of(content)
+    same = [number for number, owned in fleet.owned.items() if owned.digest == digest]
+    if same:
+        return Target(max(same), digest, content)
+    for known in (stored.stable, stored.candidate):
+        # Its Deployment was deleted by hand: it comes back under its number, which the Service may still select.
+        if known is not None and known.digest == digest and known.revision not in fleet.owned:
+            return Target(known.revision, digest, content)
+    used = [*fleet.owned, *(record.revision for record in stored.revisions), fleet.serving or 0]
+    return Target(max(used) + 1, digest, content)
+
+
+def _owned(deployment: Deployment) -> Owned | None:
+    number = _number(deployment.metadata.labels.get(names.REVISION_LABEL))
+    if number is None or not _lives(deployment):
+        return None
+    notes = deployment.metadata.annotations
+    return Owned(
+        number=number,
+        digest=notes.get(names.SPEC_DIGEST_ANNOTATION, ""),
+        shown=_read(notes.get(CONTENT_ANNOTATION), Shown) or Shown(),
+        verdict=_read(notes.get(VERDICT_ANNOTATION), Verdict),
+        started_at=_moment(notes.get(STARTED_ANNOTATION)),
+        applied=notes.get(APPLIED_ANNOTATION, ""),
+        deployment=deployment,
+    )
+
+
+def _lives(thing: Deployment | Service) -> bool:
+    return thing.metadata.deletion_timestamp is None
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdigit() and int(text) > 0 else None
+
+
+Read = TypeVar("Read", bound=Wire)
+
+
+def _read(text: str | None, type_: type[Read]) -> Read | None:
+    """A note that somebody edited by hand is a note that is not there."""
+    try:
+        return msgspec.json.decode(text, type=type_) if text else None
+    except msgspec.MsgspecError:
+        return None
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        moment = msgspec.convert(text, datetime) if text else None
+    except msgspec.ValidationError:
+        return None
+    return moment if moment is not None and moment.tzinfo is not None else None

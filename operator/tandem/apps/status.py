@@ -1,0 +1,168 @@
+"""The status of an AppDeployment: what serves, what is about to, what did, and what a person has to know."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final, Literal
+
+from tandem.api.appdeployment import AppDeploymentStatus, RevisionRecord, RevisionStatus
+from tandem.api.conditions import Failed, Outcome, Passed, Undecided, summarise
+from tandem.apps.case import Case
+from tandem.apps.failure import pods_of
+from tandem.apps.quarantine import standing
+from tandem.apps.revision import Owned, Shown, Target
+from tandem.apps.rollout import record_of
+from tandem.apps.workload import CONTAINER, selector
+
+ROLLED_OUT: Final = "RolledOut"
+AVAILABLE: Final = "Available"
+
+RECORDS: Final = 64  # as many as the CRD takes
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def available(case: Case) -> Outcome:
+    """Whether users are served, by whatever good revision."""
+    stable = case.fleet.stable
+    if stable is None:
+        return Failed("NothingServes", "no revision has taken the traffic yet")
+    if case.spec.replicas == 0:
+        return Passed("ScaledToZero", "spec.replicas is 0: nothing is meant to serve")
+    if stable.available > 0:
+        return Passed("Serving", f"revision {stable.number} ({stable.shown}) serves")
+    return Failed("NoPodAvailable", f"revision {stable.number} has the traffic, and none of its pods is available")
+
+
+def status_of(
+    case: Case, target: Target | None, leaving: Mapping[int, datetime], outcomes: Mapping[str, Outcome]
+) -> AppDeploymentStatus:
+    meta, fleet, stable = case.app.metadata, case.fleet, case.fleet.stable
+    return AppDeploymentStatus(
+        observed_generation=meta.generation,
+        phase=_phase(case, outcomes),
+        conditions=summarise(outcomes, case.stored.conditions, meta.generation, case.now, _settled(case, outcomes)),
+        stable=_stable(case, target),
+        candidate=_candidate(case, target),
+        revisions=_records(case, target, leaving),
+        url=f"http://{meta.name}.{meta.namespace}.svc.{case.settings.domain}" if fleet.service else "",
+        replicas=stable.deployment.status.replicas if stable else 0,
+        selector=_text(selector(case, fleet.serving)) if fleet.serving is not None else "",
+    )
+
+
+def _settled(case: Case, outcomes: Mapping[str, Outcome]) -> Passed:
+    """What Ready says when no step stands in its way."""
+    rolled_out = outcomes[ROLLED_OUT]
+    if isinstance(rolled_out, Undecided):
+        return Passed(rolled_out.reason, rolled_out.message)
+    return Passed("Serving", rolled_out.message)
+
+
+def _phase(case: Case, outcomes: Mapping[str, Outcome]) -> Literal["Paused", "Degraded", "Progressing", "Healthy"]:
+    """Argo Rollouts' words."""
+    failed = any(isinstance(outcome, Failed) for name, outcome in outcomes.items() if name != AVAILABLE)
+    down = case.fleet.stable is not None and isinstance(outcomes[AVAILABLE], Failed)
+    if case.spec.suspend:
+        return "Paused"
+    if failed or down:
+        return "Degraded"
+    settled = all(isinstance(outcome, (Passed, Undecided)) for outcome in outcomes.values())
+    return "Healthy" if settled else "Progressing"
+
+
+def _stable(case: Case, target: Target | None) -> RevisionStatus | None:
+    stable = case.fleet.stable
+    if stable is not None:
+        return _told(case, stable.number, stable.digest, stable.shown, stable)
+    if target is not None and target.number == case.fleet.serving:  # its Deployment is created again
+        return _told(case, target.number, target.digest, target.shown, None)
+    return None
+
+
+def _candidate(case: Case, target: Target | None) -> RevisionStatus | None:
+    """What is being tried; a revision that failed is no candidate any more."""
+    if target is None:
+        before = case.stored.candidate
+        kept = before is not None and before.revision in case.fleet.owned and before.revision != case.fleet.serving
+        return before if kept else None
+    if target.number == case.fleet.serving:
+        return None
+    owned = case.fleet.owned.get(target.number)
+    if owned is None and case.spec.suspend:
+        return None
+    if owned is not None and standing(case, owned) is not None:
+        return None
+    return _told(case, target.number, target.digest, target.shown, owned)
+
+
+def _told(case: Case, number: int, digest: str, shown: Shown, owned: Owned | None) -> RevisionStatus:
+    return RevisionStatus(
+        revision=number,
+        digest=digest,
+        image=shown.image,
+        image_digest=_known_digest(case, number, digest) or (_image_digest(case, owned) if owned else ""),
+        model=shown.model,
+    )
+
+
+def _known_digest(case: Case, number: int, digest: str) -> str:
+    """What the first ready pod told stays: a tag that moves later does not change what was rolled out."""
+    for known in (case.stored.stable, case.stored.candidate):
+        if known is not None and (known.revision, known.digest) == (number, digest) and known.image_digest:
+            return known.image_digest
+    return ""
+
+
+def _image_digest(case: Case, owned: Owned) -> str:
+    children = case.observed.children
+    for pod in pods_of(owned.deployment, children.replica_sets, children.pods):
+        for container in pod.containers:
+            if container.name == CONTAINER and container.ready and (found := _DIGEST.search(container.image_id)):
+                return found.group()
+    return ""
+
+
+def _records(case: Case, target: Target | None, leaving: Mapping[int, datetime]) -> tuple[RevisionRecord, ...]:
+    shown = {number: owned.shown for number, owned in case.fleet.owned.items()}
+    starts = target is not None and (not case.spec.suspend or target.number == case.fleet.serving)
+    if target is not None and starts:
+        shown.setdefault(target.number, target.shown)
+    records = [_record(case, target, leaving, number, of) for number, of in sorted(shown.items(), reverse=True)]
+    return tuple(records[:RECORDS])
+
+
+def _record(
+    case: Case, target: Target | None, leaving: Mapping[int, datetime], number: int, shown: Shown
+) -> RevisionRecord:
+    state, reason = _state(case, target, number)
+    return RevisionRecord(
+        revision=number,
+        image=shown.image,
+        model=shown.model,
+        state=state,
+        reason=reason,
+        retire_at=leaving.get(number) if state in {"Retired", "Failed"} else None,
+    )
+
+
+def _state(
+    case: Case, target: Target | None, number: int
+) -> tuple[Literal["Stable", "Candidate", "Retired", "Failed"], str]:
+    if number == case.fleet.serving:
+        return "Stable", ""
+    owned = case.fleet.owned.get(number)
+    wanted = target is not None and target.number == number
+    verdict = owned.verdict if owned else None
+    if owned is not None and wanted:
+        verdict = standing(case, owned)
+    if verdict is not None:
+        return "Failed", verdict.reason
+    before = record_of(case, number)
+    held = target is None and before is not None and before.state == "Candidate"
+    return ("Candidate" if wanted or held else "Retired"), ""
+
+
+def _text(labels: Mapping[str, str]) -> str:
+    return ",".join(f"{name}={value}" for name, value in sorted(labels.items()))

@@ -1,0 +1,235 @@
+"""The objects of a revision: its Deployment, and the Service in front of all of them.
+
+A Deployment is created once, whole; its pod template never changes afterwards, because another content is another
+revision. What does change later (how many pods, what is remembered of it) is applied by itself, a few fields under
+the same owner. So a new release of the operator restarts nobody's pods, and an apply that comes too late finds no
+Deployment and is refused, instead of bringing back a revision that was deleted.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from tandem.api import names
+from tandem.api.appdeployment import RevisionModel
+from tandem.api.meta import Json, controller_reference
+from tandem.apps.case import Case
+from tandem.apps.revision import (
+    APPLIED_ANNOTATION,
+    CONTENT_ANNOTATION,
+    STARTED_ANNOTATION,
+    VERDICT_ANNOTATION,
+    Content,
+    Shown,
+    Verdict,
+    hashed,
+)
+
+PORT_NAME: Final = "http"
+CONTAINER: Final = "app"
+_USER: Final = 65532  # the image's own non-root user; any other image runs as it too, as in a TrainingJob
+_HEALTH: Final = "/health"  # of Tandem's own model server: MLflow's
+
+_APP_REQUESTS: Final[dict[str, str | int]] = {"cpu": "50m", "memory": "64Mi"}
+_MODEL_REQUESTS: Final[dict[str, str | int]] = {"cpu": "50m", "memory": "512Mi"}
+
+# A model is downloaded and loaded before the port opens; an app is usually there in seconds.
+_APP_START_SECONDS: Final = 120
+_MODEL_START_SECONDS: Final = 600
+_PROBE_PERIOD: Final = 2  # how long a switch waits at most after the app has become ready
+
+
+def name_of(case: Case, number: int) -> str:
+    return f"{case.app.metadata.name}-{number}"
+
+
+def selector(case: Case, number: int) -> dict[str, str]:
+    return {names.APP_LABEL: case.app.metadata.name, names.REVISION_LABEL: str(number)}
+
+
+def scale_manifest(
+    case: Case,
+    number: int,
+    digest: str,
+    shown: Shown,
+    replicas: int,
+    started_at: datetime | None,
+    verdict: Verdict | None = None,
+) -> Json:
+    """What may change of a revision's Deployment, with the mark by which a difference is seen."""
+    meta = case.app.metadata
+    notes = {names.SPEC_DIGEST_ANNOTATION: digest, CONTENT_ANNOTATION: msgspec.json.encode(shown).decode()}
+    if started_at is not None:
+        notes[STARTED_ANNOTATION] = started_at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    if verdict is not None:
+        notes[VERDICT_ANNOTATION] = msgspec.json.encode(verdict).decode()
+    return _marked(
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {
+                "name": name_of(case, number),
+                "namespace": meta.namespace,
+                "labels": _labels(case, number),
+                "annotations": notes,
+                "ownerReferences": [controller_reference(names.API_VERSION, names.APP_DEPLOYMENT, meta)],
+            },
+            "spec": {"replicas": replicas, "progressDeadlineSeconds": case.spec.progress_deadline_seconds},
+        }
+    )
+
+
+def deployment_manifest(case: Case, number: int, digest: str, content: Content) -> Json:
+    shown = Shown(image=content.image, model=content.model)
+    manifest = scale_manifest(case, number, digest, shown, case.spec.replicas, case.second)
+    manifest["spec"] |= {
+        "revisionHistoryLimit": 0,  # a revision has one template
+        "selector": {"matchLabels": selector(case, number)},
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}},
+        "template": {"metadata": {"labels": _labels(case, number)}, "spec": _pod_spec(case, number, content)},
+    }
+    return manifest
+
+
+def service_manifest(case: Case, number: int) -> Json:
+    """The Service selects one revision, never two: nobody is answered by two versions in turns."""
+    meta = case.app.metadata
+    return _marked(
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {
+                "name": meta.name,
+                "namespace": meta.namespace,
+                "labels": {names.MANAGED_BY_LABEL: names.MANAGED_BY, names.APP_LABEL: meta.name},
+                "annotations": {},
+                "ownerReferences": [controller_reference(names.API_VERSION, names.APP_DEPLOYMENT, meta)],
+            },
+            "spec": {
+                "selector": selector(case, number),
+                "ports": [{"name": PORT_NAME, "port": 80, "targetPort": PORT_NAME, "protocol": "TCP"}],
+            },
+        }
+    )
+
+
+def mark_of(manifest: Json) -> str:
+    return str(manifest["metadata"]["annotations"][APPLIED_ANNOTATION])
+
+
+def _marked(manifest: Json) -> Json:
+    """What was applied is compared with what was applied last, not with what defaults and webhooks made of it."""
+    manifest["metadata"]["annotations"][APPLIED_ANNOTATION] = hashed(manifest)
+    return manifest
+
+
+def _labels(case: Case, number: int) -> dict[str, str]:
+    return {names.MANAGED_BY_LABEL: names.MANAGED_BY, **selector(case, number)}
+
+
+def _pod_spec(case: Case, number: int, content: Content) -> Json:
+    return {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 30,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": _USER,
+            "runAsGroup": _USER,
+            "fsGroup": _USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "topologySpreadConstraints": [
+            {
+                "maxSkew": 1,
+                "topologyKey": key,
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": selector(case, number)},
+            }
+            for key in ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
+        ],
+        "containers": [_container(case, content)],
+        "volumes": [{"name": "tmp", "emptyDir": {}}],
+    }
+
+
+def _container(case: Case, content: Content) -> Json:
+    resources, model = content.resources, content.model
+    command, args = list(content.command), list(content.args)
+    if content.own_server and model is not None:
+        command, args = _serve(model, content.port), []
+    container: Json = {
+        "name": CONTAINER,
+        "image": content.image,
+        "env": [{"name": name, "value": value} for name, value in _env(case, content).items()],
+        "ports": [{"name": PORT_NAME, "containerPort": content.port, "protocol": "TCP"}],
+        "resources": {
+            # Where only a limit is given it is the request as well, as in Kubernetes: a default might exceed it.
+            "requests": {**(_MODEL_REQUESTS if model else _APP_REQUESTS), **resources.limits, **resources.requests},
+            **({"limits": resources.limits} if resources.limits else {}),
+        },
+        **_probes(content),
+        # The cluster goes on sending requests for a moment after a pod was told to stop.
+        "lifecycle": {"preStop": {"sleep": {"seconds": 5}}},
+        # The last lines of the log become the container's message: a failure is explained without a right to read logs.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
+    }
+    return container | ({"command": command} if command else {}) | ({"args": args} if args else {})
+
+
+def _serve(model: RevisionModel, port: int) -> list[str]:
+    module = ["python", "-m", "tandem.runtime.serve"]
+    version = ["--model", _uri(model), "--name", model.name, "--version", model.version, "--run-id", model.run_id]
+    return [*module, *version, "--port", str(port)]
+
+
+def _uri(model: RevisionModel) -> str:
+    return f"models:/{model.name}/{model.version}"
+
+
+def _env(case: Case, content: Content) -> dict[str, str]:
+    """The user's variables; ours win, so that the version that serves is the one that the status names."""
+    ours: dict[str, str] = {}
+    if content.model is not None:
+        ours["MLFLOW_TRACKING_URI"] = content.tracking_uri
+        if not content.own_server:
+            ours |= {
+                "MODEL_NAME": content.model.name,
+                "MODEL_VERSION": content.model.version,
+                "MODEL_RUN_ID": content.model.run_id,
+                "MODEL_URI": _uri(content.model),
+            }
+    # The root file system is read-only and the user has no home: libraries cache under /tmp.
+    return {"HOME": "/tmp"} | {variable.name: variable.value for variable in content.env} | ours
+
+
+def _probes(content: Content) -> Json:
+    path = content.health_path or (_HEALTH if content.own_server else "")
+    ask: Json = {"httpGet": {"path": path, "port": PORT_NAME}} if path else {"tcpSocket": {"port": PORT_NAME}}
+    start = _MODEL_START_SECONDS if content.model else _APP_START_SECONDS
+    return {
+        "startupProbe": {
+            **ask,
+            "periodSeconds": _PROBE_PERIOD,
+            "timeoutSeconds": 2,
+            "failureThreshold": math.ceil(start / _PROBE_PERIOD),
+        },
+        "readinessProbe": {**ask, "periodSeconds": _PROBE_PERIOD, "timeoutSeconds": 2, "failureThreshold": 3},
+        # Only that the port is open: an app whose database is away is not ready, and a restart would not help it.
+        "livenessProbe": {
+            "tcpSocket": {"port": PORT_NAME},
+            "periodSeconds": 10,
+            "timeoutSeconds": 5,
+            "failureThreshold": 6,
+        },
+    }
