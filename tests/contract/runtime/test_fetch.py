@@ -93,12 +93,14 @@ def test_a_server_that_sends_no_single_commits_is_asked_for_everything(
 ) -> None:
     """In version 0 of the protocol a commit that is no branch's tip is refused unless the server allows it."""
     monkeypatch.setattr(source, "_OPTIONS", (*source._OPTIONS, "protocol.version=0"))
-    old = ("-c", "protocol.version=0", "fetch", "--depth=1", repository.url, repository.commits["two"])
+    elsewhere = Repository(pod.folder / "elsewhere")
+    elsewhere.path.mkdir()
+    elsewhere.git("init", "--quiet")
     with pytest.raises(subprocess.CalledProcessError):
-        repository.git(*old)
-    commit = source.clone(Git(repository.url, repository.commits["two"]), pod.workspace / "src")
-    assert commit == repository.commits["two"]
-    assert pod.files()["src/train.py"] == "two"
+        elsewhere.git("-c", "protocol.version=0", "fetch", "--depth=1", repository.url, repository.commits["next"])
+    commit = source.clone(Git(repository.url, repository.commits["next"]), pod.workspace / "src")
+    assert commit == repository.commits["next"]
+    assert pod.files()["src/train.py"] == "next"
 
 
 def test_a_path_becomes_the_folder_of_the_code(pod: FetchPod, repository: Repository) -> None:
