@@ -42,8 +42,8 @@ def train(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
     run = msgspec.structs.replace(
         run,
         job_name=job.metadata.name,
-        start_time=job.status.start_time or job.metadata.creation_timestamp,
-        attempts=job.status.failed + job.status.active + job.status.succeeded,
+        start_time=run.start_time or job.metadata.creation_timestamp,
+        attempts=max(run.attempts, job.status.failed + job.status.active + job.status.succeeded),
         step=_step_now(pods) or run.step,
     )
     found = with_provenance(replace(found, run=run), pods)
@@ -61,8 +61,9 @@ def _create(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
     refusal = case.draft.act(Create(job_manifest(case, run, found.tracked)))
     if refusal:
         return refused(refusal, f"Job {job_name(case, run)} could not be created"), found
-    run = msgspec.structs.replace(run, job_name=job_name(case, run), start_time=case.now.replace(microsecond=0))
-    return Working("JobCreated", f"Job {run.job_name} was created and waits for its pod"), replace(found, run=run)
+    started = case.now.replace(microsecond=0)
+    run = msgspec.structs.replace(run, job_name=job_name(case, run), start_time=started, attempts=1)
+    return _going_on(case, replace(found, run=run), ()), replace(found, run=run)
 
 
 def _lost(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
