@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -62,12 +62,12 @@ def status(name: Name = "tandem", backend: Choice = Backend.AUTO) -> None:
 
 @app.command("build-image")
 def build_image(
-    context: Annotated[Path, typer.Argument(help="The folder that COPY copies from.")] = Path("."),
+    context: Annotated[Path, typer.Argument(help="The folder that COPY copies from.")] = Path(),
     *,
     tag: Annotated[str, typer.Option(help="NAME:TAG, for example tandem:dev.")],
-    target: Annotated[Optional[str], typer.Option(help="Which stage of the Dockerfile.")] = None,
-    file: Annotated[Optional[Path], typer.Option(help="Another Dockerfile than CONTEXT/Dockerfile.")] = None,
-    build_arg: Annotated[Optional[list[str]], typer.Option(help="NAME=VALUE, as often as needed.")] = None,
+    target: Annotated[str | None, typer.Option(help="Which stage of the Dockerfile.")] = None,
+    file: Annotated[Path | None, typer.Option(help="Another Dockerfile than CONTEXT/Dockerfile.")] = None,
+    build_arg: Annotated[list[str] | None, typer.Option(help="NAME=VALUE, as often as needed.")] = None,
 ) -> None:
     """Build an image, with Docker where it answers and with buildah elsewhere; prints its id."""
     arguments = dict(pair.split("=", 1) for pair in build_arg or [])

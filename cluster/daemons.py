@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -74,4 +73,4 @@ def _replace(path: Path, content: object) -> None:
     # Readers poll these files: they must never see half of one.
     partial = path.with_name(path.name + ".part")
     partial.write_text(json.dumps(content, indent=1))
-    os.replace(partial, path)
+    partial.replace(path)

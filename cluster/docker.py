@@ -18,7 +18,7 @@ def answers() -> bool:
     if shutil.which("docker") is None:
         return False
     try:
-        asked = subprocess.run(["docker", "version"], capture_output=True, timeout=ANSWERS_WITHIN)
+        asked = subprocess.run(["docker", "version"], check=False, capture_output=True, timeout=ANSWERS_WITHIN)
     except subprocess.TimeoutExpired:
         return False
     return asked.returncode == 0
@@ -33,7 +33,7 @@ class Docker:
 
     def image_id(self, tag: str) -> str:
         asked = subprocess.run(
-            ["docker", "image", "inspect", "--format", "{{.Id}}", tag], capture_output=True, text=True
+            ["docker", "image", "inspect", "--format", "{{.Id}}", tag], check=False, capture_output=True, text=True
         )
         return asked.stdout.strip()
 

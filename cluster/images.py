@@ -33,7 +33,7 @@ def builder() -> Builder:
 def build(
     tag: str,
     *,
-    context: Path = Path("."),
+    context: Path = Path(),
     dockerfile: Path | None = None,
     target: str | None = None,
     arguments: Mapping[str, str] | None = None,

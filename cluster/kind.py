@@ -20,7 +20,7 @@ from cluster.versions import KIND, KUBERNETES, NODE_IMAGE
 os.environ.setdefault("KIND_VERSION", KIND)
 os.environ.setdefault("KUBECTL_VERSION", KUBERNETES)
 
-from pytest_kind import KindCluster  # type: ignore[import-untyped]  # noqa: E402
+from pytest_kind import KindCluster  # type: ignore[import-untyped]
 
 CONFIG = """\
 kind: Cluster
@@ -102,11 +102,12 @@ class Kind:
 
     def _node_runs(self) -> bool:
         inspect = ["docker", "inspect", "--format", "{{.State.Running}}", node(self.name)]
-        return subprocess.run(inspect, capture_output=True, text=True).stdout.strip() == "true"
+        return subprocess.run(inspect, check=False, capture_output=True, text=True).stdout.strip() == "true"
 
     def _has(self, name: str, image_id: str) -> bool:
         asked = subprocess.run(
-            ["docker", "exec", node(self.name), "crictl", "inspecti", "--quiet", name],
+            ["docker", "exec", node(self.name), "crictl", "inspecti", name],
+            check=False,
             capture_output=True,
             text=True,
         )

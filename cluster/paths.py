@@ -34,6 +34,6 @@ def states() -> Path:
 
 def _base(variable: str, fallback: str) -> Path:
     # The specification tells programs to ignore a relative path here.
-    configured = os.environ.get(variable, "")
-    root = Path(configured) if os.path.isabs(configured) else Path.home() / fallback
+    configured = Path(os.environ.get(variable, ""))
+    root = configured if configured.is_absolute() else Path.home() / fallback
     return root / "tandem"

@@ -1,10 +1,10 @@
 """Starts daemons in order, restarts those that die, and ends all of them when it ends, however it ends.
 
-Run as `python -m cluster.supervise STATE [--tied] [--remove]`. It imports the standard library only, so that it starts at once,
-and has one thread only: the kernel's parent-death signal fires when the *thread* that forked a child ends, which
-makes it useless in a test process full of threads and reliable here. `--tied` watches standard input instead of the
-parent: when the program that holds its other end is gone, for whatever reason, the daemons go too, and with
-`--remove` so does the folder STATE.
+Run as `python -m cluster.supervise STATE [--tied] [--remove]`. It imports the standard library only, so that it
+starts at once, and has one thread only: the kernel's parent-death signal fires when the *thread* that forked a child
+ends, which makes it useless in a test process full of threads and reliable here. `--tied` watches standard input
+instead of the parent: when the program that holds its other end is gone, for whatever reason, the daemons go too,
+and with `--remove` so does the folder STATE.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,11 +95,11 @@ class Supervisor:
                 stdout=log,
                 stderr=log,
                 env={**os.environ, **entry.daemon.env},
-                preexec_fn=self._die_with(os.getpid()),
+                preexec_fn=self._die_with(os.getpid()),  # noqa: PLW1509 (there is one thread, see above)
             )
         entry.starts += 1
 
-    def _die_with(self, parent: int):  # type: ignore[no-untyped-def]
+    def _die_with(self, parent: int) -> Callable[[], None]:
         def before_exec() -> None:
             self._libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
             if os.getppid() != parent:  # it died before the line above
@@ -174,9 +174,7 @@ def _unproxied_opener() -> urllib.request.OpenerDirector:
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    return urllib.request.build_opener(
-        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
-    )
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
 
 
 def supervise(state: Path, *, tied: bool) -> int:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from cluster import images, paths
 from cluster.daemons import log_of, read_status
-from cluster.embedded import addons, cgroups, debian, network, parts, record
+from cluster.embedded import cgroups, debian, names, network, parts, record, volumes
 from cluster.embedded.archive import write_binary_image
 from cluster.embedded.node_daemons import STATE
 from cluster.embedded.node_images import NodeImages
@@ -45,6 +47,7 @@ class EmbeddedCluster:
         with self._lock():
             found = self._running()
             if found and self._complete.exists() and self._answers():
+                self._free_volumes()
                 return
             self.build()
             if found is None:
@@ -97,7 +100,7 @@ class EmbeddedCluster:
     def _complete(self) -> Path:
         return self.state / "complete"
 
-    def _lock(self):  # type: ignore[no-untyped-def]
+    def _lock(self) -> AbstractContextManager[None]:
         return exclusive(paths.states() / f".{self.name}.lock", f"another command on cluster {self.name}")
 
     def _running(self) -> Record | None:
@@ -138,10 +141,7 @@ class EmbeddedCluster:
                 archive.unlink()
         detail("API server, controllers, kubelet")
         self._await(found, lambda: read_status(self.state).ready)
-        self._run_kubectl(
-            ["apply", "--server-side", "--force-conflicts", "-f", "-"],
-            stdin=addons.manifests(found.slot, _own_image(parts.coredns()), STATE / "volumes"),
-        )
+        self._apply([*names.manifests(found.slot, _own_image(parts.coredns())), *volumes.manifests(STATE / "volumes")])
         detail("node")
         node_path = f"node/{node_name(self.name)}"
         self._run_kubectl(["wait", "--for=create", node_path, "--timeout=60s"])
@@ -171,17 +171,29 @@ class EmbeddedCluster:
         )
 
     def _answers(self) -> bool:
-        asked = subprocess.run(self.kubectl(["get", "--raw", "/readyz"]), capture_output=True)
+        asked = subprocess.run(self.kubectl(["get", "--raw", "/readyz"]), check=False, capture_output=True)
         return asked.returncode == 0 and read_status(self.state).ready
 
-    def _run_kubectl(self, arguments: Sequence[str], stdin: str | None = None) -> None:
-        done = subprocess.run(self.kubectl(arguments), input=stdin, capture_output=True, text=True)
+    def _free_volumes(self) -> None:
+        names_of_released = volumes.released(self._run_kubectl(["get", "persistentvolumes", "--output=json"]))
+        if names_of_released:
+            self._run_kubectl(["delete", "persistentvolumes", "--wait", *names_of_released])
+            volumes.empty(self.state / "volumes", names_of_released)
+            self._apply(list(volumes.manifests(STATE / "volumes")))
+
+    def _apply(self, items: Sequence[object]) -> None:
+        everything = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+        self._run_kubectl(["apply", "--server-side", "--force-conflicts", "--filename=-"], stdin=everything)
+
+    def _run_kubectl(self, arguments: Sequence[str], stdin: str | None = None) -> str:
+        done = subprocess.run(self.kubectl(arguments), check=False, input=stdin, capture_output=True, text=True)
         if done.returncode != 0:
             raise ClusterError(
                 what=f"`kubectl {' '.join(arguments)}`: {done.stderr.strip()}",
                 rule="a cluster is up when its node is ready and names resolve",
                 remedy=f"see {self.state / 'logs'}, then run it again; `down` starts from nothing",
             )
+        return done.stdout
 
 
 def _own_image(part: Part) -> str:

@@ -56,7 +56,7 @@ def _remove_tree(top: Path) -> None:
         deadline = time.monotonic() + GONE_WITHIN
         while True:
             try:
-                os.rmdir(path)
+                Path(path).rmdir()
                 break
             except FileNotFoundError:
                 break

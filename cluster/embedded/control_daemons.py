@@ -100,6 +100,7 @@ def controller_manager(plan: Plan, port: int) -> Daemon:
         f"--cluster-signing-cert-file={pki.ca}",
         f"--cluster-signing-key-file={pki.key('ca')}",
         "--use-service-account-credentials=true",
+        f"--flex-volume-plugin-dir={plan.data / 'volume-plugins'}",  # the default is made on the machine's /usr
         "--leader-elect=false",
         "--concurrent-job-syncs=20",
         f"--service-cluster-ip-range={plan.services}",

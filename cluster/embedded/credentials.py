@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +67,7 @@ def new_credentials(*, name: str, url: str, folder: Path, seen_as: Path | None =
     write_private(folder / "ca.crt", authority.certificate)
     write_private(folder / "ca.key", authority.key)
     # Pods verify with ca.crt through a ConfigMap; nothing in the file is secret.
-    os.chmod(folder / "ca.crt", 0o644)
+    (folder / "ca.crt").chmod(0o644)
     write_private(folder / "service-accounts.key", new_signing_key())
     return Credentials(name, url, folder, seen_as or folder, authority)
 

@@ -33,7 +33,7 @@ def environment() -> dict[str, str]:
 
 def _version_of(go: str) -> str:
     answer = subprocess.run(
-        [go, "env", "GOVERSION"], capture_output=True, text=True, env={**os.environ, **environment()}
+        [go, "env", "GOVERSION"], check=False, capture_output=True, text=True, env={**os.environ, **environment()}
     )
     return answer.stdout.strip()
 

@@ -6,13 +6,8 @@ import ctypes
 import os
 from pathlib import Path
 
-MS_RDONLY = 1
-MS_NOSUID = 2
-MS_NODEV = 4
-MS_NOEXEC = 8
 MS_BIND = 4096
 MS_REC = 16384
-MS_PRIVATE = 1 << 18
 MS_SHARED = 1 << 20
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -25,10 +20,10 @@ def mount(kind: str, target: Path, *, data: str = "", flags: int = 0) -> None:
 
 def bind(source: Path | int, target: Path) -> None:
     """`source` may be an open folder: it is found even where its path is covered by now."""
-    path = f"/proc/self/fd/{source}" if isinstance(source, int) else str(source)
-    if os.path.isdir(path):
+    path = Path(f"/proc/self/fd/{source}") if isinstance(source, int) else source
+    if path.is_dir():
         target.mkdir(parents=True, exist_ok=True)
-    _mount(path, str(target), "", MS_BIND, "")
+    _mount(str(path), str(target), "", MS_BIND, "")
 
 
 def propagate(flags: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -25,7 +24,7 @@ class Record:
 def write(state: Path, record: Record) -> None:
     partial = state / "cluster.json.part"
     partial.write_text(json.dumps(asdict(record)))
-    os.replace(partial, state / "cluster.json")
+    partial.replace(state / "cluster.json")
 
 
 def read(state: Path) -> Record | None:

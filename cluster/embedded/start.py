@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cluster import audit, paths
 from cluster.daemons import Daemon, write_spec
-from cluster.embedded import addons, cgroups, debian, network, node_daemons, record
+from cluster.embedded import cgroups, debian, network, node_daemons, record, volumes
 from cluster.embedded.control_daemons import (
     Plan,
     add_control_credentials,
@@ -84,9 +84,7 @@ def clean_environment() -> dict[str, str]:
     return {"PATH": debian.SYSTEM_PATH, "HOME": os.environ.get("HOME", "/"), "PYTHONPATH": str(paths.REPOSITORY)}
 
 
-def _write_state(
-    name: str, state: Path, slot: Slot, kubernetes: Part, containerd: Part, sandbox_image: str
-) -> None:
+def _write_state(name: str, state: Path, slot: Slot, kubernetes: Part, containerd: Part, sandbox_image: str) -> None:
     url = f"https://{slot.node}:{API_PORT}"
     credentials = new_credentials(name=f"tandem-{name}", url=url, folder=state / "pki", seen_as=STATE / "pki")
     service = str(ipaddress.ip_network(slot.services)[1])
@@ -94,7 +92,7 @@ def _write_state(
     add_node_credentials(credentials, node_name(name), slot.node)
     credentials.add_config("admin", "kubernetes-admin", (ADMINISTRATORS,)).rename(state / "kubeconfig")
     (state / "audit-policy.yaml").write_text(audit.POLICY)
-    addons.make_volume_folders(state / "volumes")
+    volumes.make_folders(state / "volumes")
     binaries = CACHE / kubernetes.folder.name
     plan = Plan(
         binaries=binaries,

@@ -1,62 +1,13 @@
-"""What every cluster has besides its daemons: names, and volumes."""
+"""CoreDNS as a Deployment with the usual name and labels, since policies and people look for them."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
 
 from cluster.embedded.network import Slot
 from cluster.embedded.node_daemons import CLUSTER_DOMAIN
 
-STORAGE_CLASS = "standard"
-# Enough for a test run that claims and releases; a released volume is not handed out again.
-VOLUMES = {"1Gi": 12, "5Gi": 12, "20Gi": 6}
-DNS_LABELS = {"k8s-app": "kube-dns"}
-
-
-def manifests(slot: Slot, dns_image: str, volumes_on_node: Path) -> str:
-    items = [*_dns(slot, dns_image), _storage_class(), *_volumes(volumes_on_node)]
-    return json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
-
-
-def make_volume_folders(folder: Path) -> None:
-    for name, _ in _volume_names():
-        path = folder / name
-        path.mkdir(parents=True, exist_ok=True)
-        # fsGroup does not apply to a hostPath volume: without this only root could write.
-        path.chmod(0o777)
-
-
-def _volume_names() -> Iterator[tuple[str, str]]:
-    for size, count in VOLUMES.items():
-        for number in range(1, count + 1):
-            yield f"{STORAGE_CLASS}-{size.lower()}-{number}", size
-
-
-def _volumes(folder: Path) -> Iterator[dict[str, object]]:
-    for name, size in _volume_names():
-        spec = {
-            "capacity": {"storage": size},
-            "accessModes": ["ReadWriteOnce", "ReadWriteMany"],
-            "persistentVolumeReclaimPolicy": "Retain",
-            "storageClassName": STORAGE_CLASS,
-            "hostPath": {"path": str(folder / name), "type": "Directory"},
-        }
-        yield {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": name}, "spec": spec}
-
-
-def _storage_class() -> dict[str, object]:
-    return {
-        "apiVersion": "storage.k8s.io/v1",
-        "kind": "StorageClass",
-        "metadata": {
-            "name": STORAGE_CLASS,
-            "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
-        },
-        "provisioner": "kubernetes.io/no-provisioner",
-        "volumeBindingMode": "WaitForFirstConsumer",
-    }
+LABELS = {"k8s-app": "kube-dns"}
 
 
 def _corefile() -> str:
@@ -84,7 +35,7 @@ def _corefile() -> str:
 """
 
 
-def _dns(slot: Slot, image: str) -> Iterator[dict[str, object]]:
+def manifests(slot: Slot, image: str) -> Iterator[dict[str, object]]:
     account = {"name": "coredns", "namespace": "kube-system"}
     yield {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account}
     yield {
@@ -111,20 +62,20 @@ def _dns(slot: Slot, image: str) -> Iterator[dict[str, object]]:
     yield {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {**account, "labels": DNS_LABELS},
+        "metadata": {**account, "labels": LABELS},
         "spec": {
             "replicas": 1,
-            "selector": {"matchLabels": DNS_LABELS},
-            "template": {"metadata": {"labels": DNS_LABELS}, "spec": _dns_pod(image)},
+            "selector": {"matchLabels": LABELS},
+            "template": {"metadata": {"labels": LABELS}, "spec": _pod(image)},
         },
     }
     yield {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {"name": "kube-dns", "namespace": "kube-system", "labels": DNS_LABELS},
+        "metadata": {"name": "kube-dns", "namespace": "kube-system", "labels": LABELS},
         "spec": {
             "clusterIP": slot.dns,
-            "selector": DNS_LABELS,
+            "selector": LABELS,
             "ports": [
                 {"name": "dns", "port": 53, "protocol": "UDP"},
                 {"name": "dns-tcp", "port": 53, "protocol": "TCP"},
@@ -134,7 +85,7 @@ def _dns(slot: Slot, image: str) -> Iterator[dict[str, object]]:
     }
 
 
-def _dns_pod(image: str) -> dict[str, object]:
+def _pod(image: str) -> dict[str, object]:
     return {
         "serviceAccountName": "coredns",
         "priorityClassName": "system-cluster-critical",
