@@ -4,6 +4,7 @@ Plain MLflow and scikit-learn, as on any laptop: `python train.py`. Under a Tand
 MLflow run that the operator made (MLFLOW_RUN_ID), and finds its data set under /workspace/data.
 """
 
+import os
 from pathlib import Path
 
 import mlflow
@@ -13,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.model_selection import train_test_split
 
-DATA = Path("/workspace/data/iris/iris.csv")
+DATA = Path(os.environ.get("IRIS_CSV", "/workspace/data/iris/iris.csv"))
 COLUMNS = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
 MAX_ITER = 200
 TEST_SHARE = 0.3
