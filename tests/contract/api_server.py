@@ -74,6 +74,19 @@ class ApiServer:
         self._call("POST", "/api/v1/namespaces", namespace)
         return name
 
+    def may(self, user: str, verb: str, resource: str, namespace: str = "") -> bool:
+        """Whether RBAC lets a user do this; ``resource`` like pods, jobs.batch or trainingjobs.tandem.dev/status."""
+        named, _, subresource = resource.partition("/")
+        plural, _, group = named.partition(".")
+        attributes = {"verb": verb, "group": group, "resource": plural, "subresource": subresource}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {"user": user, "resourceAttributes": {**attributes, "namespace": namespace}},
+        }
+        path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+        return bool(self._call("POST", path, review)["status"]["allowed"])
+
     def _path(self, resource: Json) -> str:
         return f"/apis/{GROUP}/{VERSION}/namespaces/{resource['metadata']['namespace']}/{PLURALS[resource['kind']]}"
 
