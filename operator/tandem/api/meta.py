@@ -84,8 +84,12 @@ def controller_reference(api_version: str, kind: str, meta: ObjectMeta) -> Json:
 
 
 def to_json(value: object) -> Json:
-    """A :class:`Wire` object as plain JSON (datetimes as RFC 3339 strings)."""
-    built = msgspec.to_builtins(value)
+    """A :class:`Wire` object as JSON comes back from the API server: datetimes are strings, tuples are lists.
+
+    Not ``msgspec.to_builtins``: it keeps tuples, and a tuple never equals the stored list, so that every pass would
+    find a difference in the status and write it.
+    """
+    built = msgspec.json.decode(msgspec.json.encode(value))
     if not isinstance(built, dict):
         raise TypeError(f"{type(value).__name__} is not an object on the wire")
     return built

@@ -98,7 +98,7 @@ def _crash(ended: Terminated) -> Cause:
     if ended.exit_code == _KILLED:
         said += " (killed: it did not stop when asked, most often after its startup or liveness probe failed)"
     lines = ended.message.strip().splitlines()[-LOG_LINES:]
-    log = "\n".join(lines)[-LOG_LIMIT:].strip()
+    log = " | ".join(lines)[-LOG_LIMIT:]
     return Cause("CrashLoopBackOff", f"{said}; its last lines: {log}" if log else said, 4)
 
 

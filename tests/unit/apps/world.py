@@ -1,0 +1,328 @@
+"""A cluster and a registry small enough to be values: they carry out what a plan says, and show what a plan may see.
+
+Deployments behave like Kubernetes' own in what the plan depends on: an apply of a few fields keeps the others, an
+observedGeneration lags until the controller has looked, a Deployment that was complete once never again reports that
+it exceeded its deadline, and one that is scaled to zero counts as complete.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+from tandem.api import names
+from tandem.api.appdeployment import AppDeployment, AppDeploymentStatus, RevisionRecord
+from tandem.api.children import Deployment, Pod, ReplicaSet, Service
+from tandem.api.facts import Facts, ModelNamed, ModelVersion, Query, RegisteredModel, Unavailable, VersionNumbered
+from tandem.api.meta import Condition, Json, condition_of
+from tandem.api.plan import Action, Apply, Create, Delete, Emit, MoveAlias, Observed, Plan, Refusal
+from tandem.apps.plan import AppChildren, AppSettings, plan
+
+START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+SETTINGS = AppSettings(runtime_image="tandem-runtime:1", mlflow_uri="http://mlflow.mlflow:5000")
+IMAGE_DIGEST = "sha256:" + "ab" * 32
+
+# What the pods of an image do; any image that is not named here becomes ready.
+READY, NEVER, CRASH, PULL, QUOTA = "ready", "never ready", "crash", "pull", "quota"
+
+_CONTAINER_STATES: dict[str, Json] = {
+    READY: {"ready": True, "state": {"running": {}}, "imageID": f"docker.io/library/app@{IMAGE_DIGEST}"},
+    NEVER: {"state": {"running": {}}},
+    CRASH: {
+        "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}},
+        "lastState": {"terminated": {"exitCode": 3, "reason": "Error", "message": "Traceback\nKeyError: 'PORT'\n"}},
+    },
+    PULL: {"state": {"waiting": {"reason": "ErrImagePull", "message": "not found"}}},
+}
+
+
+class Crash(Exception):
+    """The operator died between two actions."""
+
+
+@dataclass
+class World:
+    spec: Json
+    behaviour: dict[str, str] = field(default_factory=dict)  # of an image, or of "model/version"
+    annotations: dict[str, str] = field(default_factory=dict)
+    now: datetime = START
+    generation: int = 1
+    status: Json = field(default_factory=lambda: {"observedGeneration": -1})
+    aliases: dict[str, str] | None = None  # of the model iris; None: no such model
+    versions: dict[str, str] = field(default_factory=dict)  # version → status
+    outage: Unavailable | None = None
+    answering: bool = True
+    refusals: dict[str, Refusal] = field(default_factory=dict)
+    deployments: dict[str, Json] = field(default_factory=dict)
+    services: dict[str, Json] = field(default_factory=dict)
+    events: list[Emit] = field(default_factory=list)
+    done: list[Action] = field(default_factory=list)
+    status_writes: int = 0
+    name: str = "shop"
+    _uids: int = 0
+
+    # --- what people and the registry do ---------------------------------------------------------------------------
+
+    def change(self, **spec: object) -> None:
+        self.spec = {key: value for key, value in {**self.spec, **spec}.items() if value is not None}
+        self.generation += 1
+
+    def lose_status(self) -> None:
+        self.status = {"observedGeneration": -1}
+
+    def wait(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    # --- what a plan sees --------------------------------------------------------------------------------------------
+
+    @property
+    def app(self) -> AppDeployment:
+        meta = {
+            "name": self.name,
+            "namespace": "team",
+            "uid": "app-uid",
+            "generation": self.generation,
+            "annotations": self.annotations,
+        }
+        return msgspec.convert({"metadata": meta, "spec": self.spec, "status": self.status}, AppDeployment)
+
+    @property
+    def children(self) -> AppChildren:
+        return AppChildren(
+            deployments=tuple(msgspec.convert(d, Deployment) for d in self.deployments.values()),
+            replica_sets=tuple(msgspec.convert(self._replica_set(d), ReplicaSet) for d in self.deployments.values()),
+            pods=tuple(msgspec.convert(p, Pod) for d in self.deployments.values() for p in self._pods(d)),
+            services=tuple(msgspec.convert(s, Service) for s in self.services.values()),
+        )
+
+    @property
+    def facts(self) -> Facts:
+        if not self.answering:
+            return Facts()
+        registered = RegisteredModel("iris", exists=self.aliases is not None, aliases=dict(self.aliases or {}))
+        answers: dict[Query[object], object] = {ModelNamed("iris"): self.outage or registered}
+        for number in range(1, 10):
+            version = str(number)
+            status = self.versions.get(version)
+            found = ModelVersion("iris", version, f"run{version}", "", status) if status else None
+            answers[VersionNumbered("iris", version)] = self.outage or found
+        return Facts(answers)
+
+    def plan(self) -> Plan:
+        return plan(SETTINGS, Observed(self.app, self.children, self.facts, self.refusals), self.now)
+
+    # --- what the engine does ----------------------------------------------------------------------------------------
+
+    def reconcile(self, crash_after: int | None = None) -> Plan:
+        """One pass; ``crash_after`` actions (0: before the first) the operator dies, and the status is not written."""
+        made = self.plan()
+        for number, action in enumerate(made.actions):
+            if number == crash_after:
+                raise Crash
+            self.carry_out(action)
+        if crash_after is not None and crash_after >= len(made.actions):
+            raise Crash
+        if made.status is not None and made.status != self.status:
+            self.status = json_again(made.status)
+            self.status_writes += 1
+        self.events.extend(made.events)
+        return made
+
+    def converge(self, patience: float = 7200) -> World:
+        """Plan and carry out until nothing is left to do, letting time pass as the plans ask for."""
+        end = self.now + timedelta(seconds=patience)
+        while self.now < end:
+            before = (copy.deepcopy(self.deployments), copy.deepcopy(self.services), self.status)
+            made = self.reconcile()
+            self.look()
+            if before == (self.deployments, self.services, self.status) and not made.actions:
+                waiting = [made.requeue_after] if made.requeue_after else []
+                waiting += [due - self.now for due in self._deadlines()]
+                if not waiting:
+                    return self
+                self.now += max(min(waiting), timedelta(seconds=1))
+                self.look()
+        raise AssertionError("the plan never comes to rest")
+
+    def carry_out(self, action: Action) -> None:
+        self.done.append(action)
+        match action:
+            case Create(manifest):
+                self._create(manifest)
+            case Apply(manifest):
+                self._apply(manifest)
+            case Delete(name=name, uid=uid):
+                if name in self.deployments and self.deployments[name]["metadata"]["uid"] == uid:
+                    del self.deployments[name]
+            case MoveAlias(alias=alias, version=version, expected=expected):
+                assert self.aliases is not None
+                assert self.aliases.get(alias) in {expected, version}, "somebody else moved it"
+                self.aliases[alias] = version
+            case other:
+                raise AssertionError(f"not an action of an AppDeployment: {other}")
+
+    def _create(self, manifest: Json) -> None:
+        shelf = self._shelf(manifest)
+        name = manifest["metadata"]["name"]
+        if name in shelf:
+            return  # 409, with our uid: done
+        self._uids += 1
+        made = copy.deepcopy(manifest)
+        made["metadata"] |= {"uid": f"uid-{self._uids}", "generation": 1}
+        made["applied"] = []
+        shelf[name] = made
+
+    def _apply(self, manifest: Json) -> None:
+        shelf = self._shelf(manifest)
+        existing = shelf.get(manifest["metadata"]["name"])
+        assert existing is not None, "an apply of a few fields cannot create a Deployment: the API server refuses it"
+        notes = existing["metadata"]["annotations"]
+        for key in existing["applied"]:
+            if key not in manifest["metadata"]["annotations"]:
+                notes.pop(key, None)
+        notes |= manifest["metadata"]["annotations"]
+        existing["applied"] = list(manifest["metadata"]["annotations"])
+        if existing["spec"] != {**existing["spec"], **manifest["spec"]}:
+            existing["metadata"]["generation"] += 1
+        existing["spec"] = {**existing["spec"], **copy.deepcopy(manifest["spec"])}
+
+    def _shelf(self, manifest: Json) -> dict[str, Json]:
+        return {"Deployment": self.deployments, "Service": self.services}[manifest["kind"]]
+
+    # --- what Kubernetes does ----------------------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """The Deployment controller sees every Deployment once."""
+        for deployment in self.deployments.values():
+            self._look_at(deployment)
+
+    def _look_at(self, deployment: Json) -> None:
+        replicas = deployment["spec"]["replicas"]
+        does = self.does(deployment)
+        there = 0 if does == QUOTA else replicas
+        good = replicas if does == READY else 0
+        before = deployment.get("status", {})
+        since = deployment.setdefault("rolloutSince", self.now)
+        complete = deployment.get("complete", False) or good == replicas
+        deployment["complete"] = complete
+        progressing = {"type": "Progressing", "status": "True", "lastTransitionTime": since.isoformat()}
+        progressing["reason"] = "NewReplicaSetAvailable" if complete else "ReplicaSetUpdated"
+        due = since + timedelta(seconds=deployment["spec"]["progressDeadlineSeconds"])
+        if not complete and self.now >= due:
+            progressing |= {"status": "False", "reason": "ProgressDeadlineExceeded", "lastTransitionTime": due.isoformat()}
+        conditions = [progressing]
+        if does == QUOTA and replicas:
+            refused = 'pods "x" is forbidden: exceeded quota: compute'
+            conditions.append({"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": refused})
+        deployment["status"] = {
+            **before,
+            "observedGeneration": deployment["metadata"]["generation"],
+            "replicas": there,
+            "updatedReplicas": there,
+            "readyReplicas": good,
+            "availableReplicas": good,
+            "conditions": conditions,
+        }
+
+    def does(self, deployment: Json) -> str:
+        container = deployment["spec"]["template"]["spec"]["containers"][0]
+        command = container.get("command", [])
+        if "--model" in command:
+            key = command[command.index("--model") + 1].removeprefix("models:/")
+        else:
+            key = container["image"]
+        return self.behaviour.get(key, READY)
+
+    def _deadlines(self) -> list[datetime]:
+        """When the Deployment controller will change its mind by itself."""
+        return [
+            due
+            for deployment in self.deployments.values()
+            if not deployment.get("complete") and deployment["spec"]["replicas"]
+            and (due := deployment["rolloutSince"] + timedelta(seconds=deployment["spec"]["progressDeadlineSeconds"]))
+            > self.now
+        ]
+
+    def _replica_set(self, deployment: Json) -> Json:
+        meta = deployment["metadata"]
+        owner = {"apiVersion": "apps/v1", "kind": "Deployment", "name": meta["name"], "uid": meta["uid"]}
+        return {"metadata": {"name": f"{meta['name']}-rs", "uid": f"rs-{meta['uid']}", "ownerReferences": [_controls(owner)]}}
+
+    def _pods(self, deployment: Json) -> list[Json]:
+        owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "rs", "uid": f"rs-{deployment['metadata']['uid']}"}
+        container = deployment["spec"]["template"]["spec"]["containers"][0]
+        count = deployment.get("status", {}).get("replicas", 0)
+        status = {"name": "app", "image": container["image"], **_CONTAINER_STATES[self.does(deployment)]} if count else {}
+        return [
+            {
+                "metadata": {
+                    "name": f"{deployment['metadata']['name']}-rs-{number}",
+                    "uid": f"pod-{deployment['metadata']['uid']}-{number}",
+                    "ownerReferences": [_controls(owner)],
+                },
+                "status": {"phase": "Running", "containerStatuses": [status]},
+            }
+            for number in range(count)
+        ]
+
+    # --- what a test asks --------------------------------------------------------------------------------------------
+
+    @property
+    def told(self) -> AppDeploymentStatus:
+        return self.app.status
+
+    def condition(self, type_: str) -> Condition:
+        found = condition_of(self.told.conditions, type_)
+        assert found is not None, f"no condition {type_}"
+        return found
+
+    def conditions(self) -> Mapping[str, str]:
+        return {condition.type: condition.status for condition in self.told.conditions}
+
+    @property
+    def serving(self) -> int | None:
+        service = self.services.get(self.name)
+        return int(service["spec"]["selector"][names.REVISION_LABEL]) if service else None
+
+    @property
+    def scale(self) -> dict[int, int]:
+        """Replicas of each revision."""
+        return {
+            int(d["metadata"]["labels"][names.REVISION_LABEL]): d["spec"]["replicas"] for d in self.deployments.values()
+        }
+
+    def record(self, number: int) -> RevisionRecord:
+        return next(record for record in self.told.revisions if record.revision == number)
+
+    def reasons(self) -> list[str]:
+        return [event.reason for event in self.events]
+
+    def pod_spec(self, number: int) -> Json:
+        spec: Json = self.deployments[f"{self.name}-{number}"]["spec"]["template"]["spec"]
+        return spec
+
+
+def app(image: str = "shop:1", **spec: object) -> World:
+    return World({"image": image, **spec})
+
+
+def model(version: str = "1", *, promote_to: str | None = None, alias: str | None = "challenger", **spec: object) -> World:
+    """A model server that follows an alias; the registry has the versions 1, 2 and 3."""
+    named: Json = {"name": "iris"} | ({"alias": alias} if alias else {"version": version})
+    world = World({"model": named | ({"promoteTo": promote_to} if promote_to else {}), **spec})
+    world.aliases = {alias: version} if alias else {}
+    world.versions = {"1": "READY", "2": "READY", "3": "READY"}
+    return world
+
+
+def json_again(value: Json) -> Json:
+    """As the API server gives it back."""
+    again: Json = msgspec.json.decode(msgspec.json.encode(value))
+    return again
+
+
+def _controls(owner: Json) -> Json:
+    return {**owner, "controller": True}
