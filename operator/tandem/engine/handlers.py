@@ -73,12 +73,16 @@ def _watch(registry: kopf.OperatorRegistry, type_: ResourceType, store: Store, e
     kopf.on.event(type_.group, type_.version, type_.plural, registry=registry, id=f"watch-{type_.plural}")(seen)
 
 
-async def watch(store: Store, enqueue: Callable[[Key], None], namespaces: tuple[str, ...], stop: asyncio.Event) -> None:
+async def watch(
+    store: Store, enqueue: Callable[[Key], None], namespaces: tuple[str, ...], instance: str, stop: asyncio.Event
+) -> None:
     """Watch until ``stop``, or until the process is told to end (kopf takes SIGTERM and SIGINT)."""
     await kopf.operator(
         registry=registry_for(store, enqueue),
         settings=settings_for(list(store.watched())),
         clusterwide=not namespaces,
         namespaces=namespaces,
+        # Else kopf asks the system for the user's name, and a pod's user id has none (KeyError from getpass).
+        identity=instance,  # type: ignore[arg-type]  # a NewType of str that kopf does not export
         stop_flag=stop,
     )

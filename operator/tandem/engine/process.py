@@ -95,7 +95,7 @@ async def _lead(
     stop = asyncio.Event()
     workers = [asyncio.create_task(reconciler.work()) for _ in range(WORKERS)]
     others = [asyncio.create_task(board.run()), asyncio.create_task(resync.run())]
-    watching = asyncio.create_task(watch(store, queue.add, options.namespaces, stop))
+    watching = asyncio.create_task(watch(store, queue.add, options.namespaces, options.instance, stop))
     keeping = [asyncio.create_task(lease.keep())] if lease is not None else []
     try:
         done, _ = await asyncio.wait([watching, *others, *keeping, *workers], return_when=asyncio.FIRST_COMPLETED)
