@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -16,8 +17,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 ROOT = Path(__file__).parents[3]
+IRIS = ROOT / "examples" / "iris"
 PATIENCE = 90.0  # seconds; nothing here takes that long, except on a machine that does much else
 
 
@@ -151,7 +155,14 @@ class Finished:
 
 
 def run_module(module: str, *arguments: str, cwd: Path, env: dict[str, str]) -> Finished:
-    command = [sys.executable, "-m", module, *arguments]
+    return _run([sys.executable, "-m", module, *arguments], cwd, env)
+
+
+def run_script(script: Path, *arguments: str, cwd: Path, env: dict[str, str]) -> Finished:
+    return _run([sys.executable, str(script), *arguments], cwd, env)
+
+
+def _run(command: list[str], cwd: Path, env: dict[str, str]) -> Finished:
     done = subprocess.run(command, check=False, cwd=cwd, env=env, capture_output=True, text=True, timeout=PATIENCE)
     return Finished(done.returncode, done.stdout, done.stderr)
 
@@ -176,3 +187,83 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         server.terminate()
         server.wait(PATIENCE)
+
+
+@dataclass
+class Server:
+    """A model server in a process of its own, as a pod runs it."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    log: Path
+
+    def stop(self) -> int:
+        self.process.terminate()
+        return self.process.wait(PATIENCE)
+
+
+Serve = Callable[..., Server]
+
+
+@pytest.fixture
+def serve(mlflow_server: str, tmp_path: Path) -> Iterator[Serve]:
+    """Start a server of a model and wait until it is ready; all are ended with the test."""
+    started: list[Server] = []
+
+    def start(model: str, *arguments: str) -> Server:
+        port = free_port()
+        log = tmp_path / f"serve-{port}.log"
+        command = [
+            *(sys.executable, "-m", "tandem.runtime.serve", "--model", model),
+            *("--host", "127.0.0.1", "--port", str(port), *arguments),
+        ]
+        environment = pod_environment(tmp_path, MLFLOW_TRACKING_URI=mlflow_server, MLFLOW_DISABLE_TELEMETRY="true")
+        with log.open("wb") as output:
+            process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=output, stderr=output)
+        server = Server(process, f"http://127.0.0.1:{port}", log)
+        started.append(server)
+        until(lambda: process.poll() is not None or answers(f"{server.url}/health"), f"the server of {model}")
+        assert process.poll() is None, log.read_text()
+        return server
+
+    yield start
+    for server in started:
+        if server.process.poll() is None:
+            server.process.kill()
+            server.process.wait(PATIENCE)
+
+
+@dataclass
+class Iris:
+    """A run that existed before the script was started, and what the script left in it."""
+
+    run_id: str
+    experiment_id: str
+    finished: Finished
+    version: str
+
+
+@pytest.fixture(scope="session")
+def iris(mlflow_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iris:
+    """examples/iris/train.py in a run that was made for it, as the operator does; its model registered as iris/1."""
+    client = MlflowClient(mlflow_server)
+    experiment = client.create_experiment("default/iris")
+    run_id = client.create_run(experiment, tags={"tandem.dev/run": "1"}).info.run_id
+    folder = tmp_path_factory.mktemp("train")
+    variables = {
+        "MLFLOW_TRACKING_URI": mlflow_server,
+        "MLFLOW_EXPERIMENT_ID": experiment,
+        "MLFLOW_RUN_ID": run_id,
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    finished = run_script(IRIS / "train.py", cwd=folder, env=pod_environment(folder, **variables))
+    return Iris(run_id, experiment, finished, registered(client, "iris", run_id, experiment))
+
+
+def registered(client: MlflowClient, name: str, run_id: str, experiment_id: str) -> str:
+    """Register the model that the run logged; the number of the version."""
+    [model] = client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'")
+    with contextlib.suppress(MlflowException):  # there is one already
+        client.create_registered_model(name)
+    version = client.create_model_version(name, f"models:/{model.model_id}", run_id, model_id=model.model_id)
+    return str(version.version)
