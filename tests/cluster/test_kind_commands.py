@@ -1,0 +1,133 @@
+"""The kind backend as far as it can be judged without Docker: what it would run."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster import docker, images, kind
+from cluster.choose import Backend, cluster
+from cluster.embedded.backend import EmbeddedCluster
+from cluster.errors import ClusterError
+from cluster.versions import KIND, NODE_IMAGE
+
+Ran = list[list[str]]
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ran:
+    """Every command that would have been run; kind has been fetched and knows no cluster."""
+    commands: Ran = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(docker, "answers", lambda: True)
+    for name in (f"kind-{KIND}", f"kubectl-{kind.KUBERNETES}"):
+        program = tmp_path / "cache" / "tandem" / name
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.touch()
+    monkeypatch.setattr(kind, "run", _recording(commands, ""))
+    return commands
+
+
+def _recording(commands: Ran, answer: str) -> Callable[..., str]:
+    def run(argv: list[object], **_: object) -> str:
+        commands.append([str(word) for word in argv])
+        return answer
+
+    return run
+
+
+@pytest.fixture
+def driven(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """What pytest-kind's cluster was asked to do."""
+    asked: list[tuple[str, ...]] = []
+
+    def create(cluster: Any, config: Path) -> None:
+        asked.append(("create", cluster.name, cluster.image, str(cluster.kind_path.name)))
+        cluster.kubeconfig_path.write_text("kubeconfig")
+
+    monkeypatch.setattr(kind.KindCluster, "create", create)
+    monkeypatch.setattr(kind.KindCluster, "delete", lambda cluster: asked.append(("delete", cluster.name)))
+    monkeypatch.setattr(kind.KindCluster, "load_docker_image", lambda _, image: asked.append(("load", image)))
+    return asked
+
+
+def test_given_docker_then_kind_is_chosen_and_elsewhere_the_embedded_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docker, "answers", lambda: True)
+    assert isinstance(cluster("dev"), kind.Kind)
+    assert isinstance(cluster("dev", Backend.EMBEDDED), EmbeddedCluster)
+
+    monkeypatch.setattr(docker, "answers", lambda: False)
+    assert isinstance(cluster("dev"), EmbeddedCluster)
+
+
+def test_given_a_docker_program_without_a_daemon_then_docker_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docker.shutil, "which", lambda _: "/usr/bin/docker")
+    monkeypatch.setattr(docker.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 1))
+
+    assert not docker.answers()
+
+
+def test_when_it_comes_up_then_versions_are_pinned_and_the_node_is_awaited(
+    ran: Ran, driven: list[tuple[str, ...]]
+) -> None:
+    kind.Kind("dev").up()
+
+    assert driven == [("create", "dev", NODE_IMAGE, f"kind-{KIND}")]
+    assert ran[-1][1:] == [
+        f"--kubeconfig={kind.Kind('dev').kubeconfig}",
+        "wait",
+        "--for=condition=Ready",
+        "nodes",
+        "--all",
+        "--timeout=180s",
+    ]
+
+
+def test_given_a_create_that_was_interrupted_then_its_remains_are_deleted_first(
+    ran: Ran, driven: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kind.Kind, "_names", lambda _: ["dev"])
+    monkeypatch.setattr(kind.Kind, "_node_runs", lambda _: False)
+
+    kind.Kind("dev").up()
+
+    assert [step[0] for step in driven] == ["delete", "create"]
+
+
+def test_when_an_image_is_loaded_then_it_is_also_named_by_its_own_digest(
+    ran: Ran, driven: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "built", lambda _: ("docker.io/library/tandem:dev", "sha256:1"))
+    monkeypatch.setattr(kind.Kind, "_has", lambda *_: False)
+    monkeypatch.setattr(kind, "run", _recording(ran, "sha256:abc\n"))
+
+    kind.Kind("dev").load_image("tandem:dev")
+
+    assert driven == [("load", "docker.io/library/tandem:dev")]
+    assert ran[-1] == [
+        *("docker", "exec", "dev-control-plane", "ctr", "--namespace", "k8s.io", "images", "tag", "--force"),
+        *("docker.io/library/tandem:dev", "docker.io/library/tandem@sha256:abc"),
+    ]
+
+
+def test_given_no_docker_then_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setattr(docker, "answers", lambda: False)
+
+    with pytest.raises(ClusterError, match="start Docker, or use --backend embedded"):
+        kind.Kind("dev").up()
+
+
+def test_when_an_image_is_built_then_docker_gets_every_choice() -> None:
+    command = docker.build_command("t:1", Path("a/Dockerfile"), Path("a"), "operator", {"BASE": "b"})
+
+    assert command == [
+        *("docker", "build", "--tag", "t:1", "--file", "a/Dockerfile"),
+        *("--build-arg", "BASE=b", "--target", "operator", "a"),
+    ]
