@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from tandem.api.facts import ModelNamed, Unavailable, VersionNumbered
 
+from tandem.api.facts import ModelNamed, Unavailable, VersionNumbered
 from tests.unit.apps.world import START, World, app, model
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+
 from tandem.api.facts import Unavailable
 from tandem.api.plan import MoveAlias, Refusal
-
 from tests.unit.apps.world import CRASH, World, model
 
 
@@ -97,7 +97,6 @@ def test_a_pinned_version_serves_when_aliases_cannot_be_read_and_the_alias_waits
     from tandem.api.facts import Facts, ModelNamed, ModelVersion, VersionNumbered
     from tandem.api.plan import Observed
     from tandem.apps.plan import plan
-
     from tests.unit.apps.world import SETTINGS
 
     away = Unavailable(world.now, "TrackingUnavailable", "timeout")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tandem.api import names
-from tandem.apps.retirement import retire  # noqa: F401  (the module that must not touch what was set aside)
 
+from tandem.api import names
 from tests.unit.apps.world import CRASH, NEVER, PULL, QUOTA, READY, World, app, model
 
 BROKEN = {

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+
 from tandem.api import names
 from tandem.api.appdeployment import AppDeploymentSpec, RevisionModel
 from tandem.apps.revision import content_of, digest_of
-
 from tests.unit.apps.world import World, app, model
 
 BASE = {"image": "shop:1", "port": 8080, "env": ({"name": "A", "value": "1"},), "command": ("run",), "args": ("-v",)}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+
 from tandem.api import names
 from tandem.api.plan import Apply, Create, Refusal
-
 from tests.unit.apps.world import NEVER, READY, World, app
 
 
@@ -36,7 +36,9 @@ AVAILABILITY = {
 
 
 @pytest.mark.parametrize(("status", "switches"), AVAILABILITY.values(), ids=AVAILABILITY)
-def test_the_traffic_switches_when_all_pods_are_available_and_not_before(status: dict[str, int], switches: bool) -> None:
+def test_the_traffic_switches_when_all_pods_are_available_and_not_before(
+    status: dict[str, int], switches: bool
+) -> None:
     world = app(replicas=3).converge()
     world.change(image="shop:2")
     world.reconcile()
@@ -241,9 +243,9 @@ def test_pods_of_what_serves_that_go_down_are_told_and_nothing_is_given_up() -> 
 
 def test_a_resource_that_is_being_deleted_is_left_to_garbage_collection() -> None:
     import msgspec
+
     from tandem.api.plan import Observed, Plan
     from tandem.apps.plan import plan
-
     from tests.unit.apps.world import SETTINGS
 
     world = app().converge()

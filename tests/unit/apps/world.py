@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import msgspec
+
 from tandem.api import names
 from tandem.api.appdeployment import AppDeployment, AppDeploymentStatus, RevisionRecord
 from tandem.api.children import Deployment, Pod, ReplicaSet, Service
@@ -30,6 +31,7 @@ READY, NEVER, CRASH, PULL, QUOTA = "ready", "never ready", "crash", "pull", "quo
 
 _CONTAINER_STATES: dict[str, Json] = {
     READY: {"ready": True, "state": {"running": {}}, "imageID": f"docker.io/library/app@{IMAGE_DIGEST}"},
+    QUOTA: {"ready": True, "state": {"running": {}}},  # a pod from before the quota
     NEVER: {"state": {"running": {}}},
     CRASH: {
         "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}},
@@ -212,11 +214,17 @@ class World:
         progressing["reason"] = "NewReplicaSetAvailable" if complete else "ReplicaSetUpdated"
         due = since + timedelta(seconds=deployment["spec"]["progressDeadlineSeconds"])
         if not complete and self.now >= due:
-            progressing |= {"status": "False", "reason": "ProgressDeadlineExceeded", "lastTransitionTime": due.isoformat()}
+            progressing |= {
+                "status": "False",
+                "reason": "ProgressDeadlineExceeded",
+                "lastTransitionTime": due.isoformat(),
+            }
         conditions = [progressing]
         if does == QUOTA and replicas:
             refused = 'pods "x" is forbidden: exceeded quota: compute'
-            conditions.append({"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": refused})
+            conditions.append(
+                {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": refused}
+            )
         deployment["status"] = {
             **before,
             "observedGeneration": deployment["metadata"]["generation"],
@@ -241,7 +249,8 @@ class World:
         return [
             due
             for deployment in self.deployments.values()
-            if not deployment.get("complete") and deployment["spec"]["replicas"]
+            if not deployment.get("complete")
+            and deployment["spec"]["replicas"]
             and (due := deployment["rolloutSince"] + timedelta(seconds=deployment["spec"]["progressDeadlineSeconds"]))
             > self.now
         ]
@@ -249,13 +258,26 @@ class World:
     def _replica_set(self, deployment: Json) -> Json:
         meta = deployment["metadata"]
         owner = {"apiVersion": "apps/v1", "kind": "Deployment", "name": meta["name"], "uid": meta["uid"]}
-        return {"metadata": {"name": f"{meta['name']}-rs", "uid": f"rs-{meta['uid']}", "ownerReferences": [_controls(owner)]}}
+        return {
+            "metadata": {
+                "name": f"{meta['name']}-rs",
+                "uid": f"rs-{meta['uid']}",
+                "ownerReferences": [_controls(owner)],
+            }
+        }
 
     def _pods(self, deployment: Json) -> list[Json]:
-        owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "rs", "uid": f"rs-{deployment['metadata']['uid']}"}
+        owner = {
+            "apiVersion": "apps/v1",
+            "kind": "ReplicaSet",
+            "name": "rs",
+            "uid": f"rs-{deployment['metadata']['uid']}",
+        }
         container = deployment["spec"]["template"]["spec"]["containers"][0]
         count = deployment.get("status", {}).get("replicas", 0)
-        status = {"name": "app", "image": container["image"], **_CONTAINER_STATES[self.does(deployment)]} if count else {}
+        status = (
+            {"name": "app", "image": container["image"], **_CONTAINER_STATES[self.does(deployment)]} if count else {}
+        )
         return [
             {
                 "metadata": {
@@ -309,7 +331,9 @@ def app(image: str = "shop:1", **spec: object) -> World:
     return World({"image": image, **spec})
 
 
-def model(version: str = "1", *, promote_to: str | None = None, alias: str | None = "challenger", **spec: object) -> World:
+def model(
+    version: str = "1", *, promote_to: str | None = None, alias: str | None = "challenger", **spec: object
+) -> World:
     """A model server that follows an alias; the registry has the versions 1, 2 and 3."""
     named: Json = {"name": "iris"} | ({"alias": alias} if alias else {"version": version})
     world = World({"model": named | ({"promoteTo": promote_to} if promote_to else {}), **spec})

@@ -1,0 +1,258 @@
+"""The plan as a whole: it comes to rest, it survives a crash anywhere, and it never takes down what serves."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from tandem.api.facts import Unavailable
+from tandem.api.plan import Apply, Delete
+from tests.unit.apps.world import CRASH, NEVER, PULL, QUOTA, READY, Crash, World, app, model
+
+
+def first_app() -> World:
+    return app(replicas=2)
+
+
+def first_model() -> World:
+    return model("1", promote_to="champion")
+
+
+def new_image() -> World:
+    world = app(replicas=2).converge()
+    world.change(image="shop:2")
+    return world
+
+
+def new_version() -> World:
+    world = model("1", promote_to="champion").converge()
+    assert world.aliases is not None
+    world.aliases["challenger"] = "2"
+    return world
+
+
+def broken_image() -> World:
+    world = new_image()
+    world.behaviour["shop:2"] = CRASH
+    return world
+
+
+def second_try() -> World:
+    world = broken_image().converge()
+    world.behaviour["shop:2"] = READY
+    world.annotations["tandem.dev/requestedAt"] = "now"
+    return world
+
+
+def full_history() -> World:
+    world = app("shop:1", revisionHistoryLimit=1).converge()
+    for number in (2, 3):
+        world.change(image=f"shop:{number}")
+        world.converge()
+    world.change(image="shop:4")
+    return world
+
+
+def nothing_registered() -> World:
+    world = model()
+    world.aliases = None
+    return world
+
+
+STORIES: list[Callable[[], World]] = [
+    *(first_app, first_model, new_image, new_version, broken_image, second_try, full_history, nothing_registered)
+]
+story = pytest.mark.parametrize("begin", STORIES, ids=lambda begin: begin.__name__)
+
+
+@story
+def test_at_rest_there_is_nothing_to_do_and_nothing_to_write(begin: Callable[[], World]) -> None:
+    world = begin().converge()
+    writes = world.status_writes
+    for _ in range(3):
+        world.wait(600)
+        world.look()
+        made = world.reconcile()
+        assert (made.actions, made.events, made.requeue_after) == ((), (), None)
+        assert made.status == world.status
+    assert world.status_writes == writes
+
+
+@story
+def test_the_same_observation_gives_the_same_plan(begin: Callable[[], World]) -> None:
+    world = begin()
+    assert world.plan() == world.plan()
+
+
+@story
+@settings(max_examples=40, suppress_health_check=[HealthCheck.differing_executors])
+@given(crashes=st.lists(st.integers(0, 2), max_size=12))
+def test_a_crash_after_any_action_ends_where_it_would_have_ended(
+    begin: Callable[[], World], crashes: list[int]
+) -> None:
+    expected = begin().converge()
+    world = begin()
+    for crash_after in crashes:
+        try:
+            world.reconcile(crash_after)
+        except Crash:
+            world.look()
+    world.converge()
+    assert end(world) == end(expected)
+
+
+@story
+def test_a_lost_status_is_told_again_and_changes_nothing_else(begin: Callable[[], World]) -> None:
+    world = begin().converge()
+    before = end(world)
+    world.done.clear()
+    world.lose_status()
+    world.converge()
+    assert (end(world), world.done) == (before, [])
+
+
+def end(world: World) -> object:
+    told = world.told
+    stable = told.stable.image_digest and (told.stable.revision, told.stable.digest) if told.stable else None
+    return (
+        world.serving,
+        world.scale,
+        world.aliases,
+        told.phase,
+        stable,
+        [(record.revision, record.state) for record in told.revisions],
+        world.conditions(),
+    )
+
+
+IMAGES = st.sampled_from(["shop:1", "shop:2", "shop:3"])
+
+
+class AnythingHappens(RuleBasedStateMachine):
+    """People, registry, nodes and the operator itself do what they like, in any order."""
+
+    world: World
+
+    @initialize(with_model=st.booleans(), replicas=st.integers(0, 2))
+    def start(self, with_model: bool, replicas: int) -> None:
+        self.world = model("1", promote_to="champion", replicas=replicas) if with_model else app(replicas=replicas)
+
+    @rule(image=IMAGES)
+    def change_the_image(self, image: str) -> None:
+        self.world.change(image=image)
+
+    @rule(replicas=st.integers(0, 3))
+    def scale(self, replicas: int) -> None:
+        self.world.change(replicas=replicas)
+
+    @rule(delay=st.sampled_from([0, 30]), limit=st.integers(0, 2), deadline=st.sampled_from([10, 600]))
+    def change_the_rules(self, delay: int, limit: int, deadline: int) -> None:
+        change = {"scaleDownDelaySeconds": delay, "revisionHistoryLimit": limit, "progressDeadlineSeconds": deadline}
+        self.world.change(**change)
+
+    @rule(suspend=st.booleans())
+    def suspend(self, suspend: bool) -> None:
+        self.world.change(suspend=suspend)
+
+    @precondition(lambda self: self.world.aliases is not None)
+    @rule(alias=st.sampled_from(["challenger", "champion"]), version=st.sampled_from(["1", "2", "3"]))
+    def move_an_alias(self, alias: str, version: str) -> None:
+        assert self.world.aliases is not None
+        self.world.aliases[alias] = version
+
+    @rule(
+        what=st.sampled_from(["shop:1", "shop:2", "iris/1", "iris/2"]),
+        does=st.sampled_from([READY, NEVER, CRASH, PULL, QUOTA]),
+    )
+    def pods_change_their_mind(self, what: str, does: str) -> None:
+        self.world.behaviour[what] = does
+
+    @rule(away=st.booleans())
+    def the_registry_goes_or_comes_back(self, away: bool) -> None:
+        self.world.outage = Unavailable(self.world.now, "TrackingUnavailable", "no answer") if away else None
+
+    @rule()
+    def somebody_asks_again(self) -> None:
+        self.world.annotations["tandem.dev/requestedAt"] = str(self.world.now)
+
+    @rule()
+    def the_status_is_lost(self) -> None:
+        self.world.lose_status()
+
+    @rule()
+    def the_service_is_deleted(self) -> None:
+        self.world.services.clear()
+
+    @rule(seconds=st.sampled_from([1, 31, 601]))
+    def time_passes(self, seconds: int) -> None:
+        self.world.wait(seconds)
+
+    @rule()
+    def kubernetes_looks(self) -> None:
+        self.world.look()
+
+    @rule()
+    def a_pass(self) -> None:
+        self._checked_pass(None)
+
+    @rule(after=st.integers(0, 2))
+    def a_pass_that_dies(self, after: int) -> None:
+        self._checked_pass(after)
+
+    def _checked_pass(self, crash_after: int | None) -> None:
+        world = self.world
+        serving, wanted = world.serving, world.spec["replicas"]
+        before = copy.deepcopy(world.deployments)
+        world.done.clear()
+        with contextlib.suppress(Crash):
+            world.reconcile(crash_after)
+        for action in world.done:
+            match action:
+                case Delete(name=name):
+                    assert name != f"shop-{serving}", "what serves is deleted"
+                    assert before[name]["spec"]["replicas"] == 0, "a revision with pods is deleted"
+                case Apply(manifest) if manifest["kind"] == "Deployment":
+                    if manifest["metadata"]["name"] == f"shop-{serving}":
+                        assert manifest["spec"]["replicas"] == wanted, "what serves is scaled past the spec"
+        if world.serving != serving and world.serving is not None:
+            # What a lost Service is made for again, and what a first one is, had pods when it was seen.
+            self._took_over_rightly(before[f"shop-{world.serving}"], serving)
+
+    def _took_over_rightly(self, deployment: dict[str, dict[str, int]], was: int | None) -> None:
+        available = deployment.get("status", {}).get("availableReplicas", 0)
+        remembered = was is None and self.world.told.stable is not None
+        assert remembered or available >= self.world.spec["replicas"], "a revision that is not ready takes the traffic"
+
+    @invariant()
+    def what_serves_exists(self) -> None:
+        if hasattr(self, "world") and self.world.serving is not None:
+            assert f"shop-{self.world.serving}" in self.world.deployments
+
+    def teardown(self) -> None:
+        """Whatever happened: when it is over, the plan comes to rest."""
+        if hasattr(self, "world"):
+            self.world.converge()
+            self.world.wait(1)
+            made = self.world.plan()
+            assert made.actions == ()
+            assert made.status == self.world.status
+
+
+AnythingHappens.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestAnythingHappens = AnythingHappens.TestCase
+
+
+def test_the_next_pass_is_asked_for_when_time_alone_brings_it() -> None:
+    world = app(scaleDownDelaySeconds=45).converge()
+    world.change(image="shop:2")
+    for _ in range(3):
+        world.reconcile()
+        world.look()
+    assert world.reconcile().requeue_after == timedelta(seconds=45)
