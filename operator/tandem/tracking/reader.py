@@ -1,0 +1,212 @@
+"""Answers the questions of :mod:`tandem.api.facts` that MLflow can answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import Final, TypeAlias
+
+from tandem.api import facts, names
+from tandem.api.facts import ModelNamed, MonitorOf, Query, RunsOf, Unavailable, VersionNumbered, VersionsFrom
+from tandem.tracking import wire
+from tandem.tracking.client import MlflowClient, literal
+from tandem.tracking.errors import TrackingError, TrackingFailure, TrackingUnavailable
+from tandem.tracking.monitoring import Monitors
+from tandem.tracking.outages import Outages
+from tandem.tracking.transport import CONCURRENCY
+
+Answers: TypeAlias = Mapping[Query[object], object]
+Ask: TypeAlias = Callable[[], Awaitable[Mapping[Query[object], object]]]
+
+POLL_EVERY: Final = timedelta(seconds=10)
+_RUNS_PER_FILTER: Final = 100
+
+
+def poll_interval(query: Query[object], every: timedelta = POLL_EVERY) -> timedelta | None:
+    """How often an answer goes stale by itself; None: only a write of our own, or a new ``after``, asks again.
+
+    MLflow's webhooks are no substitute: they are lost while the receiver is down, and refuse receivers in a cluster.
+    """
+    return every if isinstance(query, (ModelNamed, MonitorOf)) else None
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class TrackingReader:
+    """One reader per MLflow server; it remembers what monitoring logged, and since when the server is away."""
+
+    def __init__(self, client: MlflowClient, *, now: Callable[[], datetime] = _utc_now) -> None:
+        self._client = client
+        self._now = now
+        self._monitors = Monitors(client, now)
+        self._outages = Outages()
+        self._known_models: set[str] = set()
+
+    async def answer(self, queries: Collection[Query[object]]) -> Mapping[Query[object], object | Unavailable]:
+        """An answer for each question, in as few requests as there can be; it never raises for what MLflow does.
+
+        Raises:
+            TypeError: a question that is not MLflow's to answer.
+        """
+        round_ = _Round()
+        await asyncio.gather(*(round_.ask(some, ask) for some, ask in self._grouped(queries)))
+        unavailable = self._outages.observe(round_.answers, round_.failures, self._now())
+        return {**round_.answers, **unavailable}
+
+    def _grouped(self, queries: Collection[Query[object]]) -> list[tuple[Sequence[Query[object]], Ask]]:
+        models = [query for query in queries if isinstance(query, ModelNamed)]
+        monitors = [query for query in queries if isinstance(query, MonitorOf)]
+        grouped: list[tuple[Sequence[Query[object]], Ask]] = []
+        if models:
+            grouped.append((models, lambda: self._models(models)))
+        if monitors:
+            grouped.append((monitors, lambda: self._monitored(monitors)))
+        for query in queries:
+            if not isinstance(query, (ModelNamed, MonitorOf)):
+                grouped.append(([query], self._asking(query)))
+        return grouped
+
+    def _asking(self, query: Query[object]) -> Ask:
+        match query:
+            case RunsOf():
+                return lambda: self._one(query, self._runs(query))
+            case VersionNumbered():
+                return lambda: self._one(query, self._version(query))
+            case VersionsFrom():
+                return lambda: self._one(query, self._versions(query))
+            case _:
+                raise TypeError(f"{type(query).__name__} is not a question for MLflow")
+
+    async def _one(self, query: Query[object], answer: Awaitable[object]) -> Answers:
+        return {query: await answer}
+
+    async def _monitored(self, queries: Sequence[MonitorOf]) -> Answers:
+        monitored = await self._monitors.answer(queries)
+        return {query: monitored[query] for query in queries}
+
+    async def _models(self, queries: Sequence[ModelNamed]) -> Answers:
+        wanted = {query.name for query in queries}
+        found: dict[str, wire.RegisteredModel] = {}
+        pages = 0
+        async for page in self._client.registered_models():
+            pages += 1
+            found |= {model.name: model for model in page.registered_models if model.name in wanted}
+            if len(found) == len(wanted):
+                break
+        if pages > 1:
+            # Pages are offsets: a model that somebody deletes meanwhile shifts another one out of sight.
+            for name in (wanted - set(found)) & self._known_models:
+                if model := await self._client.registered_model(name):
+                    found[name] = model
+        self._known_models = (self._known_models - wanted) | set(found)
+        return {query: _registered_model(query.name, found.get(query.name)) for query in queries}
+
+    async def _runs(self, query: RunsOf) -> tuple[facts.TrackedRun, ...]:
+        experiment = await self._client.experiment_named(query.experiment)
+        if experiment is None or experiment.deleted:
+            return ()
+        filter_ = f"tags.`{names.TAG_RESOURCE_UID}` = {literal(query.uid)}"
+        found = await self._client.search_runs(experiment.experiment_id, filter_)
+        numbered = sorted(
+            ((number, run) for run in found if (number := _number(run))), key=lambda pair: (pair[0], pair[1].age)
+        )
+        chosen = [next(runs)[1] for _, runs in groupby(numbered, key=lambda pair: pair[0])]
+        models = await self._models_of(experiment.experiment_id, [run.info.run_id for run in chosen if run.ended])
+        return tuple(_tracked(run, models.get(run.info.run_id, ())) for run in chosen)
+
+    async def _models_of(self, experiment_id: str, run_ids: Sequence[str]) -> Mapping[str, Sequence[wire.LoggedModel]]:
+        models: dict[str, list[wire.LoggedModel]] = {}
+        for start in range(0, len(run_ids), _RUNS_PER_FILTER):
+            for model in await self._client.logged_models(experiment_id, run_ids[start : start + _RUNS_PER_FILTER]):
+                models.setdefault(model.info.source_run_id, []).append(model)
+        return models
+
+    async def _version(self, query: VersionNumbered) -> facts.ModelVersion | None:
+        if not query.version.isdecimal():
+            return None
+        version = await self._client.model_version(query.name, query.version)
+        if version is None:
+            return None
+        return _version(version, await self._metrics(version.run_id))
+
+    async def _versions(self, query: VersionsFrom) -> tuple[facts.ModelVersion, ...]:
+        found = await self._client.versions_from(query.name, query.run_id)
+        metrics = await self._metrics(query.run_id) if found else {}
+        return tuple(_version(version, metrics) for version in found)
+
+    async def _metrics(self, run_id: str) -> Mapping[str, float]:
+        run = await self._client.run(run_id) if run_id else None
+        return run.metrics if run else {}
+
+
+class _Round:
+    """One round of questions, a few at a time; after one that nobody answered, the rest is not even asked."""
+
+    def __init__(self) -> None:
+        self.answers: dict[Query[object], object] = {}
+        self.failures: dict[Query[object], TrackingFailure] = {}
+        self._slots = asyncio.Semaphore(CONCURRENCY)
+        self._away: TrackingFailure | None = None
+
+    async def ask(self, some: Sequence[Query[object]], ask: Ask) -> None:
+        async with self._slots:
+            if self._away is not None:
+                self.failures |= dict.fromkeys(some, self._away)
+                return
+            try:
+                self.answers |= await ask()
+            except TrackingFailure as failure:
+                self.failures |= dict.fromkeys(some, failure)
+                answered = (
+                    failure.answered if isinstance(failure, TrackingUnavailable) else isinstance(failure, TrackingError)
+                )
+                if not answered:
+                    self._away = failure
+
+
+def _number(run: wire.Run) -> int:
+    """The number of the TrainingJob's run; 0 for a run that carries none (not made by Tandem)."""
+    number = run.tags.get(names.TAG_RUN, "")
+    return int(number) if number.isdecimal() else 0
+
+
+def _tracked(run: wire.Run, models: Sequence[wire.LoggedModel]) -> facts.TrackedRun:
+    return facts.TrackedRun(
+        run_id=run.info.run_id,
+        experiment_id=run.info.experiment_id,
+        number=_number(run),
+        status=run.info.status,
+        started_at=wire.moment(run.info.start_time),
+        metrics=run.metrics,
+        tags=run.tags,
+        models=tuple(_logged_model(model) for model in models),
+    )
+
+
+def _logged_model(model: wire.LoggedModel) -> facts.LoggedModel:
+    info = model.info
+    created_at = wire.moment(info.creation_timestamp_ms)
+    return facts.LoggedModel(info.model_id, info.name, model.status, created_at, info.artifact_uri)
+
+
+def _registered_model(name: str, model: wire.RegisteredModel | None) -> facts.RegisteredModel:
+    if model is None:
+        return facts.RegisteredModel(name, exists=False)
+    aliases = {entry.alias: entry.version for entry in model.aliases}
+    return facts.RegisteredModel(name, exists=True, aliases=aliases, tags=wire.pairs(model.tags))
+
+
+def _version(version: wire.ModelVersion, metrics: Mapping[str, float]) -> facts.ModelVersion:
+    return facts.ModelVersion(
+        name=version.name,
+        version=version.version,
+        run_id=version.run_id,
+        source=version.source,
+        status=version.status,
+        tags=wire.pairs(version.tags),
+        metrics=metrics,
+    )

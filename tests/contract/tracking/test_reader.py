@@ -1,0 +1,246 @@
+"""What the reader answers, from data that the mlflow library made on a real server."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+
+import mlflow
+import pytest
+import pytest_asyncio
+from mlflow.entities import LoggedModelStatus, Metric
+
+from tandem.api import names
+from tandem.api.facts import ModelNamed, RegisteredModel, RunsOf, Unavailable, VersionNumbered, VersionsFrom
+from tandem.api.plan import EnsureRun, MoveAlias, RegisterVersion
+from tandem.tracking import MlflowClient, TrackingReader, TrackingWriter
+from tests.contract.tracking.probes import Recorded, ask
+
+pytestmark = pytest.mark.asyncio
+
+
+@pytest_asyncio.fixture
+async def reader(client: MlflowClient) -> AsyncIterator[TrackingReader]:
+    yield TrackingReader(client)
+
+
+@pytest.fixture
+def experiment(oracle: mlflow.MlflowClient, unique: Callable[[str], str]) -> str:
+    name = unique("experiment")
+    oracle.create_experiment(name)
+    return name
+
+
+def id_of(oracle: mlflow.MlflowClient, experiment: str) -> str:
+    found = oracle.get_experiment_by_name(experiment)
+    assert found is not None
+    return str(found.experiment_id)
+
+
+def make_run(
+    oracle: mlflow.MlflowClient, experiment: str, uid: str, number: object, start_time: int | None = None
+) -> str:
+    experiment_id = id_of(oracle, experiment)
+    tags = {names.TAG_RESOURCE_UID: uid, names.TAG_RUN: str(number)}
+    return str(oracle.create_run(experiment_id, start_time=start_time, tags=tags).info.run_id)
+
+
+# --- runs ------------------------------------------------------------------------------------------------------------
+
+
+async def test_runs_are_those_of_the_resource_lowest_number_first(
+    reader: TrackingReader, oracle: mlflow.MlflowClient, experiment: str
+) -> None:
+    made = {number: make_run(oracle, experiment, "uid-a", number) for number in (10, 2, 1)}
+    make_run(oracle, experiment, "uid-b", 3)
+
+    runs = await ask(reader, RunsOf("uid-a", experiment))
+
+    assert [(run.number, run.run_id) for run in runs] == [(1, made[1]), (2, made[2]), (10, made[10])]
+
+
+async def test_a_run_tells_status_start_tags_and_latest_metrics(
+    reader: TrackingReader, oracle: mlflow.MlflowClient, experiment: str
+) -> None:
+    run_id = make_run(oracle, experiment, "uid", 1, start_time=1_795_000_000_123)
+    for step, value in enumerate((0.5, 0.9)):
+        oracle.log_metric(run_id, "accuracy", value, step=step)
+    oracle.set_terminated(run_id, "FAILED")
+
+    (run,) = await ask(reader, RunsOf("uid", experiment))
+
+    assert run.status == "FAILED"
+    assert run.started_at == datetime.fromtimestamp(1_795_000_000.123, UTC)
+    assert run.metrics == {"accuracy": 0.9}
+    assert run.tags[names.TAG_RESOURCE_UID] == "uid"
+
+
+async def test_nan_and_infinities_are_answered_as_what_was_logged(
+    reader: TrackingReader, oracle: mlflow.MlflowClient, experiment: str
+) -> None:
+    run_id = make_run(oracle, experiment, "uid", 1)
+    logged = {"nan": math.nan, "up": math.inf, "down": -math.inf, "zero": 0.0, "large": 1e308}
+    oracle.log_batch(run_id, metrics=[Metric(key, value, 1, 0) for key, value in logged.items()])
+
+    (run,) = await ask(reader, RunsOf("uid", experiment))
+
+    assert math.isnan(run.metrics["nan"])
+    assert {key: value for key, value in run.metrics.items() if key != "nan"} == {
+        "up": math.inf,
+        "down": -math.inf,
+        "zero": 0.0,
+        "large": 1e308,
+    }
+
+
+async def test_an_ended_run_has_its_logged_models_oldest_first_and_a_running_one_has_none_yet(
+    reader: TrackingReader, oracle: mlflow.MlflowClient, experiment: str
+) -> None:
+    experiment_id = id_of(oracle, experiment)
+    run_ids = {number: make_run(oracle, experiment, "uid", number) for number in (1, 2, 3)}
+    models: dict[int, list[str]] = {}
+    for number, run_id in run_ids.items():
+        for name in ("autologged", "model"):
+            model = oracle.create_logged_model(experiment_id, name=name, source_run_id=run_id)
+            oracle.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+            models.setdefault(number, []).append(model.model_id)
+    oracle.set_terminated(run_ids[1], "FINISHED")
+    oracle.set_terminated(run_ids[2], "KILLED")
+
+    runs = await ask(reader, RunsOf("uid", experiment))
+
+    assert [[model.model_id for model in run.models] for run in runs] == [models[1], models[2], []]
+    assert [(model.name, model.status) for model in runs[0].models] == [("autologged", "READY"), ("model", "READY")]
+    assert runs[0].models[0].artifact_uri.endswith(f"{models[1][0]}/artifacts")
+
+
+async def test_a_model_whose_upload_failed_says_so(
+    reader: TrackingReader, oracle: mlflow.MlflowClient, experiment: str
+) -> None:
+    experiment_id = id_of(oracle, experiment)
+    run_id = make_run(oracle, experiment, "uid", 1)
+    oracle.create_logged_model(experiment_id, name="pending", source_run_id=run_id)
+    failed = oracle.create_logged_model(experiment_id, name="failed", source_run_id=run_id)
+    oracle.finalize_logged_model(failed.model_id, LoggedModelStatus.FAILED)
+    oracle.set_terminated(run_id)
+
+    (run,) = await ask(reader, RunsOf("uid", experiment))
+
+    assert [(model.name, model.status) for model in run.models] == [("pending", "PENDING"), ("failed", "FAILED")]
+
+
+async def test_of_two_runs_with_one_number_the_older_counts_for_reader_and_writer_alike(
+    client: MlflowClient, reader: TrackingReader, oracle: mlflow.MlflowClient, experiment: str
+) -> None:
+    make_run(oracle, experiment, "uid", 1, start_time=2000)
+    older = make_run(oracle, experiment, "uid", 1, start_time=1000)
+
+    await TrackingWriter(client).carry_out(EnsureRun("uid", 1, experiment, "iris-1", {}, {"written": "yes"}))
+
+    (run,) = await ask(reader, RunsOf("uid", experiment))
+    assert run.run_id == older
+    assert oracle.get_run(older).data.params == {"written": "yes"}
+
+
+async def test_runs_without_a_number_are_not_ours(
+    reader: TrackingReader, oracle: mlflow.MlflowClient, experiment: str
+) -> None:
+    make_run(oracle, experiment, "uid", "first")
+    assert await ask(reader, RunsOf("uid", experiment)) == ()
+
+
+async def test_a_missing_a_deleted_and_an_empty_experiment_have_no_runs(
+    reader: TrackingReader, oracle: mlflow.MlflowClient, experiment: str, unique: Callable[[str], str]
+) -> None:
+    deleted = unique("deleted")
+    oracle.delete_experiment(oracle.create_experiment(deleted))
+
+    for name in (unique("missing"), deleted, experiment):
+        assert await ask(reader, RunsOf("uid", name)) == ()
+
+
+async def test_deleted_runs_are_not_answered(
+    reader: TrackingReader, oracle: mlflow.MlflowClient, experiment: str
+) -> None:
+    oracle.delete_run(make_run(oracle, experiment, "uid", 1))
+    assert await ask(reader, RunsOf("uid", experiment)) == ()
+
+
+# --- the registry ----------------------------------------------------------------------------------------------------
+
+
+async def test_models_are_answered_by_one_request_for_all_names(
+    recorded: Recorded, oracle: mlflow.MlflowClient, unique: Callable[[str], str]
+) -> None:
+    present, missing = [unique("model") for _ in range(3)], unique("missing")
+    for name in present:
+        oracle.create_registered_model(name, tags={"team": "a"})
+    reader = TrackingReader(MlflowClient("", transport=recorded))
+
+    answers = await reader.answer([ModelNamed(name) for name in (*present, missing)])
+
+    assert recorded.paths == ["registered-models/search"]
+    assert answers[ModelNamed(missing)] == RegisteredModel(missing, exists=False)
+    for name in present:
+        assert answers[ModelNamed(name)] == RegisteredModel(name, exists=True, tags={"team": "a"})
+
+
+async def test_what_the_writer_did_the_reader_sees(
+    client: MlflowClient, reader: TrackingReader, oracle: mlflow.MlflowClient, unique: Callable[[str], str]
+) -> None:
+    name, experiment = unique("iris"), unique("experiment")
+    writer = TrackingWriter(client)
+    await writer.carry_out(EnsureRun("uid", 1, experiment, "iris-1", {}, {}))
+    (run,) = await ask(reader, RunsOf("uid", experiment))
+    oracle.log_metric(run.run_id, "accuracy", 0.97)
+    model = oracle.create_logged_model(run.experiment_id, name="model", source_run_id=run.run_id)
+    oracle.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+    await writer.carry_out(RegisterVersion("default", name, run.run_id, model.model_id, {names.TAG_GATE: "passed"}))
+    await writer.carry_out(MoveAlias("default", name, "champion", "1", expected=None))
+
+    registered = RegisteredModel(name, True, {"champion": "1"}, {names.TAG_NAMESPACE: "default"})
+    assert await ask(reader, ModelNamed(name)) == registered
+    version = await ask(reader, VersionNumbered(name, "1"))
+    assert version is not None
+    assert (version.run_id, version.source, version.status) == (run.run_id, f"models:/{model.model_id}", "READY")
+    assert (version.tags, version.metrics) == ({names.TAG_GATE: "passed"}, {"accuracy": 0.97})
+    assert await ask(reader, VersionsFrom(name, run.run_id, after="registered")) == (version,)
+    assert await ask(reader, VersionsFrom(name, "f" * 32)) == ()
+
+
+@pytest.mark.parametrize("version", ["9", "latest", "", "1; drop"])
+async def test_a_version_that_is_not_there_is_none(
+    reader: TrackingReader, oracle: mlflow.MlflowClient, unique: Callable[[str], str], version: str
+) -> None:
+    name = unique("iris")
+    oracle.create_registered_model(name)
+
+    assert await ask(reader, VersionNumbered(name, version)) is None
+    assert await ask(reader, VersionNumbered(unique("missing"), version)) is None
+
+
+async def test_a_version_outlives_the_run_that_made_it(
+    reader: TrackingReader, oracle: mlflow.MlflowClient, unique: Callable[[str], str]
+) -> None:
+    name = unique("iris")
+    oracle.create_registered_model(name)
+    oracle.create_model_version(name, "s3://bucket/model", run_id="0" * 32)
+
+    version = await ask(reader, VersionNumbered(name, "1"))
+    assert version is not None
+    assert version.metrics == {}
+
+
+async def test_a_question_that_mlflow_rejects_spoils_no_other(
+    reader: TrackingReader, experiment: str, unique: Callable[[str], str]
+) -> None:
+    bad, good, other = RunsOf("it's", experiment), RunsOf("uid", experiment), ModelNamed(unique("missing"))
+
+    answers = await reader.answer([bad, good, other])
+
+    rejected = answers[bad]
+    assert isinstance(rejected, Unavailable)
+    assert rejected.reason == "TrackingRejected"
+    assert answers[good] == ()
+    assert answers[other] == RegisteredModel(other.name, exists=False)
