@@ -18,16 +18,19 @@ Schema = dict[str, Any]
 
 @cache
 def definition(kind: str) -> Schema:
-    return yaml.safe_load(FILES[kind].read_text())
+    loaded: Schema = yaml.safe_load(FILES[kind].read_text())
+    return loaded
 
 
 def version(kind: str) -> Schema:
+    only: Schema
     (only,) = definition(kind)["spec"]["versions"]
     return only
 
 
 def schema(kind: str) -> Schema:
-    return version(kind)["schema"]["openAPIV3Schema"]
+    whole: Schema = version(kind)["schema"]["openAPIV3Schema"]
+    return whole
 
 
 def nodes(schema: Schema, path: str = "") -> Iterator[tuple[str, Schema]]:

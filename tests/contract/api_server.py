@@ -110,6 +110,6 @@ def running_api_server() -> Iterator[ApiServer]:
         plane.kubectl("apply", "--server-side", *(f"--filename={file}" for file in FILES.values()))
         plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
         tls = Configuration()
-        kubernetes.config.load_kube_config(str(plane.kubeconfig), client_configuration=tls)
+        kubernetes.config.load_kube_config(str(plane.kubeconfig), client_configuration=tls)  # type: ignore[no-untyped-call]
         with urllib3.PoolManager(ca_certs=tls.ssl_ca_cert, cert_file=tls.cert_file, key_file=tls.key_file) as http:
             yield ApiServer(plane, http)

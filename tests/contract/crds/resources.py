@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from tandem.api.names import API_VERSION
@@ -37,7 +38,7 @@ class Refusal:
     kind: str
     field: str
     says: str
-    spec: Json = field(default_factory=dict)
+    spec: Json = dataclasses.field(default_factory=dict)
     name: str = "example"
 
     @property

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.contract.api_server import ApiServer, Rejected
+from tests.contract.api_server import ApiServer, Json, Rejected
 from tests.contract.crds.resources import resource
 from tests.crds import KINDS
 
@@ -161,7 +161,7 @@ def test_kubectl_wait_ends_on_a_condition_of_this_generation(api_server: ApiServ
 
 
 @pytest.mark.parametrize(("kind", "spec"), [(TJ, {}), (AD, {"image": None})])
-def test_resources_are_found_by_their_model(api_server: ApiServer, namespace: str, kind: str, spec: dict) -> None:
+def test_resources_are_found_by_their_model(api_server: ApiServer, namespace: str, kind: str, spec: Json) -> None:
     version = {"version": "1"} if kind == AD else {}
     for name in ("iris", "wine"):
         api_server.create(resource(kind, namespace, name, model={"name": name, **version}, **spec))

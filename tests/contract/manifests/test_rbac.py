@@ -14,7 +14,7 @@ OPERATOR = "system:serviceaccount:tandem-system:tandem-operator"
 DRIFT = "system:serviceaccount:tandem-system:tandem-drift"
 
 # Every right that Tandem's manifests grant; a change here is a change of what an administrator has to agree to.
-GRANTED = {
+GRANTED: dict[str, dict[str, tuple[str, ...]]] = {
     "tandem-operator": {
         "trainingjobs.tandem.dev": READ,
         "appdeployments.tandem.dev": READ,
