@@ -150,8 +150,9 @@ def transitions(previous: tuple[Condition, ...], current: tuple[Condition, ...])
         before = condition_of(previous, now.type)
         same = before is not None and (before.status, before.reason) == (now.status, now.reason)
         if not same and not (before is None and now.type == "Drifted" and now.status == "False"):
-            emitted = f"{now.type}={now.status}: {now.message}"
-            events.append(Emit("Warning" if _is_bad(now) else "Normal", now.reason, emitted))
+            event = Emit("Warning" if _is_bad(now) else "Normal", now.reason, now.message)
+            if event not in events:  # Trained=False and Failed=True say the same
+                events.append(event)
     return events
 
 

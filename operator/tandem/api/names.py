@@ -33,6 +33,7 @@ TAG_RESOURCE: Final = f"{GROUP}/resource"
 TAG_RUN: Final = f"{GROUP}/run"
 TAG_SPEC_DIGEST: Final = f"{GROUP}/spec-digest"
 TAG_TRIGGER: Final = f"{GROUP}/trigger"
+TAG_TRAINED: Final = f"{GROUP}/trained"  # every step of the run succeeded: what is left when Job and status are lost
 TAG_IMAGE: Final = f"{GROUP}/image"
 TAG_IMAGE_DIGEST: Final = f"{GROUP}/image-digest"
 TAG_COMMIT: Final = "mlflow.source.git.commit"

@@ -1,0 +1,69 @@
+# Every verb does all its own set-up. `make help` lists them.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PYTHONPATH := operator:.
+export PYTHONDONTWRITEBYTECODE := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo demo-down test lint format types layers unit contract cluster-test e2e cluster-up cluster-down \
+        images lock clean
+
+help: ## List the verbs
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.complete ## Make .venv with everything that is locked in requirements/dev.txt
+
+$(VENV)/.complete: requirements/dev.txt requirements/bootstrap.txt checks/setup.sh
+	@PYTHON=$(PYTHON) VENV=$(VENV) checks/setup.sh
+	@touch $@
+
+demo: setup ## The whole story on a real Kubernetes: train, gate, serve, drift, retrain, replace (the README's first command)
+	@$(BIN)/python -m demo
+
+demo-down: setup ## Take the demo's cluster away
+	@$(BIN)/python -m demo down
+
+test: setup ## All checks, on real parts (the README's second command; CI runs it)
+	@$(BIN)/python -m checks
+
+lint: setup ## Style, formatting, layers: as fast as a breath
+	@$(BIN)/python -m checks lint layers
+
+format: setup ## Put the code into shape
+	@$(BIN)/ruff check --fix --quiet . && $(BIN)/ruff format --quiet .
+
+types: setup ## mypy, strict
+	@$(BIN)/python -m checks types
+
+layers: setup ## The import contracts of the architecture
+	@$(BIN)/python -m checks layers
+
+unit: setup ## Tests that need nothing but Python
+	@$(BIN)/python -m checks unit
+
+contract: setup ## Tests against a real API server and a real MLflow (no root, no pods)
+	@$(BIN)/python -m checks contract
+
+cluster-test: setup ## Tests of the local cluster itself
+	@$(BIN)/python -m checks cluster
+
+e2e: setup ## The whole demo, its faults and bad input, as assertions on real pods
+	@$(BIN)/python -m checks e2e
+
+cluster-up: setup ## Start the local cluster `tandem` (kind where Docker is, the embedded one elsewhere)
+	@$(BIN)/python -m cluster up
+
+cluster-down: setup ## Take it away, and leave nothing of it
+	@$(BIN)/python -m cluster down
+
+images: setup ## Build the operator's and the runtime's image
+	@$(BIN)/python -m cluster build-image --target operator --tag tandem/operator:dev
+	@$(BIN)/python -m cluster build-image --target runtime --tag tandem/runtime:dev
+
+lock: setup ## Lock the dependencies again: requirements/*.in → *.txt, with hashes
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh requirements/lock.sh
+
+clean: ## Remove what the verbs above left in this folder (caches elsewhere stay)
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
