@@ -1,0 +1,81 @@
+"""What users copy has to be right: the examples say what the kinds understand, and their pods are restricted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+
+from tandem.api.appdeployment import AppDeploymentSpec
+from tandem.api.trainingjob import TrainingJobSpec
+
+ROOT = Path(__file__).parents[3]
+EXAMPLES = ROOT / "examples"
+KINDS = {"TrainingJob": TrainingJobSpec, "AppDeployment": AppDeploymentSpec}
+
+
+def manifest(path: str) -> dict[str, Any]:
+    return yaml.safe_load((ROOT / path).read_text())  # type: ignore[no-any-return]
+
+
+def known(value: Any, understood: Any) -> Any:
+    """``value`` reduced to what came through: a field that the kind does not know is missing in it."""
+    if isinstance(value, dict) and isinstance(understood, dict):
+        return {key: known(value[key], understood[key]) for key in value if key in understood}
+    if isinstance(value, list) and isinstance(understood, list):
+        return [known(one, other) for one, other in zip(value, understood, strict=True)]
+    return understood
+
+
+@pytest.mark.parametrize("path", ["iris/trainingjob.yaml", "iris/appdeployment.yaml", "web/appdeployment.yaml"])
+def test_every_field_of_an_example_is_understood(path: str) -> None:
+    resource = manifest(f"examples/{path}")
+    spec = msgspec.convert(resource["spec"], KINDS[resource["kind"]])
+    assert known(resource["spec"], msgspec.json.decode(msgspec.json.encode(spec))) == resource["spec"]
+
+
+def test_the_training_and_the_serving_of_iris_meet_in_the_registry() -> None:
+    training, serving = manifest("examples/iris/trainingjob.yaml"), manifest("examples/iris/appdeployment.yaml")
+    assert training["spec"]["model"] == {key: serving["spec"]["model"][key] for key in ("name", "alias")}
+    watched = msgspec.convert(training["spec"], TrainingJobSpec).retrain.drift
+    assert watched is not None
+    assert watched.alias == serving["spec"]["model"]["promoteTo"]
+
+
+@pytest.mark.parametrize("name", ["iris", "web"])
+def test_a_kustomization_names_files_that_are_there(name: str) -> None:
+    kustomization = manifest(f"examples/{name}/kustomization.yaml")
+    files = [file for one in kustomization.get("configMapGenerator", ()) for file in one["files"]]
+    assert [file for file in [*kustomization["resources"], *files] if not (EXAMPLES / name / file).is_file()] == []
+
+
+def pods() -> list[Any]:
+    monitor = manifest("examples/iris/monitor.yaml")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    server = manifest("manifests/components/mlflow/deployment.yaml")["spec"]["template"]["spec"]
+    return [pytest.param(monitor, id="monitor"), pytest.param(server, id="mlflow")]
+
+
+@pytest.mark.parametrize("pod", pods())
+def test_pods_satisfy_pod_security_restricted(pod: dict[str, Any]) -> None:
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    for container in pod["containers"]:
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert {mount["mountPath"] for mount in container["volumeMounts"]} >= {"/tmp"}
+        assert set(container["resources"]) == {"requests", "limits"}
+
+
+def test_mlflow_accepts_every_name_of_its_service() -> None:
+    """A name that is missing is answered 403 while the probes go on passing."""
+    [container] = manifest("manifests/components/mlflow/deployment.yaml")["spec"]["template"]["spec"]["containers"]
+    [hosts] = [arg.removeprefix("--allowed-hosts=") for arg in container["args"] if arg.startswith("--allowed-hosts=")]
+    names = ["mlflow", "mlflow.tandem-system", "mlflow.tandem-system.svc", "mlflow.tandem-system.svc.cluster.local"]
+    assert {f"{name}:5000" for name in names} <= set(hosts.split(","))
