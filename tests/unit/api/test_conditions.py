@@ -189,10 +189,10 @@ def test_a_message_is_kept_short(length: int) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "emitted"),
     [
-        (None, PASSED, [("Normal", "Succeeded", "A=True: Trained.")]),
-        (WORKING, PASSED, [("Normal", "Succeeded", "A=True: Trained.")]),
-        (WORKING, FAILED, [("Warning", "GateFailed", "A=False: accuracy is 0.8, at least 0.9 is needed.")]),
-        (FAILED, PASSED, [("Normal", "Succeeded", "A=True: Trained.")]),
+        (None, PASSED, [("Normal", "Succeeded", "Trained.")]),
+        (WORKING, PASSED, [("Normal", "Succeeded", "Trained.")]),
+        (WORKING, FAILED, [("Warning", "GateFailed", "accuracy is 0.8, at least 0.9 is needed.")]),
+        (FAILED, PASSED, [("Normal", "Succeeded", "Trained.")]),
         (None, WORKING, []),
         (PASSED, PASSED, []),
         (PASSED, WORKING, []),
@@ -216,6 +216,12 @@ def test_another_reason_for_the_same_status_is_told_too() -> None:
     after = tuple(summary(Failed("ImagePull", "No such image."), previous=before).values())
 
     assert [event.reason for event in transitions(before, after)] == ["ImagePull"]
+
+
+def test_two_conditions_that_say_the_same_are_one_event() -> None:
+    current = summarise({"Trained": PASSED, "Blessed": PASSED}, (), 1, NOW, SETTLED)
+
+    assert len(transitions((), current)) == 1
 
 
 @pytest.mark.parametrize(("type_", "status", "kind"), [("Drifted", "True", "Warning"), ("Failed", "True", "Warning")])

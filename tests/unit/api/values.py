@@ -60,7 +60,8 @@ def _strings(schema: Schema) -> st.SearchStrategy[str]:
         return moments.map(lambda moment: moment.isoformat().replace("+00:00", "Z"))
     least, most = schema.get("minLength", 0), schema.get("maxLength", 100)
     if "pattern" in schema:
-        matching: st.SearchStrategy[str] = st.from_regex(schema["pattern"], fullmatch=True)
+        pattern: str = schema["pattern"]
+        matching = st.from_regex(pattern, fullmatch=True)
         # Python's $ also matches before a line break at the end; the API server's does not.
         return matching.filter(lambda text: least <= len(text) <= most and not text.endswith("\n"))
     return st.text(st.characters(codec="utf-8"), min_size=least, max_size=min(most, least + 20))
