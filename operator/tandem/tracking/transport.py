@@ -65,7 +65,7 @@ class HttpTransport:
         password = password or url.password or environ.get("MLFLOW_TRACKING_PASSWORD") or ""
         self._base = url.with_user(None)
         self._token_file = token_file
-        self._authorization = aiohttp.BasicAuth(username, password, "utf-8").encode() if username else None
+        self._authorization = aiohttp.encode_basic_auth(username, password) if username else None
         self._workspace = environ.get("MLFLOW_WORKSPACE")
         self._ca_file = environ.get("MLFLOW_TRACKING_SERVER_CERT_PATH")
         self._timeout = timeout

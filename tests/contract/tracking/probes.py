@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from tandem.api.facts import Answer, Query, Unavailable
@@ -39,6 +40,19 @@ class Crashing(HttpTransport):
             self._left -= 1
             if self._left == 0:
                 raise Killed
+
+
+class Raced(HttpTransport):
+    """Somebody else does ``act`` just before a request to ``path`` reaches the server."""
+
+    def __init__(self, base_url: str, path: str, act: Callable[[], object]) -> None:
+        super().__init__(base_url, environ={})
+        self._path, self._act = path, act
+
+    async def send(self, method: Method, path: str, *, query: Parameters = (), body: Body | None = None) -> bytes:
+        if path == self._path:
+            self._act()
+        return await super().send(method, path, query=query, body=body)
 
 
 class Clock:

@@ -11,13 +11,12 @@ import pytest
 import pytest_asyncio
 from mlflow.entities import LoggedModelStatus
 from mlflow.entities.model_registry import ModelVersion
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
 
 from tandem.api import names
 from tandem.api.plan import MoveAlias, Refused, RegisterVersion
 from tandem.tracking import MlflowClient, TrackingWriter
-from tandem.tracking.transport import Body, HttpTransport, Method, Parameters
-from tests.contract.tracking.probes import Crashing, Killed, Recorded
+from tests.contract.tracking.probes import Crashing, Killed, Raced, Recorded
 from tests.contract.tracking.server import MlflowServer
 
 pytestmark = pytest.mark.asyncio
@@ -243,6 +242,27 @@ async def test_a_model_that_nobody_owns_is_adopted_by_running_what_the_refusal_s
     assert len(versions(oracle, register.name)) == 1
 
 
+@pytest.mark.parametrize(("winner", "refusal"), [("default", None), ("intruder", "ModelOwnedElsewhere")])
+async def test_of_two_that_register_a_new_name_at_once_the_faster_owns_it(
+    server: MlflowServer, oracle: mlflow.MlflowClient, register: RegisterVersion, winner: str, refusal: str | None
+) -> None:
+    faster = Raced(
+        server.url,
+        "registered-models/create",
+        lambda: oracle.create_registered_model(register.name, tags={names.TAG_NAMESPACE: winner}),
+    )
+
+    async with MlflowClient("", transport=faster) as client:
+        if refusal is None:
+            await TrackingWriter(client).carry_out(register)
+        else:
+            with pytest.raises(Refused) as refused:
+                await TrackingWriter(client).carry_out(register)
+            assert refused.value.reason == refusal
+
+    assert len(versions(oracle, register.name)) == (1 if refusal is None else 0)
+
+
 # --- aliases ---------------------------------------------------------------------------------------------------------
 
 
@@ -297,16 +317,16 @@ async def test_an_alias_that_somebody_else_moved_stays_where_it_is(
 async def test_an_alias_that_somebody_else_moves_at_the_same_moment_is_told(
     server: MlflowServer, oracle: mlflow.MlflowClient, model: str
 ) -> None:
-    class Raced(HttpTransport):
-        """Another promoter writes right after us."""
+    reads: list[str] = []
 
-        async def send(self, method: Method, path: str, *, query: Parameters = (), body: Body | None = None) -> bytes:
-            answer = await super().send(method, path, query=query, body=body)
-            if path == "registered-models/alias":
-                oracle.set_registered_model_alias(model, "champion", "3")
-            return answer
+    def move_it_after_ours() -> None:
+        reads.append("registered-models/get")
+        if len(reads) == 2:
+            oracle.set_registered_model_alias(model, "champion", "3")
 
-    async with MlflowClient("", transport=Raced(server.url, environ={})) as client:
+    raced = Raced(server.url, "registered-models/get", move_it_after_ours)
+
+    async with MlflowClient("", transport=raced) as client:
         with pytest.raises(Refused) as refused:
             await TrackingWriter(client).carry_out(MoveAlias("default", model, "champion", "2", None))
 

@@ -12,7 +12,7 @@ from mlflow.entities import ViewType
 from tandem.api import names
 from tandem.api.plan import EndRun, EnsureRun, Refused, TagRun
 from tandem.tracking import MlflowClient, TrackingWriter
-from tests.contract.tracking.probes import Crashing, Killed, Recorded
+from tests.contract.tracking.probes import Crashing, Killed, Raced, Recorded
 from tests.contract.tracking.server import MlflowServer
 
 pytestmark = pytest.mark.asyncio
@@ -83,6 +83,17 @@ async def test_ensure_run_again_finds_the_run_and_writes_nothing(
     await writer.carry_out(ensure)
 
     assert recorded.paths == ["experiments/get-by-name", "runs/search"]
+    assert len(runs_of(oracle, ensure)) == 1
+
+
+async def test_an_experiment_that_somebody_else_makes_at_the_same_moment_is_used(
+    server: MlflowServer, oracle: mlflow.MlflowClient, ensure: EnsureRun
+) -> None:
+    faster = Raced(server.url, "experiments/create", lambda: oracle.create_experiment(ensure.experiment))
+
+    async with MlflowClient("", transport=faster) as client:
+        await TrackingWriter(client).carry_out(ensure)
+
     assert len(runs_of(oracle, ensure)) == 1
 
 
