@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import socket
-import sys
 from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Annotated
@@ -15,6 +14,9 @@ import typer
 
 from tandem import __version__
 from tandem.engine import process
+from tandem.engine.logs import LogFormat, set_up_logging
+
+logger = logging.getLogger(__name__)
 
 app = typer.Typer(
     help="Tandem: models and apps, side by side, on Kubernetes.", no_args_is_help=True, add_completion=False
@@ -30,6 +32,16 @@ Namespace = Annotated[
 Lease = Annotated[
     bool, typer.Option(envvar="TANDEM_LEASE", help="Lead by a Lease; several replicas take over from one another.")
 ]
+LeaseDuration = Annotated[
+    int,
+    typer.Option(
+        envvar="TANDEM_LEASE_DURATION", min=2, help="Seconds until another replica takes over from a dead one."
+    ),
+]
+ResyncPeriod = Annotated[
+    float, typer.Option(envvar="TANDEM_RESYNC_PERIOD", min=1, help="Seconds between two comparisons with all objects.")
+]
+Format = Annotated[LogFormat, typer.Option("--log-format", envvar="TANDEM_LOG_FORMAT", help="For people or machines.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="0 switches it off.")]
 
 
@@ -42,6 +54,9 @@ def operator(
     poll_interval: PollInterval = 10.0,
     namespace: Namespace = None,
     lease: Lease = True,
+    lease_duration: LeaseDuration = 15,
+    resync_period: ResyncPeriod = 600.0,
+    log_format: Format = LogFormat.TEXT,
     health_port: Port = 8081,
     metrics_port: Port = 8080,
 ) -> None:
@@ -49,8 +64,8 @@ def operator(
     from tandem import main as wiring
 
     configuration = wiring.Configuration(mlflow_uri, runtime_image, timedelta(seconds=poll_interval))
-    options = _options("tandem-operator", namespace, lease, health_port, metrics_port)
-    _run(wiring.operate(configuration, options))
+    options = _options("tandem-operator", namespace, lease, lease_duration, resync_period, health_port, metrics_port)
+    _run(wiring.operate(configuration, options), log_format)
 
 
 @app.command()
@@ -59,6 +74,9 @@ def drift(
     poll_interval: PollInterval = 60.0,
     namespace: Namespace = None,
     lease: Lease = True,
+    lease_duration: LeaseDuration = 15,
+    resync_period: ResyncPeriod = 600.0,
+    log_format: Format = LogFormat.TEXT,
     health_port: Port = 8081,
     metrics_port: Port = 8080,
 ) -> None:
@@ -66,8 +84,8 @@ def drift(
     from tandem import main as wiring
 
     configuration = wiring.Configuration(mlflow_uri, "", timedelta(seconds=poll_interval))
-    options = _options("tandem-drift", namespace, lease, health_port, metrics_port)
-    _run(wiring.watch_drift(configuration, options))
+    options = _options("tandem-drift", namespace, lease, lease_duration, resync_period, health_port, metrics_port)
+    _run(wiring.watch_drift(configuration, options), log_format)
 
 
 @app.command()
@@ -81,27 +99,39 @@ def main() -> None:
 
 
 def _options(
-    name: str, namespaces: list[str] | None, lease: bool, health_port: int, metrics_port: int
+    name: str,
+    namespaces: list[str] | None,
+    lease: bool,
+    lease_duration: int,
+    resync_period: float,
+    health_port: int,
+    metrics_port: int,
 ) -> process.Options:
     return process.Options(
         name=name,
-        instance=os.environ.get("POD_NAME") or socket.gethostname(),
+        # A pod's name is its alone, and a container that is started anew in it may go on leading. Elsewhere several
+        # processes share a host's name.
+        instance=os.environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}",
         namespaces=tuple(namespaces or ()),
         lease_namespace=os.environ.get("POD_NAMESPACE", "default") if lease else None,
+        lease_times=process.LeaseTimes(lease_duration),
+        resync_period=resync_period,
         health_port=health_port or None,
         metrics_port=metrics_port or None,
     )
 
 
-def _run(coroutine: Coroutine[None, None, None]) -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    logging.getLogger("kopf").setLevel(logging.WARNING)
+def _run(coroutine: Coroutine[None, None, None], log_format: LogFormat) -> None:
+    set_up_logging(log_format)
     try:
         asyncio.run(coroutine)
     except process.LeadershipLost as lost:
         # Another replica may lead by now: end at once, the kubelet starts this one anew.
-        logging.critical("%s", lost)
-        raise typer.Exit(1) from lost
+        logger.critical("%s", lost)
+        raise typer.Exit(1) from None
+    except Exception:
+        logger.critical("a part ended that must not; ending, to be started anew", exc_info=True)
+        raise typer.Exit(1) from None
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import aiohttp
@@ -23,20 +22,22 @@ _TIMEOUT: Final = aiohttp.ClientTimeout(total=30, connect=5)
 _PAGE: Final = 500
 
 
-@dataclass(frozen=True)
 class ApiError(Exception):
     """The API server refused: a 4xx with its own reason and message (``metav1.Status``)."""
 
-    code: int
-    reason: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.code} {self.reason}: {self.message}"
+    def __init__(self, code: int, reason: str, message: str) -> None:
+        super().__init__(f"{code} {reason}: {message}")
+        self.code = code
+        self.reason = reason
+        self.message = message
 
 
 class ApiUnavailable(Exception):
     """The API server did not answer, or asks to be asked later: worth another try, nothing to tell."""
+
+    def __init__(self, message: str, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after  # seconds, as the server asks for
 
 
 class ApiServer:
@@ -59,8 +60,8 @@ class ApiServer:
         """One request; ``names`` fill the places in ``path``, escaped.
 
         Raises:
-            ApiError: a 4xx other than 429.
-            ApiUnavailable: no answer, 429 or 5xx.
+            ApiError: a 4xx other than 401 and 429.
+            ApiUnavailable: no answer or one that is no JSON, 401, 429 or 5xx.
         """
         async with self._limiter:
             try:
@@ -78,8 +79,11 @@ class ApiServer:
             except (aiohttp.ClientError, TimeoutError, OSError, ApiException) as error:
                 raise ApiUnavailable(f"{method} {path}: {error or type(error).__name__}") from error
         if response.status >= 400:
-            raise _error(response.status, data)
-        decoded: Json = json.loads(data)
+            raise _error(response.status, data, response.headers)
+        try:
+            decoded: Json = json.loads(data)
+        except ValueError as error:
+            raise ApiUnavailable(f"{method} {path}: the answer is no JSON: {error}") from error
         return decoded
 
     async def list(
@@ -102,13 +106,15 @@ class ApiServer:
             query = {**query, "continue": token}
 
 
-def _error(status: int, data: bytes) -> Exception:
+def _error(status: int, data: bytes, headers: Mapping[str, str]) -> Exception:
     try:
         body = json.loads(data)
     except ValueError:
         body = {}
     reason = str(body.get("reason") or "") if isinstance(body, dict) else ""
     message = str(body.get("message") or data[:200].decode(errors="replace")) if isinstance(body, dict) else ""
-    if status == 429 or status >= 500:
-        return ApiUnavailable(f"{status} {reason}: {message}")
+    # 401 is about our own credentials (a token that is being rotated), never about the object.
+    if status in {401, 429} or status >= 500:
+        seconds = headers.get("Retry-After", "")
+        return ApiUnavailable(f"{status} {reason}: {message}", float(seconds) if seconds.isdecimal() else 0.0)
     return ApiError(status, reason or "Unknown", message)

@@ -1,26 +1,33 @@
 """Carrying out what a plan wants inside the cluster: the only place that writes to the API server.
 
-Nothing here decides anything. Each write is idempotent, and a refusal (403, 422 …) becomes :class:`Refused`, which
-the next plan reads.
+Nothing here decides anything. Each write is idempotent; what the API server refuses (403, 422 …) is raised as its
+:class:`ApiError`.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
 from tandem.api.meta import Json, Key, ObjectMeta
 from tandem.api.plan import Apply, Create, Delete, Emit, Refused
-from tandem.engine.api import APPLY_PATCH, MERGE_PATCH, ApiError, ApiServer
+from tandem.engine.api import APPLY_PATCH, MERGE_PATCH, ApiError, ApiServer, ApiUnavailable
 from tandem.engine.controller import EVENTS, WRITABLE, Controller, ResourceType, collection_path, object_path
 
-_NOTE_LIMIT: Final = 1024  # events.k8s.io/v1: note is at most 1 kB
+logger = logging.getLogger(__name__)
+
+_NOTE_LIMIT: Final = 1024  # bytes: events.k8s.io/v1 refuses a longer note
+_NAME_LIMIT: Final = 236  # a name has at most 253 characters; 17 are the digest
 
 
 class Cluster:
-    """Writes, with the answers observed at once (``observe``) so that the next plan sees them."""
+    """Writes, with the answers observed at once (``observe``) so that the next plan sees them.
+
+    Raises of every method: ApiError, ApiUnavailable.
+    """
 
     def __init__(self, api: ApiServer, observe: Callable[[str, Json], object], instance: str) -> None:
         self._api = api
@@ -36,9 +43,12 @@ class Cluster:
                 "POST", collection_path(type_), {"namespace": names["namespace"]}, body=manifest
             )
         except ApiError as error:
-            if error.code != 409 or error.reason != "AlreadyExists":
-                raise _refused(error) from error
-            made = await self._existing(type_, names, manifest)
+            if error.reason != "AlreadyExists":
+                raise
+            existing = await self._existing(type_, names, manifest)
+            if existing is None:
+                raise ApiUnavailable(f"{type_.kind} {names['name']} was there, and is not any more") from error
+            made = existing
         self._observe(type_.kind, made)
 
     async def apply(self, action: Apply, field_manager: str, known_uid: str) -> None:
@@ -49,16 +59,14 @@ class Cluster:
         """
         manifest = action.manifest
         type_, names = WRITABLE[manifest["kind"]], _names(manifest)
-        uid = known_uid or await self._uid_of_ours(type_, names, manifest)
+        uid = known_uid
+        if not uid:
+            existing = await self._existing(type_, names, manifest)
+            uid = existing["metadata"]["uid"] if existing is not None else ""
         if uid:
             manifest = {**manifest, "metadata": {**manifest["metadata"], "uid": uid}}
         query = {"fieldManager": field_manager, "force": "true"}
-        try:
-            made = await self._api.request(
-                "PATCH", object_path(type_), names, query, manifest, content_type=APPLY_PATCH
-            )
-        except ApiError as error:
-            raise _refused(error) from error
+        made = await self._api.request("PATCH", object_path(type_), names, query, manifest, content_type=APPLY_PATCH)
         self._observe(type_.kind, made)
 
     async def delete(self, action: Delete) -> None:
@@ -75,7 +83,7 @@ class Cluster:
             await self._api.request("DELETE", object_path(type_), names, body=options)
         except ApiError as error:
             if error.code not in {404, 409}:
-                raise _refused(error) from error
+                raise
 
     async def write_status(self, controller: Controller, meta: ObjectMeta, patch: Json) -> None:
         """One merge patch of /status. The uid in it makes a resource of the same name, made anew, refuse it."""
@@ -97,19 +105,22 @@ class Cluster:
         self._observe(controller.resource.kind, made)
 
     async def emit(self, controller: Controller, meta: ObjectMeta, event: Emit, now: datetime) -> None:
-        """One Event per transition: its name is made from what it says, so saying it again changes nothing."""
+        """One Event per transition: its name is made from what it says, so saying it again changes nothing.
+
+        An Event that cannot be written is no reason to do anything else differently: the status says the same.
+        """
         said = f"{meta.uid}/{meta.generation}/{event.reason}/{event.message}"
         body: Json = {
             "apiVersion": EVENTS.api_version,
             "kind": "Event",
             "metadata": {
-                "name": f"{meta.name}.{hashlib.sha256(said.encode()).hexdigest()[:16]}",
+                "name": f"{meta.name[:_NAME_LIMIT]}.{hashlib.sha256(said.encode()).hexdigest()[:16]}",
                 "namespace": meta.namespace,
             },
             "eventTime": now.isoformat(timespec="microseconds").replace("+00:00", "Z"),
             "type": event.type,
             "reason": event.reason,
-            "note": event.message[:_NOTE_LIMIT],
+            "note": event.message.encode()[:_NOTE_LIMIT].decode(errors="ignore"),
             "action": event.reason,
             "reportingController": f"tandem.dev/{controller.component}",
             "reportingInstance": self._instance,
@@ -123,21 +134,12 @@ class Cluster:
         }
         try:
             await self._api.request("POST", collection_path(EVENTS), {"namespace": meta.namespace}, body=body)
-        except ApiError as error:
-            if error.code not in {404, 409}:
-                raise
+        except (ApiError, ApiUnavailable) as error:
+            if not isinstance(error, ApiError) or error.code not in {404, 409}:
+                logger.warning("an Event was not written: %s", error, extra={"key": str(key_of(controller, meta))})
 
-    async def _uid_of_ours(self, type_: ResourceType, names: dict[str, str], manifest: Json) -> str:
-        try:
-            existing = await self._existing(type_, names, manifest)
-        except Refused as refusal:
-            if refusal.reason == "NotFound":
-                return ""
-            raise
-        return str(existing["metadata"]["uid"])
-
-    async def _existing(self, type_: ResourceType, names: dict[str, str], manifest: Json) -> Json:
-        """The object that has the name already, if it is ours by controller uid.
+    async def _existing(self, type_: ResourceType, names: dict[str, str], manifest: Json) -> Json | None:
+        """The object that has the name already, if there is one and it is ours by controller uid.
 
         Raises:
             Refused: it is somebody else's.
@@ -145,7 +147,9 @@ class Cluster:
         try:
             existing = await self._api.request("GET", object_path(type_), names)
         except ApiError as error:
-            raise _refused(error) from error
+            if error.code != 404:
+                raise
+            return None
         ours = _controller_uid(manifest)
         if ours and _controller_uid(existing) == ours:
             return existing
@@ -155,8 +159,8 @@ class Cluster:
         )
 
 
-def key_of(type_: ResourceType, meta: ObjectMeta) -> Key:
-    return Key(type_.kind, meta.namespace, meta.name)
+def key_of(controller: Controller, meta: ObjectMeta) -> Key:
+    return Key(controller.resource.kind, meta.namespace, meta.name)
 
 
 def _names(manifest: Json) -> dict[str, str]:
@@ -166,7 +170,3 @@ def _names(manifest: Json) -> dict[str, str]:
 def _controller_uid(body: Json) -> str:
     references = body["metadata"].get("ownerReferences") or ()
     return next((str(ref.get("uid")) for ref in references if ref.get("controller")), "")
-
-
-def _refused(error: ApiError) -> Refused:
-    return Refused(error.reason, error.message)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -50,7 +50,7 @@ class Child:
     view: type[Named]  # the part of it that plans read
 
 
-Planner = Callable[[Named, Sequence[Named], Facts, "dict[str, Refusal]", datetime], Plan]
+Planner = Callable[[Named, Sequence[Named], Facts, Mapping[str, Refusal], datetime], Plan]
 
 
 @dataclass(frozen=True)

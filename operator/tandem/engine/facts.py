@@ -2,7 +2,8 @@
 
 A plan's reads are its subscription. A new question is asked at once; a polled one again every interval, all polled
 questions in one go; one that found the source down is asked again with a growing delay. When an answer changes,
-everybody who reads it is queued.
+everybody who reads it is queued. A source that fails, hangs or leaves a question out is one that is down: its readers
+are told, too.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from tandem.api.facts import Facts, Query, Unavailable
@@ -24,6 +25,7 @@ _FIRST_RETRY: Final = 1.0
 _LAST_RETRY: Final = 15.0
 _BATCH: Final = 50
 _AT_ONCE: Final = 4
+_PATIENCE: Final = 60.0  # seconds for one batch; a source's own timeouts are shorter
 
 AnyQuery = Query[object]
 
@@ -44,9 +46,10 @@ class Source(Protocol):
 class FactBoard:
     """Questions, their readers, and the answers."""
 
-    def __init__(self, source: Source, enqueue: Callable[[Key], None]) -> None:
+    def __init__(self, source: Source, enqueue: Callable[[Key], None], now: Callable[[], datetime]) -> None:
         self._source = source
         self._enqueue = enqueue
+        self._now = now
         self._answers: dict[AnyQuery, object] = {}
         self._readers: defaultdict[AnyQuery, set[Key]] = defaultdict(set)
         self._reads: dict[Key, frozenset[AnyQuery]] = {}
@@ -133,22 +136,27 @@ class FactBoard:
         return polled or waiting[:_BATCH]
 
     async def _answer(self, batch: list[AnyQuery]) -> None:
+        answers: Mapping[AnyQuery, object] = {}
+        problem = "the source left the question out"
         try:
-            answers = await self._source.answer(batch)
-        except Exception:
+            async with asyncio.timeout(_PATIENCE):
+                answers = await self._source.answer(batch)
+        except Exception as error:
             logger.exception("a source failed to answer %d questions", len(batch))
-            answers = {}
+            problem = f"the source failed: {error!r}"
         finally:
             self._asking.difference_update(batch)
         now = asyncio.get_running_loop().time()
         for query in batch:
-            if query not in self._readers:
-                continue
-            if query in answers:
-                self._take(query, answers[query], now)
-            else:
-                self._due[query] = now + _LAST_RETRY
+            # Asked again meanwhile (after a write): this answer may be older than the write, the next one is not.
+            if query in self._readers and query not in self._pending:
+                self._take(query, answers[query] if query in answers else self._failure(query, problem), now)
         self._wake.set()
+
+    def _failure(self, query: AnyQuery, problem: str) -> Unavailable:
+        before = self._answers.get(query)
+        since = before.since if isinstance(before, Unavailable) else self._now()
+        return Unavailable(since, "SourceFailed", problem)
 
     def _take(self, query: AnyQuery, answer: object, now: float) -> None:
         if isinstance(answer, Unavailable):

@@ -40,6 +40,7 @@ def settings_for(watched: list[ResourceType]) -> kopf.OperatorSettings:
     settings.scanning.disabled = True  # no watch of CRDs and namespaces, no right to it
     settings.peering.standalone = True  # leadership is a Lease; peering was measured to pause both replicas
     settings.posting.enabled = False  # Events are the plan's, one per transition
+    settings.process.ultimate_exiting_timeout = None  # no SIGKILL from a thread of its own
     settings.queueing.worker_limit = 100
     settings.queueing.idle_timeout = 0.05  # an idle worker holds its slot for so long
     settings.networking.connect_timeout = 5
@@ -52,9 +53,16 @@ def settings_for(watched: list[ResourceType]) -> kopf.OperatorSettings:
     return settings
 
 
-def registry_for(store: Store, enqueue: Callable[[Key], None]) -> kopf.OperatorRegistry:
+def registry_for(
+    store: Store, enqueue: Callable[[Key], None], started: Callable[[], None] = lambda: None
+) -> kopf.OperatorRegistry:
     """One handler per watched kind."""
     registry = kopf.OperatorRegistry()
+
+    async def on_startup(**_: object) -> None:
+        started()
+
+    kopf.on.startup(registry=registry)(on_startup)
     kopf.on.login(registry=registry)(kopf.login_with_service_account)
     kopf.on.login(registry=registry)(kopf.login_with_kubeconfig)
     for type_ in store.watched():
@@ -66,23 +74,31 @@ def _watch(registry: kopf.OperatorRegistry, type_: ResourceType, store: Store, e
     async def seen(event: kopf.RawEvent, **_: object) -> None:
         body: Json = dict(event["object"])
         gone = event["type"] == "DELETED"
-        key = store.forget(type_.kind, body) if gone else store.observe(type_.kind, body)
-        if key is not None:
+        for key in store.forget(type_.kind, body) if gone else store.observe(type_.kind, body):
             enqueue(key)
 
     kopf.on.event(type_.group, type_.version, type_.plural, registry=registry, id=f"watch-{type_.plural}")(seen)
 
 
 async def watch(
-    store: Store, enqueue: Callable[[Key], None], namespaces: tuple[str, ...], instance: str, stop: asyncio.Event
+    store: Store,
+    enqueue: Callable[[Key], None],
+    namespaces: tuple[str, ...],
+    stop: asyncio.Event,
+    started: Callable[[], None],
 ) -> None:
-    """Watch until ``stop``, or until the process is told to end (kopf takes SIGTERM and SIGINT)."""
+    """Watch until ``stop``.
+
+    ``started`` is called when kopf has installed its own handlers of SIGTERM and SIGINT, and may replace them: kopf
+    would stop watching first and then cancel every task in the process that is younger than itself, writes included.
+
+    Raises:
+        Exception: a watch cannot go on (its kind is gone, the right to it is gone).
+    """
     await kopf.operator(
-        registry=registry_for(store, enqueue),
+        registry=registry_for(store, enqueue, started),
         settings=settings_for(list(store.watched())),
         clusterwide=not namespaces,
         namespaces=namespaces,
-        # Else kopf asks the system for the user's name, and a pod's user id has none (KeyError from getpass).
-        identity=instance,  # type: ignore[arg-type]  # a NewType of str that kopf does not export
         stop_flag=stop,
     )

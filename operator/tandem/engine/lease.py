@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Final
 
 from tandem.api.meta import Json
-from tandem.engine.api import ApiError, ApiServer, ApiUnavailable
+from tandem.engine.api import ApiError, ApiServer
 from tandem.engine.controller import ResourceType, collection_path, object_path
 
 logger = logging.getLogger(__name__)
@@ -26,15 +26,21 @@ LEASES: Final = ResourceType("coordination.k8s.io", "v1", "Lease", "leases")
 
 @dataclass(frozen=True)
 class LeaseTimes:
-    """Seconds, as in client-go: another may take over after ``duration``, we stop at ``renew_deadline``."""
+    """Seconds, in client-go's proportions: another may take over after ``duration``, we stop at ``renew_deadline``."""
 
-    duration: float = 15.0
-    renew_deadline: float = 10.0
-    retry_period: float = 2.0
+    duration: int = 15
+
+    @property
+    def renew_deadline(self) -> float:
+        return self.duration * 2 / 3
+
+    @property
+    def retry_period(self) -> float:
+        return self.duration * 2 / 15
 
 
 class LeadershipLost(Exception):
-    """The lease could not be renewed in time; the process must end."""
+    """The lease could not be renewed in time, or is another's; the process must end."""
 
 
 class Lease:
@@ -57,7 +63,7 @@ class Lease:
 
     async def acquire(self) -> None:
         """Return when this process leads."""
-        while not await self._try():
+        while await self._try() is not True:
             await asyncio.sleep(self._times.retry_period)
         logger.info("leading as %s", self._identity)
 
@@ -65,14 +71,18 @@ class Lease:
         """Renew for ever.
 
         Raises:
-            LeadershipLost: not renewed within the deadline.
+            LeadershipLost: not renewed within the deadline (at the deadline, even while a request hangs), or taken.
         """
-        clock = asyncio.get_running_loop().time
         while True:
-            await asyncio.sleep(self._times.retry_period)
-            await self._try()
-            if clock() - self._renewed_at > self._times.renew_deadline:
-                raise LeadershipLost(f"lease {self._names['name']} was not renewed")
+            try:
+                async with asyncio.timeout_at(self._renewed_at + self._times.renew_deadline):
+                    await asyncio.sleep(self._times.retry_period)
+                    held = await self._try()
+            except TimeoutError:
+                seconds = self._times.renew_deadline
+                raise LeadershipLost(f"lease {self._names['name']} was not renewed for {seconds:.0f} s") from None
+            if held is False:
+                raise LeadershipLost(f"lease {self._names['name']} was taken by another")
 
     async def release(self) -> None:
         """Hand over at once, so that nobody waits for the lease to run out."""
@@ -82,18 +92,18 @@ class Lease:
                 if lease["spec"].get("holderIdentity") == self._identity:
                     lease["spec"] = {**lease["spec"], "holderIdentity": "", "leaseDurationSeconds": 1}
                     await self._api.request("PUT", object_path(LEASES), self._names, body=lease)
-        except (ApiError, ApiUnavailable, TimeoutError) as error:
-            logger.warning("the lease was not released, it runs out by itself: %s", error)
+        except Exception as error:
+            logger.warning("the lease was not released, it runs out by itself: %s", error or type(error).__name__)
 
-    async def _try(self) -> bool:
-        """One attempt to take or renew; False on any failure, whatever it is."""
+    async def _try(self) -> bool | None:
+        """One attempt to take or renew: True it is ours, False it is another's, None nobody knows."""
         started = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(self._times.retry_period):
                 held = await self._take()
-        except (ApiError, ApiUnavailable, TimeoutError) as error:
-            logger.warning("the lease could not be renewed: %s", error or type(error).__name__)
-            return False
+        except Exception as error:  # whatever it is, it is not a renewal
+            logger.warning("the lease could not be renewed: %s", str(error) or type(error).__name__)
+            return None
         if held:
             self._renewed_at = started  # the moment before the request: never later than the server's own
         return held
@@ -108,7 +118,7 @@ class Lease:
                 "apiVersion": LEASES.api_version,
                 "kind": LEASES.kind,
                 "metadata": dict(self._names),
-                "spec": self._record(0),
+                "spec": self._record({}),
             }
             await self._api.request("POST", collection_path(LEASES), {"namespace": self._names["namespace"]}, body=body)
             return True
@@ -116,9 +126,7 @@ class Lease:
         holder = spec.get("holderIdentity") or ""
         if holder not in {"", self._identity} and not self._expired(spec):
             return False
-        transitions = int(spec.get("leaseTransitions") or 0)
-        changed = 0 if holder == self._identity else 1
-        lease["spec"] = self._record(transitions + changed)
+        lease["spec"] = self._record(spec)
         await self._api.request("PUT", object_path(LEASES), self._names, body=lease)  # 409: another was quicker
         return True
 
@@ -131,11 +139,13 @@ class Lease:
             return False
         return clock - self._seen[1] > float(spec.get("leaseDurationSeconds") or self._times.duration)
 
-    def _record(self, transitions: int) -> Json:
+    def _record(self, before: Json) -> Json:
         now = self._now().isoformat(timespec="microseconds").replace("+00:00", "Z")
+        same = before.get("holderIdentity") == self._identity
         return {
             "holderIdentity": self._identity,
-            "leaseDurationSeconds": int(self._times.duration),
+            "leaseDurationSeconds": self._times.duration,
+            "acquireTime": (before.get("acquireTime") or now) if same else now,
             "renewTime": now,
-            "leaseTransitions": transitions,
+            "leaseTransitions": int(before.get("leaseTransitions") or 0) + (not same and bool(before)),
         }

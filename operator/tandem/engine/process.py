@@ -1,12 +1,17 @@
-"""One process of Tandem: everything of the engine put together, from the first list to the last write."""
+"""One process of Tandem: everything of the engine put together, from the first list to the last write.
+
+A process that waits for its turn to lead lists and watches already (and is ready, so that a rolling update goes on);
+only who leads plans and writes.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 from collections.abc import Iterable
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
@@ -14,23 +19,25 @@ from aiolimiter import AsyncLimiter
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
-from tandem.api.meta import Key
+from tandem.api.meta import Json, Key
 from tandem.engine.api import ApiServer
 from tandem.engine.cluster import Cluster
 from tandem.engine.controller import Controller
 from tandem.engine.facts import FactBoard, Source
 from tandem.engine.handlers import watch
 from tandem.engine.health import Health
-from tandem.engine.lease import LeadershipLost, Lease
+from tandem.engine.lease import LeadershipLost, Lease, LeaseTimes
 from tandem.engine.queue import KeyedQueue
 from tandem.engine.reconcile import Reconciler
-from tandem.engine.resync import Resync
+from tandem.engine.resync import PERIOD, Resync
 from tandem.engine.store import Store
+from tandem.engine.tasks import Endless
 
 logger = logging.getLogger(__name__)
 
 WORKERS: Final = 32
-_DRAIN: Final = 5.0  # seconds that a write under way may still take after the process was told to end
+_DRAIN: Final = 3.0  # seconds that writes under way may still take after the process was told to end
+_UNWATCH: Final = 1.0
 
 
 @dataclass(frozen=True)
@@ -38,9 +45,11 @@ class Options:
     """How this process runs; nothing of it depends on a kind."""
 
     name: str  # tandem-operator, tandem-drift: user agent, lease, Events
-    instance: str  # the pod's name
+    instance: str  # the pod's name: no other live process may have it
     namespaces: tuple[str, ...] = ()  # none: the whole cluster
     lease_namespace: str | None = None  # None: no leadership, a single process on a desk
+    lease_times: LeaseTimes = field(default_factory=LeaseTimes)
+    resync_period: float = PERIOD  # seconds
     requests_per_second: int = 200
     health_port: int | None = None
     metrics_port: int | None = None
@@ -55,88 +64,130 @@ async def run(controllers: Iterable[Controller], source: Source, options: Option
 
     Raises:
         LeadershipLost: the lease is gone; the caller must exit.
+        Exception: whatever else ended it, such as a watch that cannot go on.
     """
+    told = asyncio.Event()
+    _listen(told)
     async with AsyncExitStack() as stack:
-        api = await _connect(options, stack)
-        health = Health(options.health_port, options.metrics_port)
-        await stack.enter_async_context(health)
-        lease = _lease(api, options)
-        if lease is not None:
-            await lease.acquire()
-            stack.push_async_callback(lease.release)
-        await _lead(list(controllers), source, options, api, lease, health)
+        health = await stack.enter_async_context(Health(options.health_port, options.metrics_port))
+        client = await stack.enter_async_context(await _connect(options))
+        engine = Engine(list(controllers), source, options, client, health)
+        try:
+            await engine.run_until(told)
+        finally:
+            await engine.end()
 
 
-async def _lead(
-    controllers: list[Controller],
-    source: Source,
-    options: Options,
-    api: ApiServer,
-    lease: Lease | None,
-    health: Health,
-) -> None:
-    store = Store(controllers)
-    queue: KeyedQueue[Key] = KeyedQueue()
-
-    def observe(kind: str, body: dict[str, object]) -> None:
-        key = store.observe(kind, body)
-        if key is not None and kind not in {c.resource.kind for c in controllers}:
-            queue.add(key)  # a child that was just made; our own status is no news to us
-
-    cluster = Cluster(api, observe, options.instance)
-    board = FactBoard(source, queue.add)
-    reconciler = Reconciler(store, queue, board, source, cluster, utc_now)
-    resync = Resync(api, store, queue.add, options.namespaces)
-    health.follow(queue)
-
-    await resync.fill()
-    health.ready = True
-    logger.info("everything is listed; reconciling %d resources", len(store.all_keys()))
-    stop = asyncio.Event()
-    workers = [asyncio.create_task(reconciler.work()) for _ in range(WORKERS)]
-    others = [asyncio.create_task(board.run()), asyncio.create_task(resync.run())]
-    watching = asyncio.create_task(watch(store, queue.add, options.namespaces, options.instance, stop))
-    keeping = [asyncio.create_task(lease.keep())] if lease is not None else []
-    try:
-        done, _ = await asyncio.wait([watching, *others, *keeping, *workers], return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        stop.set()
-        health.ready = False
-        await _drain(queue, lost=any(task.done() for task in keeping))
-        for task in [*workers, *others, *keeping, watching]:
-            task.cancel()
-        await asyncio.gather(*workers, *others, *keeping, watching, return_exceptions=True)
-    for task in done:
-        task.result()  # whatever ended the process is told: LeadershipLost, a watch that could not go on
+def _listen(told: asyncio.Event) -> None:
+    """SIGTERM and SIGINT set the event, instead of whatever they did before."""
+    loop = asyncio.get_running_loop()
+    with suppress(ValueError, RuntimeError):  # not the main thread: whoever runs it there cancels it
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, told.set)
 
 
-async def _drain(queue: KeyedQueue[Key], *, lost: bool) -> None:
-    """Let the writes under way end; who has lost the lease writes nothing more."""
-    if lost:
-        return
-    try:
-        async with asyncio.timeout(_DRAIN):
-            await queue.close()
-    except TimeoutError:
-        logger.warning("some writes were still under way after %.0f s", _DRAIN)
+class Engine:
+    """The parts of one process, and the order in which they start and end."""
+
+    def __init__(
+        self, controllers: list[Controller], source: Source, options: Options, client: ApiClient, health: Health
+    ) -> None:
+        api = ApiServer(client, AsyncLimiter(2 * options.requests_per_second, time_period=2))
+        self._options = options
+        self._health = health
+        self._kinds = {controller.resource.kind for controller in controllers}
+        self._store = Store(controllers)
+        self._queue: KeyedQueue[Key] = KeyedQueue()
+        self._board = FactBoard(source, self._queue.add, utc_now)
+        cluster = Cluster(api, self._observe, options.instance)
+        self._reconciler = Reconciler(self._store, self._queue, self._board, source, cluster, utc_now)
+        self._resync = Resync(api, self._store, self._queue.add, options.namespaces, options.resync_period)
+        self._lease = _lease(client, options)
+        self._leads = False
+        self._standing, self._leading = Endless(), Endless()
+        self._stop_watching = asyncio.Event()
+
+    async def run_until(self, told: asyncio.Event) -> None:
+        """Until told to end, or until a part ends that must not: then its exception is raised."""
+        self._standing.start("told to end", _wait(told))
+        self._standing.start("life", self._live(told))
+        await self._standing.first_end()
+
+    async def _live(self, told: asyncio.Event) -> None:
+        await self._resync.fill()
+        watching = watch(
+            self._store, self._queue.add, self._options.namespaces, self._stop_watching, lambda: _listen(told)
+        )
+        self._standing.start("watch", watching)
+        self._standing.start("resync", self._resync.run())
+        self._standing.start("lag", self._health.measure_lag())
+        self._health.ready = True
+        if self._lease is not None:
+            await self._lease.acquire()
+            self._leading.start("lease", self._lease.keep())
+        self._leads = True
+        logger.info("everything is listed; reconciling %d resources", len(self._store.all_keys()))
+        self._health.follow(self._queue)
+        self._leading.start("facts", self._board.run())
+        for number in range(WORKERS):
+            self._leading.start(f"worker {number}", self._reconciler.work())
+        await self._leading.first_end()
+
+    async def end(self) -> None:
+        """Writes under way may end; the lease goes to the next; only then the watches."""
+        self._health.ready = False
+        try:
+            if self._leads:
+                await self._drain()
+        finally:
+            await self._leading.cancel()
+            if self._lease is not None and self._leads:
+                await self._lease.release()
+            # kopf complains of whatever it finds while it ends.
+            logging.getLogger("kopf").setLevel(logging.CRITICAL)
+            self._stop_watching.set()
+            await self._standing.let_end("watch", _UNWATCH)
+            await self._standing.cancel()
+
+    async def _drain(self) -> None:
+        """Wait for writes under way, unless the lease is lost: who does not lead writes nothing more."""
+        if self._leading.has_ended("lease"):
+            return
+        try:
+            async with asyncio.timeout(_DRAIN):
+                await self._queue.close()
+        except TimeoutError:
+            logger.warning("some writes were still under way after %.0f s", _DRAIN)
+
+    def _observe(self, kind: str, body: Json) -> None:
+        """The answer to a write of ours. A child that was just made is news; our own status is none."""
+        keys = self._store.observe(kind, body)
+        if kind not in self._kinds:
+            for key in keys:
+                self._queue.add(key)
 
 
-async def _connect(options: Options, stack: AsyncExitStack) -> ApiServer:
+async def _wait(told: asyncio.Event) -> None:
+    await told.wait()
+    logger.info("told to end")
+
+
+async def _connect(options: Options) -> ApiClient:
     configuration = Configuration()
     try:
         config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     except config.ConfigException:
         await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-    client = await stack.enter_async_context(ApiClient(configuration))
+    client = ApiClient(configuration)
     client.user_agent = f"{options.name}/{options.instance}"
-    limiter = AsyncLimiter(2 * options.requests_per_second, time_period=2)
-    return ApiServer(client, limiter)
+    return client
 
 
-def _lease(api: ApiServer, options: Options) -> Lease | None:
+def _lease(client: ApiClient, options: Options) -> Lease | None:
     if options.lease_namespace is None:
         return None
-    return Lease(api, options.lease_namespace, options.name, options.instance, utc_now)
+    unhurried = ApiServer(client, AsyncLimiter(10, time_period=1))  # a renewal never queues behind other requests
+    return Lease(unhurried, options.lease_namespace, options.name, options.instance, utc_now, options.lease_times)
 
 
-__all__ = ["LeadershipLost", "Options", "run", "utc_now"]
+__all__ = ["LeadershipLost", "LeaseTimes", "Options", "run", "utc_now"]

@@ -1,69 +1,70 @@
 """A queue of keys, with client-go's contract.
 
 A key that waits is there once; a key that is worked on is never handed out a second time, and if it is added
-meanwhile it comes again; failures back off per key (5 ms · 2ⁿ, at most 5 min); ``add_after`` is a heap, so 10,000
-resources that wait cost no task.
+meanwhile it comes again; failures back off per key (5 ms · 2ⁿ, at most 5 min); ``add_after`` is a heap under one
+timer, so 10,000 resources that wait cost no task.
 """
 
 from __future__ import annotations
 
 import asyncio
 import heapq
-from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from typing import Final, Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 
 FIRST_BACKOFF: Final = 0.005
 LAST_BACKOFF: Final = 300.0
+_STALE_ALLOWED: Final = 100  # delayed additions that an earlier one has overtaken, before the heap is made anew
 
 
 class KeyedQueue(Generic[K]):
-    """De-duplicated, delayed, backing off. Times are seconds of the event loop's clock."""
+    """De-duplicated, delayed, backing off. Times are seconds of the event loop's clock; for one event loop only."""
 
-    def __init__(self, clock: Callable[[], float] | None = None) -> None:
-        self._clock = clock or asyncio.get_running_loop().time
-        self._ready: deque[K] = deque()
-        self._waiting: set[K] = set()  # in _ready
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._ready: asyncio.Queue[K] = asyncio.Queue()
+        self._added_at: dict[K, float] = {}  # what waits in _ready, in its order
         self._active: set[K] = set()  # handed out
         self._again: set[K] = set()  # added while handed out
         self._delayed: list[tuple[float, int, K]] = []
         self._due: dict[K, float] = {}  # the earliest delayed addition of each key
-        self._failures: dict[K, int] = {}
-        self._added_at: dict[K, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
         self._order = 0
-        self._wake = asyncio.Event()
-        self._closed = False
+        self._failures: dict[K, int] = {}
+        self._taken_at = self._loop.time()
         self._idle = asyncio.Event()
+        self._closed = False
 
     def add(self, key: K) -> None:
+        if self._closed:
+            return
         if key in self._active:
             self._again.add(key)
-        elif key not in self._waiting:
-            self._waiting.add(key)
-            self._ready.append(key)
-            self._added_at[key] = self._clock()
-            self._wake.set()
+        elif key not in self._added_at:
+            self._added_at[key] = self._loop.time()
+            self._ready.put_nowait(key)
 
     def add_after(self, key: K, seconds: float) -> None:
         """Add it later. An earlier addition of the same key wins; it is looked at then, and asks again."""
         if seconds <= 0:
             self.add(key)
             return
-        due = self._clock() + seconds
-        if key in self._due and self._due[key] <= due:
+        due = self._loop.time() + seconds
+        if self._due.get(key, due + 1) <= due:
             return
         self._due[key] = due
         self._order += 1
         heapq.heappush(self._delayed, (due, self._order, key))
-        self._wake.set()
+        self._drop_stale()
+        self._arm()
 
-    def retry(self, key: K) -> float:
+    def retry(self, key: K, at_least: float = 0.0, at_most: float = LAST_BACKOFF) -> float:
         """Add it later, the later the more often it failed; the delay in seconds."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
-        delay = min(FIRST_BACKOFF * 2.0 ** min(failures, 30), LAST_BACKOFF)
+        delay = max(at_least, min(FIRST_BACKOFF * 2.0 ** min(failures, 30), at_most))
         self.add_after(key, delay)
         return delay
 
@@ -73,23 +74,11 @@ class KeyedQueue(Generic[K]):
 
     async def get(self) -> K:
         """The next key; it must be given back with :meth:`done`."""
-        while True:
-            self._promote()
-            if self._ready and not self._closed:
-                key = self._ready.popleft()
-                self._waiting.discard(key)
-                self._active.add(key)
-                self._added_at.pop(key, None)
-                if self._ready:
-                    self._wake.set()
-                return key
-            self._wake.clear()
-            timeout = self._delayed[0][0] - self._clock() if self._delayed and not self._closed else None
-            try:
-                async with asyncio.timeout(timeout):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
+        key = await self._ready.get()
+        del self._added_at[key]
+        self._active.add(key)
+        self._taken_at = self._loop.time()
+        return key
 
     def done(self, key: K) -> None:
         self._active.discard(key)
@@ -102,24 +91,51 @@ class KeyedQueue(Generic[K]):
     async def close(self) -> None:
         """Hand out nothing more, and wait until everything that was handed out is given back."""
         self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        while not self._ready.empty():
+            del self._added_at[self._ready.get_nowait()]
         while self._active:
             self._idle.clear()
             await self._idle.wait()
 
     @property
     def depth(self) -> int:
-        return len(self._ready)
+        return self._ready.qsize()
 
     @property
     def oldest(self) -> float:
         """How long the longest-waiting key has waited, in seconds."""
-        first = self._ready[0] if self._ready else None
-        return 0.0 if first is None else self._clock() - self._added_at.get(first, self._clock())
+        now = self._loop.time()
+        return now - next(iter(self._added_at.values()), now)
+
+    @property
+    def stuck(self) -> float:
+        """For how many seconds keys have waited without a single one being taken."""
+        return min(self.oldest, self._loop.time() - self._taken_at)
 
     def _promote(self) -> None:
-        now = self._clock()
+        self._timer = None
+        now = self._loop.time()
         while self._delayed and self._delayed[0][0] <= now:
             due, _, key = heapq.heappop(self._delayed)
             if self._due.get(key) == due:
                 del self._due[key]
                 self.add(key)
+        self._arm()
+
+    def _arm(self) -> None:
+        """One timer, for the earliest of all."""
+        if self._closed or not self._delayed:
+            return
+        first = self._delayed[0][0]
+        if self._timer is not None:
+            if self._timer.when() <= first:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(first, self._promote)
+
+    def _drop_stale(self) -> None:
+        if len(self._delayed) > 2 * len(self._due) + _STALE_ALLOWED:
+            self._delayed = [entry for entry in self._delayed if self._due.get(entry[2]) == entry[0]]
+            heapq.heapify(self._delayed)

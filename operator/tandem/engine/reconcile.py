@@ -8,7 +8,8 @@ its own error and leaves the other 9,999 alone.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -16,7 +17,7 @@ import msgspec
 
 from tandem.api.conditions import Failed, Passed, summarise
 from tandem.api.meta import Condition, Key, to_json
-from tandem.api.plan import Action, Apply, Create, Delete, Emit, Plan, Refusal, Refused
+from tandem.api.plan import Action, Apply, Create, Delete, Emit, Outside, Plan, Refusal, Refused
 from tandem.engine.api import ApiError, ApiUnavailable
 from tandem.engine.cluster import Cluster
 from tandem.engine.controller import Controller, status_difference
@@ -30,6 +31,18 @@ logger = logging.getLogger(__name__)
 FIRST_REST: Final = timedelta(seconds=1)
 LAST_REST: Final = timedelta(minutes=5)
 _POISON_RETRY: Final = 300.0
+# All keys fail together when the API server is away, and all must come back soon after it does.
+_LONGEST_OUTAGE_RETRY: Final = 20.0
+_SHORTEST_REQUEUE: Final = 0.1  # a plan that always asks to be called at once would take a whole core
+
+
+@dataclass
+class _Refusals:
+    """What was refused to one resource, for as long as it is the same resource and wants the same."""
+
+    uid: str
+    generation: int
+    of: dict[str, Refusal] = field(default_factory=dict)
 
 
 class Reconciler:
@@ -48,7 +61,7 @@ class Reconciler:
         self._source = source
         self._cluster = cluster
         self._clock = clock
-        self._refusals: dict[Key, dict[str, Refusal]] = {}
+        self._refusals: dict[Key, _Refusals] = {}
 
     async def work(self) -> None:
         """One worker: take a key, reconcile it, for ever."""
@@ -63,12 +76,14 @@ class Reconciler:
         try:
             await self.reconcile(key)
         except ApiUnavailable as error:
-            delay = self._queue.retry(key)
-            logger.warning("the API server did not answer; trying again", extra={"key": str(key), "delay": delay})
-            logger.debug("%s", error)
+            delay = self._queue.retry(key, error.retry_after, _LONGEST_OUTAGE_RETRY)
+            logger.warning("the API server did not answer, again in %.3g s: %s", delay, error, extra={"key": str(key)})
         except ApiError as error:
             delay = self._queue.retry(key)
-            logger.error("the status was refused: %s", error, extra={"key": str(key), "delay": delay})
+            logger.error("the status was refused, again in %.3g s: %s", delay, error, extra={"key": str(key)})
+        except msgspec.ValidationError as error:
+            self._queue.add_after(key, _POISON_RETRY)
+            logger.error("the resource cannot be read: %s", error, extra={"key": str(key)})
         except Exception:
             self._queue.add_after(key, _POISON_RETRY)
             logger.exception("reconciling failed", extra={"key": str(key)})
@@ -83,39 +98,53 @@ class Reconciler:
             self._refusals.pop(key, None)
             return
         controller = self._store.controller(key.kind)
+        refusals = self._refusals_of(key, entry)
         try:
-            plan = self._plan(key, controller, entry)
+            plan = self._plan(controller, entry, refusals.of)
         except Exception as error:
             await self._tell_poison(controller, entry, error)
             raise
         self._board.subscribe(key, plan.reads)
-        if not await self._carry_out(key, controller, entry, plan):
+        _forget_unwanted(refusals.of, plan, self._clock())
+        if not await self._carry_out(key, controller, entry, plan, refusals.of):
             self._queue.add(key)  # the next plan tells the refusal
             return
         await self._tell(controller, entry, plan)
         if plan.requeue_after is not None:
-            self._queue.add_after(key, plan.requeue_after.total_seconds())
+            self._queue.add_after(key, max(plan.requeue_after.total_seconds(), _SHORTEST_REQUEUE))
 
-    def _plan(self, key: Key, controller: Controller, entry: Entry) -> Plan:
+    def _refusals_of(self, key: Key, entry: Entry) -> _Refusals:
+        """Another spec, or another resource of the same name, is not refused yet."""
+        meta = entry.metadata
+        known = self._refusals.get(key)
+        if known is None or (known.uid, known.generation) != (meta.uid, meta.generation):
+            known = self._refusals[key] = _Refusals(meta.uid, meta.generation)
+        return known
+
+    def _plan(self, controller: Controller, entry: Entry, refusals: Mapping[str, Refusal]) -> Plan:
         return controller.plan(
             entry.read(controller.view),
             self._store.children_of(entry.metadata.uid),
             self._board.facts,
-            self._refusals.get(key, {}),
+            refusals,
             self._clock(),
         )
 
-    async def _carry_out(self, key: Key, controller: Controller, entry: Entry, plan: Plan) -> bool:
+    async def _carry_out(
+        self, key: Key, controller: Controller, entry: Entry, plan: Plan, refusals: dict[str, Refusal]
+    ) -> bool:
         """All actions in order; False at the first that is refused."""
         asked_outside = False
         try:
             for action in plan.actions:
                 try:
                     asked_outside |= await self._act(action, controller, entry)
-                except Refused as refused:
-                    self._refuse(key, action.id, refused)
+                except (Refused, ApiError) as error:
+                    refusals[action.id] = self._refusal(error, refusals.get(action.id))
+                    logger.warning("refused: %s: %s", action.id, error, extra={"key": str(key)})
                     return False
-                self._accept(key, action.id)
+                if refusals.pop(action.id, None) is not None:
+                    self._queue.add(key)  # this plan's status still tells the refusal
         finally:
             if asked_outside:
                 self._board.ask_again(key)
@@ -133,9 +162,18 @@ class Reconciler:
             case Emit():
                 await self._cluster.emit(controller, entry.metadata, action, self._clock())
             case _:
-                await self._source.carry_out(action)
+                await self._write_outside(action)
                 return True
         return False
+
+    async def _write_outside(self, action: Outside) -> None:
+        try:
+            await self._source.carry_out(action)
+        except Refused:
+            raise
+        except Exception as error:  # a source's own fault is told like any other refusal
+            logger.exception("a source failed to carry out: %s", action.id)
+            raise Refused("SourceFailed", f"{action.id} failed: {error!r}") from error
 
     def _known_uid(self, action: Apply, entry: Entry) -> str:
         """The uid of the child that this apply is for, if one of that kind and name is ours."""
@@ -158,21 +196,11 @@ class Reconciler:
         for event in plan.events:
             await self._cluster.emit(controller, entry.metadata, event, self._clock())
 
-    def _refuse(self, key: Key, action: str, refused: Refused) -> None:
+    def _refusal(self, error: Refused | ApiError, before: Refusal | None) -> Refusal:
         now = self._clock()
-        before = self._refusals.setdefault(key, {}).get(action)
         attempts = before.attempts + 1 if before else 1
         rest = min(FIRST_REST * 2 ** min(attempts - 1, 20), LAST_REST)
-        since = before.since if before else now
-        self._refusals[key][action] = Refusal(refused.reason, refused.message, since, now + rest, attempts)
-        logger.warning("refused: %s: %s", action, refused.message, extra={"key": str(key), "reason": refused.reason})
-
-    def _accept(self, key: Key, action: str) -> None:
-        refusals = self._refusals.get(key)
-        if refusals is not None:
-            refusals.pop(action, None)
-            if not refusals:
-                del self._refusals[key]
+        return Refusal(error.reason, error.message, before.since if before else now, now + rest, attempts)
 
     async def _tell_poison(self, controller: Controller, entry: Entry, error: Exception) -> None:
         """A resource that no plan can be made for says so itself."""
@@ -190,3 +218,10 @@ class Reconciler:
         difference = status_difference(stored, status, frozenset(status))
         if difference:
             await self._cluster.write_status(controller, entry.metadata, difference)
+
+
+def _forget_unwanted(refusals: dict[str, Refusal], plan: Plan, now: datetime) -> None:
+    """An action whose time has come and that the plan does not contain is not wanted any more."""
+    wanted = {action.id for action in plan.actions}
+    for action in [id_ for id_, refusal in refusals.items() if refusal.retry_at <= now and id_ not in wanted]:
+        del refusals[action]

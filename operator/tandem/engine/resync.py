@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
@@ -23,17 +23,23 @@ from tandem.engine.store import Store
 
 logger = logging.getLogger(__name__)
 
-PERIOD: Final = 600.0  # seconds; ± 10 %, so that replicas and restarts do not all list at once
+PERIOD: Final = 600.0  # seconds; ± 10 %, so that replicas do not all list at once
 
 
 class Resync:
     def __init__(
-        self, api: ApiServer, store: Store, enqueue: Callable[[Key], None], namespaces: tuple[str, ...]
+        self,
+        api: ApiServer,
+        store: Store,
+        enqueue: Callable[[Key], None],
+        namespaces: tuple[str, ...],
+        period: float = PERIOD,
     ) -> None:
         self._api = api
         self._store = store
         self._enqueue = enqueue
         self._namespaces: tuple[str | None, ...] = namespaces or (None,)
+        self._period = period
 
     async def fill(self) -> None:
         """List everything once; only then may plans be made. Tried until the API server answers."""
@@ -47,17 +53,17 @@ class Resync:
                     logger.warning("%s cannot be listed; trying again in %.1f s: %s", type_.plural, delay, error)
                     await asyncio.sleep(delay)
                     delay = min(delay * 2, 15.0)
-        self._look_at_all()
+        self._enqueue_all(self._store.all_keys())
 
     async def run(self) -> None:
         while True:
-            await asyncio.sleep(PERIOD * random.uniform(0.9, 1.1))
+            await asyncio.sleep(self._period * random.uniform(0.9, 1.1))
             try:
                 for type_ in self._store.watched():
                     await self.compare(type_)
             except (ApiUnavailable, ApiError) as error:
                 logger.warning("the resync was cut short: %s", error)
-            self._look_at_all()
+            self._enqueue_all(self._store.all_keys())
 
     async def compare(self, type_: ResourceType) -> None:
         """Fetch what is newer than remembered, forget what is not there any more."""
@@ -72,9 +78,7 @@ class Resync:
                     await self._fetch(type_, meta)
         for uid, meta in known.items():
             if uid not in listed:
-                key = self._store.forget(type_.kind, {"metadata": msgspec.to_builtins(meta)})
-                if key is not None:
-                    self._enqueue(key)
+                self._enqueue_all(self._store.forget(type_.kind, {"metadata": msgspec.to_builtins(meta)}))
 
     async def _list(self, type_: ResourceType) -> None:
         for namespace in self._namespaces:
@@ -88,10 +92,8 @@ class Resync:
             if error.code != 404:
                 raise
             return
-        key = self._store.observe(type_.kind, body)
-        if key is not None:
-            self._enqueue(key)
+        self._enqueue_all(self._store.observe(type_.kind, body))
 
-    def _look_at_all(self) -> None:
-        for key in self._store.all_keys():
+    def _enqueue_all(self, keys: Iterable[Key]) -> None:
+        for key in keys:
             self._enqueue(key)

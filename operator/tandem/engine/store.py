@@ -1,19 +1,32 @@
 """What the API server was last heard to say: our resources and their children, found by controller uid.
 
 Written through: the answer to a write is observed like an event, so the event that follows it is no news. An older
-version of what is known is dropped. (``kopf.index`` would be quadratic here: 80 CPU-seconds at 4,000 objects.)
+version of what is known, or of what is gone, is dropped. (``kopf.index`` would be quadratic here: 80 CPU-seconds at
+4,000 objects.)
+
+Nothing here trusts what a tenant can write. A child counts by the uid of its controller, in the controller's own
+namespace; ownerReferences that point in a circle (the API server takes them) lead nowhere.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+import logging
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Final, TypeAlias
 
 import msgspec
 
 from tandem.api.meta import Json, Key, ObjectMeta
 from tandem.engine.controller import Child, Controller, Named, ResourceType
+
+logger = logging.getLogger(__name__)
+
+Keys: TypeAlias = tuple[Key, ...]
+
+_LONGEST_CHAIN: Final = 3  # Pod → ReplicaSet → Deployment → AppDeployment
+_GONE_REMEMBERED: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +57,7 @@ class Store:
         self._keys: dict[str, Key] = {}  # uid → key of our resources
         self._objects: dict[str, tuple[str, Named]] = {}  # uid → (kind, view) of children
         self._owned: defaultdict[str, set[str]] = defaultdict(set)  # controller uid → uids of its children
+        self._gone: OrderedDict[str, int] = OrderedDict()  # uid → the version at which it was last known to be gone
 
     def watched(self) -> Iterator[ResourceType]:
         yield from (controller.resource for controller in self._controllers.values())
@@ -59,24 +73,43 @@ class Store:
         return self._resources.get(key)
 
     def children_of(self, uid: str) -> list[Named]:
-        """Every child of a resource, and theirs, trusted by the uid of the controller alone."""
+        """Every child of a resource, and theirs, trusted by the uid of the controller and the namespace alone."""
+        key = self._keys.get(uid)
+        if key is None:
+            return []
         found: list[Named] = []
         pending = [uid]
         while pending:
             for child in self._owned.get(pending.pop(), ()):
-                found.append(self._objects[child][1])
-                pending.append(child)
+                view = self._objects[child][1]
+                if view.metadata.namespace == key.namespace:
+                    found.append(view)
+                    pending.append(child)
         return found
 
-    def observe(self, kind: str, body: Json) -> Key | None:
-        """Remember an object; the key to look at again, or None when this is no news."""
-        if kind in self._controllers:
-            return self._observe_resource(kind, body)
-        return self._observe_child(kind, body)
+    def observe(self, kind: str, body: Json) -> Keys:
+        """Remember an object; the keys to look at again, none when this is no news."""
+        try:
+            meta = msgspec.convert(body["metadata"], ObjectMeta)
+            if int(meta.resource_version) <= self._gone.get(meta.uid, -1):
+                return ()
+            if kind in self._controllers:
+                return self._observe_resource(kind, meta, body)
+            return self._observe_child(kind, msgspec.convert(body, self._children[kind].view))
+        except (KeyError, ValueError):  # msgspec's is a ValueError; nothing that a tenant wrote may stop the rest
+            logger.exception("an object of kind %s cannot be read and is left out", kind)
+            return ()
 
-    def forget(self, kind: str, body: Json) -> Key | None:
-        """An object is gone; the key to look at again."""
+    def forget(self, kind: str, body: Json) -> Keys:
+        """An object is gone, or its label is; the keys to look at again.
+
+        An answer to a write may arrive after the event that tells the deletion, so what is gone stays gone up to the
+        version that was seen last.
+        """
         meta = msgspec.convert(body["metadata"], ObjectMeta)
+        self._gone[meta.uid] = max(int(meta.resource_version), self._gone.pop(meta.uid, 0))
+        if len(self._gone) > _GONE_REMEMBERED:
+            self._gone.popitem(last=False)
         if kind in self._controllers:
             return self._forget_resource(Key(kind, meta.namespace, meta.name), meta.uid)
         return self._forget_child(meta.uid)
@@ -87,46 +120,50 @@ class Store:
             return {e.metadata.uid: e.metadata for key, e in self._resources.items() if key.kind == kind}
         return {uid: view.metadata for uid, (of_kind, view) in self._objects.items() if of_kind == kind}
 
-    def _observe_resource(self, kind: str, body: Json) -> Key | None:
-        meta = msgspec.convert(body["metadata"], ObjectMeta)
+    def _observe_resource(self, kind: str, meta: ObjectMeta, body: Json) -> Keys:
         key = Key(kind, meta.namespace, meta.name)
         before = self._resources.get(key)
-        if before is not None and before.metadata.uid == meta.uid and not _newer(meta, before.metadata):
-            return None
-        kept = {"metadata": meta, "spec": body.get("spec", {}), "status": body.get("status", {})}
-        if before is not None and before.metadata.uid != meta.uid:
+        if before is not None:
+            # Also when it was made anew: a late answer about the former one must not bring that back.
+            if not _newer(meta, before.metadata):
+                return ()
             self._keys.pop(before.metadata.uid, None)
+        kept = {"metadata": meta, "spec": body.get("spec", {}), "status": body.get("status", {})}
         self._resources[key] = Entry(meta, msgspec.json.encode(kept))
         self._keys[meta.uid] = key
-        return key
+        return (key,)
 
-    def _observe_child(self, kind: str, body: Json) -> Key | None:
-        view: Named = msgspec.convert(body, self._children[kind].view)
+    def _observe_child(self, kind: str, view: Named) -> Keys:
         meta = view.metadata
         before = self._objects.get(meta.uid)
+        former: Keys = ()
         if before is not None:
             if not _newer(meta, before[1].metadata):
-                return None
+                return ()
+            former = self._owners(before[1].metadata)
             self._disown(meta.uid, before[1])
         self._objects[meta.uid] = (kind, view)
         if meta.controller is not None:
             self._owned[meta.controller.uid].add(meta.uid)
-        return self._owner(meta)
+        # Whoever has lost the child has as much to do as whoever has got it.
+        return tuple(dict.fromkeys(former + self._owners(meta)))
 
-    def _forget_resource(self, key: Key, uid: str) -> Key | None:
+    def _forget_resource(self, key: Key, uid: str) -> Keys:
         entry = self._resources.get(key)
         if entry is None or entry.metadata.uid != uid:
-            return None
+            return ()
         del self._resources[key]
         self._keys.pop(uid, None)
-        return key
+        return (key,)
 
-    def _forget_child(self, uid: str) -> Key | None:
-        before = self._objects.pop(uid, None)
+    def _forget_child(self, uid: str) -> Keys:
+        before = self._objects.get(uid)
         if before is None:
-            return None
+            return ()
+        owners = self._owners(before[1].metadata)
+        del self._objects[uid]
         self._disown(uid, before[1])
-        return self._owner(before[1].metadata)
+        return owners
 
     def _disown(self, uid: str, view: Named) -> None:
         controller = view.metadata.controller
@@ -138,16 +175,20 @@ class Store:
             if not siblings:
                 del self._owned[controller.uid]
 
-    def _owner(self, meta: ObjectMeta) -> Key | None:
-        """The resource at the top of the chain of controllers, if it is one of ours."""
-        while meta.controller is not None:
+    def _owners(self, meta: ObjectMeta) -> Keys:
+        """The resource at the top of the chain of controllers, if it is one of ours and in the same namespace."""
+        namespace = meta.namespace
+        for _ in range(_LONGEST_CHAIN):
+            if meta.controller is None:
+                return ()
             uid = meta.controller.uid
-            if uid in self._keys:
-                return self._keys[uid]
+            key = self._keys.get(uid)
+            if key is not None:
+                return (key,) if key.namespace == namespace else ()
             if uid not in self._objects:
-                return None
+                return ()
             meta = self._objects[uid][1].metadata
-        return None
+        return ()
 
 
 def _newer(meta: ObjectMeta, known: ObjectMeta) -> bool:
