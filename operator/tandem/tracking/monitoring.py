@@ -1,10 +1,9 @@
-"""What monitoring logged, for any number of models at the price of one search.
+"""What monitoring logged, for any number of models at the price of one search (docs/design/monitoring-runs.md).
 
-A monitor logs its points into one run per model version, each batch together with ``eval_ts``: the time of the
-evaluation, in seconds since the epoch, at a step that never falls (MLflow calls that value the latest which has the
-highest step). So one search, ``eval_ts > T``, finds the runs that changed since the search before, and only their
-points are read. What such a watermark cannot see (clocks further apart than OVERLAP, runs that were deleted) is found
-by a sweep without it, every SWEEP_EVERY.
+A monitor logs its points into one run per model version, each batch together with ``eval_ts``: when it was evaluated,
+in seconds since the epoch. So one search, ``eval_ts > T``, finds the runs that changed since the search before, and
+only their points are read. What such a watermark cannot see (clocks further apart than OVERLAP, runs that were
+deleted) is found by a sweep without it, every SWEEP_EVERY.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ SWEEP_EVERY: Final = timedelta(minutes=15)
 FORGET_AFTER: Final = timedelta(hours=1)
 # Hourly windows: six weeks of them. A thousand models with three metrics of so many points are some 300 MB.
 POINTS_KEPT: Final = 1000
-# Labels come late, and a window is evaluated again: this many steps (minutes) before the last one are read again.
+# A window may be logged again when more of its labels are there: so many steps (minutes) back are read again.
 REVISED_STEPS: Final = 2 * 24 * 60
 
 _IS_MONITOR: Final = f"tags.`{names.TAG_ROLE}` = '{names.ROLE_MONITOR}'"
@@ -152,7 +151,7 @@ class Monitors:
 
     def _keep(self, run: _Run, metric: str, rows: Sequence[wire.Metric]) -> None:
         series = self._series.setdefault((run.run_id, metric), _Series(run.evaluated_at))
-        series.points |= {row.step: row.number for row in rows}  # of one step, the value that was logged last
+        series.points |= {row.step: row.number for row in rows}  # of one step, the value with the latest timestamp
         kept = sorted(series.points)[-self._points_kept :]
         series.points = {step: series.points[step] for step in kept}
         series.ordered = tuple(MetricPoint(step, value) for step, value in series.points.items())

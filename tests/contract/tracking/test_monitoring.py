@@ -39,13 +39,23 @@ class Monitoring:
         tags = {names.TAG_ROLE: names.ROLE_MONITOR, names.TAG_MODEL: model, names.TAG_MODEL_VERSION: version}
         return str(self.oracle.create_run(self.experiment_id, start_time=start_time, tags=tags).info.run_id)
 
-    def log(self, run_id: str, points: Mapping[str, Iterable[tuple[int, float]]], *, skew: float = 0) -> None:
-        now = self.clock.now.timestamp()
-        evaluated = Metric(names.EVALUATED_AT_METRIC, now + skew, int(now * 1000), int(now + skew))
-        metrics = [Metric(key, value, int(now * 1000), step) for key, some in points.items() for step, value in some]
-        for start in range(0, len(metrics), 900):
-            self.oracle.log_batch(run_id, metrics=metrics[start : start + 900])
-        self.oracle.log_batch(run_id, metrics=[evaluated])
+    def log(
+        self, run_id: str, points: Mapping[str, Iterable[tuple[int, float]]], *, skew: float = 0, revision: int = 0
+    ) -> None:
+        """As docs/design/monitoring-runs.md says: dated by the window's end, ``eval_ts`` at the (last) window's step.
+
+        A window that is logged again says so by a later timestamp.
+        """
+        metrics = [
+            Metric(key, value, (step + HOUR) * 60_000 + revision, step)
+            for key, some in points.items()
+            for step, value in some
+        ]
+        last = max(metric.step for metric in metrics)
+        evaluated_at = self.clock.now.timestamp() + skew
+        metrics.append(Metric(names.EVALUATED_AT_METRIC, evaluated_at, (last + HOUR) * 60_000, last))
+        for start in range(0, len(metrics), 1000):
+            self.oracle.log_batch(run_id, metrics=metrics[start : start + 1000])
 
 
 @pytest.fixture
@@ -244,7 +254,7 @@ def fill(server: MlflowServer, experiment_id: str, queries: Sequence[MonitorOf],
         }
         rows.extend(SqlTag(run_uuid=run_id, key=key, value=value) for key, value in tags.items())
         logged = {metric: [(step * HOUR, 0.9) for step in (1, 2, 3)] for metric in query.metrics}
-        logged[names.EVALUATED_AT_METRIC] = [(int(evaluated_at), evaluated_at)]
+        logged[names.EVALUATED_AT_METRIC] = [(3 * HOUR, evaluated_at)]
         for key, some in logged.items():
             for row, entries in ((SqlMetric, some), (SqlLatestMetric, some[-1:])):
                 rows.extend(
@@ -332,17 +342,32 @@ async def test_an_evaluation_dated_far_in_the_past_is_seen_by_the_next_sweep(
     assert points(await one(monitors, ACCURACY)) == [(60, 0.9)]
 
 
-async def test_a_window_that_was_evaluated_again_is_read_again(
+async def test_the_last_window_logged_again_is_read_again(
     monitors: Monitors, monitoring: Monitoring, clock: Clock
 ) -> None:
+    run_id = monitoring.run("iris")
+    monitoring.log(run_id, {"accuracy": [(60, 0.9)]})
+    await one(monitors, ACCURACY)
+
+    clock.now += timedelta(minutes=1)
+    monitoring.log(run_id, {"accuracy": [(60, 0.5)]}, revision=1)
+
+    assert points(await one(monitors, ACCURACY)) == [(60, 0.5)]
+
+
+async def test_an_earlier_window_logged_again_is_read_again_with_the_next_one(
+    monitors: Monitors, monitoring: Monitoring, clock: Clock
+) -> None:
+    # MLflow's latest eval_ts is that of the highest step, so a window further back is not seen before
     run_id = monitoring.run("iris")
     monitoring.log(run_id, {"accuracy": [(60, 0.9), (120, 0.9)]})
     await one(monitors, ACCURACY)
 
     clock.now += timedelta(minutes=1)
-    monitoring.log(run_id, {"accuracy": [(60, 0.5)]})  # its labels came late
+    monitoring.log(run_id, {"accuracy": [(60, 0.5)]}, revision=1)
+    monitoring.log(run_id, {"accuracy": [(180, 0.8)]})
 
-    assert points(await one(monitors, ACCURACY)) == [(60, 0.5), (120, 0.9)]
+    assert points(await one(monitors, ACCURACY)) == [(60, 0.5), (120, 0.9), (180, 0.8)]
 
 
 async def test_a_run_that_was_deleted_is_gone_with_the_next_sweep(

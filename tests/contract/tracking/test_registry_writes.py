@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from mlflow.entities import LoggedModelStatus
 from mlflow.entities.model_registry import ModelVersion
-from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
+from sklearn.linear_model import LogisticRegression
 
 from tandem.api import names
 from tandem.api.plan import MoveAlias, Refused, RegisterVersion
