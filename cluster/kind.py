@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+
+import pytest_kind.cluster as driver
+from pytest_kind import KindCluster
 
 from cluster import docker, images, paths
 from cluster.command import run
@@ -16,11 +18,10 @@ from cluster.progress import step
 from cluster.references import repository
 from cluster.versions import KIND, KUBERNETES, NODE_IMAGE
 
-# pytest-kind reads them when it is imported, and its own defaults are from 2022.
-os.environ.setdefault("KIND_VERSION", KIND)
-os.environ.setdefault("KUBECTL_VERSION", KUBERNETES)
-
-from pytest_kind import KindCluster  # type: ignore[import-untyped]
+# Its own defaults are from 2022. Its environment variables would do, but it reads them when it is imported, and pytest
+# imports it, as a plugin, long before this module.
+driver.KIND_VERSION = KIND
+driver.KUBECTL_VERSION = KUBERNETES
 
 CONFIG = """\
 kind: Cluster

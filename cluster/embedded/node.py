@@ -30,6 +30,14 @@ EXPECTED_BY_KUBELET = {
     "kernel/keys/root_maxkeys": "1000000",
     "kernel/keys/root_maxbytes": "25000000",
 }
+# Of this network namespace only.
+OWN_NETWORK = {
+    "ipv4/ip_forward": "1",
+    # A killed cluster's half-closed connections to its pods, whose other ends are gone, would keep the namespace and
+    # with it the machine's link and routes for minutes.
+    "ipv4/tcp_orphan_retries": "1",
+    "ipv4/tcp_fin_timeout": "2",
+}
 VAR_FOLDERS = ("lib", "log", "cache", "tmp")
 PLUGGED_IN_WITHIN = 30.0
 
@@ -91,7 +99,8 @@ def _cover_machine_wide_settings(folder: Path) -> None:
 
 def _connect(link: str, address: str, gateway: str) -> None:
     _await_link(link)
-    Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+    for name, value in OWN_NETWORK.items():
+        (Path("/proc/sys/net") / name).write_text(value)
     for command in (
         ["ip", "link", "set", "lo", "up"],
         ["ip", "address", "add", f"{address}/30", "dev", link],

@@ -11,14 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from awaiting import running, until
 
 from cluster import paths
 from cluster.control_plane import ControlPlane
 from cluster.daemons import read_status
 from cluster.errors import ClusterError
-
-pytestmark = pytest.mark.control_plane
+from tests.cluster.awaiting import running, until
 
 JOB = """
 apiVersion: batch/v1

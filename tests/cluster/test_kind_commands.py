@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_kind.cluster as driver
+from pytest_kind import KindCluster
 
 from cluster import docker, images, kind
 from cluster.choose import Backend, cluster
 from cluster.embedded.backend import EmbeddedCluster
 from cluster.errors import ClusterError
-from cluster.versions import KIND, NODE_IMAGE
+from cluster.versions import KIND, KUBERNETES, NODE_IMAGE
 
 Ran = list[list[str]]
 
@@ -26,7 +29,7 @@ def ran(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ran:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr(docker, "answers", lambda: True)
-    for name in (f"kind-{KIND}", f"kubectl-{kind.KUBERNETES}"):
+    for name in (f"kind-{KIND}", f"kubectl-{KUBERNETES}"):
         program = tmp_path / "cache" / "tandem" / name
         program.parent.mkdir(parents=True, exist_ok=True)
         program.touch()
@@ -51,9 +54,9 @@ def driven(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
         asked.append(("create", cluster.name, cluster.image, str(cluster.kind_path.name)))
         cluster.kubeconfig_path.write_text("kubeconfig")
 
-    monkeypatch.setattr(kind.KindCluster, "create", create)
-    monkeypatch.setattr(kind.KindCluster, "delete", lambda cluster: asked.append(("delete", cluster.name)))
-    monkeypatch.setattr(kind.KindCluster, "load_docker_image", lambda _, image: asked.append(("load", image)))
+    monkeypatch.setattr(KindCluster, "create", create)
+    monkeypatch.setattr(KindCluster, "delete", lambda cluster: asked.append(("delete", cluster.name)))
+    monkeypatch.setattr(KindCluster, "load_docker_image", lambda _, image: asked.append(("load", image)))
     return asked
 
 
@@ -67,8 +70,8 @@ def test_given_docker_then_kind_is_chosen_and_elsewhere_the_embedded_backend(mon
 
 
 def test_given_a_docker_program_without_a_daemon_then_docker_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(docker.shutil, "which", lambda _: "/usr/bin/docker")
-    monkeypatch.setattr(docker.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 1))
+    monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/docker")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 1))
 
     assert not docker.answers()
 
@@ -87,6 +90,11 @@ def test_when_it_comes_up_then_versions_are_pinned_and_the_node_is_awaited(
         "--all",
         "--timeout=180s",
     ]
+
+
+def test_given_pytest_imported_its_plugin_first_then_the_pinned_kind_is_fetched_all_the_same() -> None:
+    assert driver.KIND_VERSION == KIND
+    assert driver.KUBECTL_VERSION == KUBERNETES
 
 
 def test_given_a_create_that_was_interrupted_then_its_remains_are_deleted_first(

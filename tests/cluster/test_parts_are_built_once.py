@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.embedded import parts
+from cluster.embedded import go, parts
 from cluster.embedded.archive import Runs, write_binary_image, write_image
 from cluster.embedded.parts import Part
 from cluster.errors import ClusterError
@@ -36,7 +36,7 @@ def builds(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return ""
 
     monkeypatch.setattr(parts, "run", run)
-    monkeypatch.setattr(parts.go, "toolchain", lambda minimum: Path(f"go-at-least-{minimum}"))
+    monkeypatch.setattr(go, "toolchain", lambda minimum: Path(f"go-at-least-{minimum}"))
     return done
 
 
@@ -86,7 +86,7 @@ def test_given_a_build_that_failed_then_nothing_half_done_is_taken_for_a_part(
         raise ClusterError(what="no space", rule="r", remedy="d")
 
     monkeypatch.setattr(parts, "run", fail)
-    monkeypatch.setattr(parts.go, "toolchain", lambda _: Path("go"))
+    monkeypatch.setattr(go, "toolchain", lambda _: Path("go"))
     with pytest.raises(ClusterError):
         parts.ensure(part)
 

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from awaiting import running, until
 
 from cluster import paths
 from cluster.control_plane import _free_ports
 from cluster.daemons import Daemon, log_of, read_status, write_spec
+from tests.cluster.awaiting import running, until
 
 SERVER = """
 import http.server, sys

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -28,7 +30,7 @@ def test_given_root_and_apt_then_only_what_is_missing_is_installed(
     installed: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(debian, "_present", lambda tool: tool is not RUNC)
-    monkeypatch.setattr(debian.shutil, "which", lambda *_, **__: "/usr/bin/apt-get")
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: "/usr/bin/apt-get")
 
     debian.ensure((RUNC, IPTABLES))
 
@@ -68,7 +70,7 @@ def test_given_a_plain_user_then_up_says_what_would_help(monkeypatch: pytest.Mon
 def test_given_the_machines_go_then_it_is_used_where_it_is_recent_enough(
     own: str, chosen: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(go.shutil, "which", lambda _: "own")
+    monkeypatch.setattr(shutil, "which", lambda _: "own")
     monkeypatch.setattr(go, "_version_of", lambda _: own)
     monkeypatch.setattr(go, "_packaged", lambda: Path("packaged"))
 
@@ -76,8 +78,8 @@ def test_given_the_machines_go_then_it_is_used_where_it_is_recent_enough(
 
 
 def test_given_neither_go_nor_a_way_to_fetch_it_then_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(go.importlib.util, "find_spec", lambda _: None)
-    monkeypatch.setattr(go.shutil, "which", lambda _: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(shutil, "which", lambda _: None)
 
     with pytest.raises(ClusterError, match="install Go, or pip"):
         go._installer(Path("somewhere"))

@@ -1,0 +1,202 @@
+"""A cluster leaves the machine as it was: after `down`, after `kill -9`, and while it runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cluster import paths
+from cluster.embedded import cgroups, record
+from cluster.embedded.backend import EmbeddedCluster
+from cluster.embedded.network import ip
+from cluster.embedded.node import EXPECTED_BY_KUBELET
+from cluster.embedded.record import Record
+from tests.cluster.awaiting import running, until
+from tests.cluster.talking import kubectl_of
+
+pytestmark = pytest.mark.cluster
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a cluster could leave behind, or change."""
+
+    mounts: frozenset[str]
+    rules: frozenset[str]
+    settings: tuple[str, ...]
+
+
+def machine() -> Machine:
+    saved = subprocess.run(["iptables-save"], check=True, capture_output=True, text=True).stdout
+    return Machine(
+        mounts=frozenset(Path("/proc/self/mounts").read_text().splitlines()),
+        rules=frozenset(line for line in saved.splitlines() if not line.startswith("#")),
+        settings=tuple((Path("/proc/sys") / name).read_text() for name in EXPECTED_BY_KUBELET),
+    )
+
+
+def processes_in(started: Record) -> list[int]:
+    """Those in the cluster's process namespace, and the outer one."""
+    namespace = Path(f"/proc/{started.inner.pid}/ns/pid").readlink()
+    found = [started.outer.pid]
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and (entry / "ns" / "pid").readlink() == namespace:
+                found.append(int(entry.name))
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+    return found
+
+
+def traces_of(started: Record) -> list[str]:
+    """Links and routes on the machine that belong to the cluster."""
+    slot = started.slot
+    lines = [*ip(["-oneline", "link", "show"]).splitlines(), *ip(["route", "show"]).splitlines()]
+    return [line for line in lines if slot.link in line.replace("@", " ").replace(":", " ").split()]
+
+
+def cgroup_folders(name: str) -> list[Path]:
+    found = [hierarchy.path / cgroups.folder(name) for hierarchy in cgroups.hierarchies()]
+    return [path for path in found if path.exists()]
+
+
+@pytest.fixture
+def fleeting() -> Iterator[EmbeddedCluster]:
+    cluster = EmbeddedCluster("fleeting")
+    cluster.down()
+    yield cluster
+    cluster.down()
+
+
+def started(cluster: EmbeddedCluster) -> Record:
+    found = record.read(cluster.state)
+    assert found is not None
+    return found
+
+
+def test_while_it_runs_the_machine_is_as_before_but_for_its_link(fleeting: EmbeddedCluster) -> None:
+    before = machine()
+
+    fleeting.up()
+
+    assert machine() == before
+    assert len(traces_of(started(fleeting))) == 4  # the link, and routes to it, to pods and to services
+
+
+def test_when_it_was_taken_down_then_nothing_is_left(fleeting: EmbeddedCluster) -> None:
+    before = machine()
+    fleeting.up()
+    was = started(fleeting)
+    inside = processes_in(was)
+    assert len(inside) > 8
+
+    fleeting.down()
+
+    assert not any(running(pid) for pid in inside)
+    until(lambda: not traces_of(was), "its link is gone")
+    assert machine() == before
+    assert cgroup_folders("fleeting") == []
+    assert not fleeting.state.exists()
+    assert fleeting.status() == {}
+
+
+def test_when_it_is_killed_then_the_kernel_takes_everything_away(fleeting: EmbeddedCluster, page: str) -> None:
+    before = machine()
+    fleeting.up()
+    fleeting.load_image(page)
+    kubectl_of(fleeting)("create", "deployment", "site", f"--image={page}", "--replicas=2")
+    kubectl_of(fleeting)("rollout", "status", "deployment/site", "--timeout=60s")
+    was = started(fleeting)
+    inside = processes_in(was)
+
+    os.kill(was.outer.pid, signal.SIGKILL)
+
+    until(lambda: not any(running(pid) for pid in inside), "every process ended")
+    until(lambda: not traces_of(was), "link and routes are gone")
+    assert machine() == before
+    assert "dead" in fleeting.status()["cluster"]
+
+
+def test_given_one_that_was_killed_then_up_starts_an_empty_one(fleeting: EmbeddedCluster) -> None:
+    fleeting.up()
+    kubectl_of(fleeting)("create", "namespace", "old")
+    os.kill(started(fleeting).outer.pid, signal.SIGKILL)
+    until(lambda: not started(fleeting).alive, "it ended")
+
+    fleeting.up()
+
+    assert "old" not in kubectl_of(fleeting)("get", "namespaces")
+    assert len(cgroup_folders("fleeting")) == len(cgroups.hierarchies())
+
+
+def test_given_one_after_another_under_one_name_then_the_second_is_as_good(fleeting: EmbeddedCluster) -> None:
+    for _ in range(2):
+        fleeting.up()
+        assert "fleeting-node" in kubectl_of(fleeting)("get", "nodes")
+        fleeting.down()
+
+
+def test_given_two_side_by_side_then_both_serve_and_one_may_go(fleeting: EmbeddedCluster) -> None:
+    fleeting.up()
+    other = EmbeddedCluster("beside")
+    try:
+        other.up()
+        assert started(other).slot != started(fleeting).slot
+        assert "beside-node" in kubectl_of(other)("get", "nodes")
+    finally:
+        other.down()
+
+    assert "fleeting-node" in kubectl_of(fleeting)("get", "nodes")
+
+
+def test_given_an_up_that_was_interrupted_then_the_next_one_goes_on_with_the_same_cluster(
+    fleeting: EmbeddedCluster,
+) -> None:
+    first = subprocess.Popen(
+        [sys.executable, "-m", "cluster", "up", "--name", "fleeting", "--backend", "embedded"],
+        cwd=paths.REPOSITORY,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    until(lambda: record.read(fleeting.state) is not None, "it has been started", within=120)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    was = started(fleeting)
+
+    fleeting.up()
+
+    assert kubectl_of(fleeting)("get", "--raw", "/readyz") == "ok"
+    assert started(fleeting).outer == was.outer or not was.alive
+
+
+def test_given_two_ups_at_once_then_there_is_one_cluster(fleeting: EmbeddedCluster) -> None:
+    command = [sys.executable, "-m", "cluster", "up", "--name", "fleeting", "--backend", "embedded"]
+    both = [subprocess.Popen(command, cwd=paths.REPOSITORY, stdout=subprocess.DEVNULL) for _ in range(2)]
+
+    assert [process.wait(timeout=300) for process in both] == [0, 0]
+    assert fleeting.status()["cluster"] == "up"
+
+
+def test_given_a_daemon_that_is_killed_then_it_is_started_again(fleeting: EmbeddedCluster) -> None:
+    fleeting.up()
+    was = started(fleeting)
+    serving = [pid for pid in processes_in(was) if _program(pid) == "kube-apiserver"]
+
+    os.kill(serving[0], signal.SIGKILL)
+
+    until(lambda: "started 2×" in fleeting.status()["kube-apiserver"], "started again")
+    until(lambda: fleeting.status()["kube-apiserver"].startswith("ready"), "ready again", within=60)
+
+
+def _program(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode().rpartition("/")[2]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
