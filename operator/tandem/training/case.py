@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from tandem.api.children import Job, Pod
 from tandem.api.conditions import Failed, Outcome, Retrying
@@ -12,8 +13,13 @@ from tandem.api.meta import Condition, condition_of
 from tandem.api.plan import Draft, Observed, Refusal
 from tandem.api.trainingjob import RunStatus, TrainingJob, TrainingJobSpec, TrainingJobStatus
 
-# Refusals that pass by themselves; any other one needs a person, and says so as a failure (it is retried all the same).
-TRANSIENT = frozenset({"TrackingUnavailable", "AliasMoved"})
+# The condition that tells of a run's MLflow run and Job.
+TRAINED: Final = "Trained"
+
+# Refusals that pass by themselves, and those after which nothing is left to try: what the run made was deleted. Any
+# other one needs a person, and says so as a failure (it is retried all the same).
+TRANSIENT: Final = frozenset({"TrackingUnavailable", "AliasMoved", "RegistrationPending"})
+FINAL: Final = frozenset({"RunDeleted", "LoggedModelMissing", "LoggedModelNotReady"})
 
 
 @dataclass(frozen=True)
@@ -76,5 +82,5 @@ def refused(refusal: Refusal, what_for: str) -> Outcome:
     return (
         Retrying(refusal.reason, message)
         if refusal.reason in TRANSIENT
-        else Failed(refusal.reason, message, final=False)
+        else Failed(refusal.reason, message, final=refusal.reason in FINAL)
     )

@@ -7,6 +7,7 @@ The classes are those that a person acts on differently: the code (ExitCode), it
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from tandem.api.children import ContainerStatus, Job, Pod
@@ -33,6 +34,7 @@ class Obstacle:
 
     reason: str
     message: str
+    since: datetime | None  # the last time that this pod got any further
 
 
 def blocked(pods: tuple[Pod, ...]) -> Obstacle | None:
@@ -47,15 +49,27 @@ def blocked(pods: tuple[Pod, ...]) -> Obstacle | None:
                 "ImagePullBackOff",
                 f"container {container.name} cannot get image {container.image}: "
                 f"{waiting.message or waiting.reason}; correct the image's name, or push it",
+                _got_further(pod),
             )
         if waiting and waiting.reason in _CONFIGURATION:
             return Obstacle(
-                "ContainerConfigError", f"container {container.name} cannot start: {waiting.message or waiting.reason}"
+                "ContainerConfigError",
+                f"container {container.name} cannot start: {waiting.message or waiting.reason}",
+                _got_further(pod),
             )
     unscheduled = next(
         (c for c in pod.status.conditions if c.type == "PodScheduled" and c.reason == "Unschedulable"), None
     )
-    return Obstacle("Unschedulable", f"no node takes the pod: {unscheduled.message}") if unscheduled else None
+    if unscheduled is None:
+        return None
+    return Obstacle("Unschedulable", f"no node takes the pod: {unscheduled.message}", _got_further(pod))
+
+
+def _got_further(pod: Pod) -> datetime | None:
+    """A waiting container carries no time, and a pod without a node has no startTime."""
+    moments = [pod.metadata.creation_timestamp, pod.status.start_time]
+    moments += [c.state.terminated.finished_at for c in pod.containers if c.state.terminated]
+    return max((moment for moment in moments if moment), default=None)
 
 
 def failure_of(job: Job, pods: tuple[Pod, ...]) -> Failure:

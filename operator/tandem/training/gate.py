@@ -11,10 +11,11 @@ import math
 from dataclasses import replace
 from decimal import Decimal
 
+from tandem.api import names
 from tandem.api.conditions import Failed, Outcome, Passed, Undecided
 from tandem.api.facts import TrackedRun, Unavailable
 from tandem.api.gate import decimal
-from tandem.api.plan import TagRun
+from tandem.api.plan import EndRun, TagRun
 from tandem.api.trainingjob import GateVerdict, MetricThreshold
 from tandem.training.case import Case, refused, unavailable
 from tandem.training.findings import Findings
@@ -26,10 +27,13 @@ BLESSED = "Blessed"
 # MLflow's SQL store keeps an infinity as the largest double (measured on 3.17.2).
 _LARGEST = 1.797e308
 
+# A script may log thousands; MLflow keeps them all.
+METRICS_LIMIT = 100
+
 
 def judge(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
     recorded = case.recorded(BLESSED, found.run)
-    if recorded and found.gate:
+    if recorded and not rules_differ(case):
         return Passed(recorded.reason, recorded.message), found
     tracked = tracked_run(case, found.run, "trained")
     match tracked:
@@ -37,17 +41,30 @@ def judge(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
             return None, found
         case Unavailable():
             return unavailable(tracked, "the gate needs the run's metrics"), found
+    if tracked.status == "DELETED":
+        told = f"MLflow run {found.run.mlflow_run_id} was deleted: there is nothing to judge; ask for another run"
+        return Failed("RunDeleted", told), found
+    if tracked.status == "RUNNING":  # the script left it open; MLflow lists its models when it is closed
+        refusal = case.draft.act(EndRun(tracked.run_id, "FINISHED"))
+        return (refused(refusal, "the run could not be closed in MLflow") if refusal else None), found
     found = replace(
         found,
         tracked=tracked,
-        metrics=tuple((name, number(value)) for name, value in sorted(tracked.metrics.items())),
+        metrics=_shown(case, tracked),
         gate=tuple(verdict(threshold, tracked) for threshold in case.spec.gate.metrics),
     )
-    missing = {name: value for name, value in lineage_tags(found).items() if tracked.tags.get(name) != value}
-    if missing and tracked.status != "DELETED":
+    tags = {**lineage_tags(found), names.TAG_TRAINED: "true"}
+    missing = {name: value for name, value in tags.items() if tracked.tags.get(name) != value}
+    if missing:
         refusal = case.draft.act(TagRun(tracked.run_id, missing))
         return (refused(refusal, "the run's lineage could not be written to MLflow") if refusal else None), found
     return outcome(found.gate, tracked), found
+
+
+def rules_differ(case: Case) -> bool:
+    """Whether the recorded verdicts were given by other rules than the gate has now."""
+    told = {(verdict.metric, verdict.rule) for verdict in case.status.gate}
+    return told != {(threshold.name, describe(threshold)) for threshold in case.spec.gate.metrics}
 
 
 def outcome(verdicts: tuple[GateVerdict, ...], tracked: TrackedRun) -> Outcome:
@@ -91,6 +108,13 @@ def describe(threshold: MetricThreshold) -> str:
     bounds = [f"≥ {threshold.min}"] if threshold.min is not None else []
     bounds += [f"≤ {threshold.max}"] if threshold.max is not None else []
     return " and ".join(bounds) or "a min or a max"
+
+
+def _shown(case: Case, tracked: TrackedRun) -> tuple[tuple[str, str], ...]:
+    """What the status shows of the metrics: those of the gate, and as many others as keep it small."""
+    asked = [t.name for t in case.spec.gate.metrics if t.name in tracked.metrics]
+    chosen = list(dict.fromkeys([*asked, *sorted(tracked.metrics)]))[:METRICS_LIMIT]
+    return tuple((name, number(tracked.metrics[name])) for name in sorted(chosen))
 
 
 def number(value: float) -> str:

@@ -22,7 +22,7 @@ def tidy(case: Case, run: RunStatus) -> None:
         if job.metadata.deletion_timestamp is not None:
             continue
         number = number_of(job)
-        if number < oldest_kept or (number <= run.number and _expired(case, run)):
+        if 0 < number < oldest_kept or (0 < number <= run.number and _expired(case, run)):
             _remove(case, job)
 
 

@@ -14,7 +14,7 @@ from tandem.api.facts import TrackedRun
 from tandem.api.meta import Json, controller_reference
 from tandem.api.trainingjob import RunStatus, Step
 from tandem.training.case import Case
-from tandem.training.run import format_trigger
+from tandem.training.triggers import format_trigger
 
 FETCH = "fetch"
 WORKSPACE = "/workspace"
@@ -130,8 +130,9 @@ def _container(
         "name": name,
         "image": image,
         "command": command,
-        # The root file system is read-only and the user has no home: libraries cache under /tmp.
-        "env": [{"name": key, "value": value} for key, value in ({"HOME": "/tmp"} | env).items()],
+        # The root file system is read-only and the user has no home: libraries cache under /tmp. A dollar is doubled
+        # because the kubelet expands $(NAME): what a script gets is what MLflow has on record.
+        "env": [{"name": key, "value": value.replace("$", "$$")} for key, value in (env | {"HOME": "/tmp"}).items()],
         "resources": {
             "requests": {**_DEFAULT_REQUESTS, **resources.requests},
             **({"limits": resources.limits} if resources.limits else {}),

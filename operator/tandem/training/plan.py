@@ -21,11 +21,12 @@ from tandem.api.conditions import Outcome, Passed, Undecided
 from tandem.api.plan import Draft, Observed, Plan
 from tandem.api.trainingjob import RunStatus, TrainingJob
 from tandem.training import gate, registry, track, train
-from tandem.training.case import Case, TrainingChildren, TrainingSettings
+from tandem.training.case import TRAINED, Case, TrainingChildren, TrainingSettings
 from tandem.training.findings import Findings
+from tandem.training.history import COMPLETE
 from tandem.training.housekeeping import tidy
-from tandem.training.run import Current, Held, Settled, Unanswered, choose
-from tandem.training.status import held_status, run_status, settled_status
+from tandem.training.run import Current, Held, Settled, Stopped, Unanswered, choose
+from tandem.training.status import held_status, run_status, settled_status, stopped_status
 
 Step: TypeAlias = Callable[[Case, Findings], tuple[Outcome | None, Findings]]
 
@@ -39,27 +40,27 @@ def plan(settings: TrainingSettings, observed: Observed[TrainingJob, TrainingChi
             return draft.finish(None)
         case Held(outcome, run):
             return draft.finish(held_status(case, outcome, run))
-        case Settled(run) if not _judge_again(case, run):
+        case Stopped(run):
+            return draft.finish(stopped_status(case, run))
+        case Settled(run) if not _unfinished(case, run):
             tidy(case, run)
             return draft.finish(settled_status(case, run))
-        case Settled(run):
-            return _walk(case, recall(case, run), superseded=None)
-        case Current(run, superseded):
-            return _walk(case, recall(case, run), superseded)
+        case Settled(run) | Current(run):
+            return _walk(case, recall(case, run))
 
 
 def steps(case: Case) -> Iterator[tuple[str, Step]]:
     """The steps of this spec, each under the condition that tells its outcome."""
     target = case.spec.model
-    yield train.TRAINED, track.track
-    yield train.TRAINED, train.train
+    yield TRAINED, track.track
+    yield TRAINED, train.train
     yield gate.BLESSED, gate.judge
     if target is not None:
         yield registry.REGISTERED, lambda case, found: registry.register(case, found, target)
         yield registry.PROMOTED, lambda case, found: registry.promote(case, found, target)
 
 
-def _walk(case: Case, found: Findings, superseded: RunStatus | None) -> Plan:
+def _walk(case: Case, found: Findings) -> Plan:
     """Take the steps in order, up to the first that has not passed."""
     outcomes: dict[str, Outcome] = {}
     for condition, step in steps(case):
@@ -69,7 +70,7 @@ def _walk(case: Case, found: Findings, superseded: RunStatus | None) -> Plan:
         outcomes[condition] = outcome
         if not isinstance(outcome, (Passed, Undecided)):
             break
-    return case.draft.finish(run_status(case, found, outcomes, superseded))
+    return case.draft.finish(run_status(case, found, outcomes))
 
 
 def recall(case: Case, run: RunStatus) -> Findings:
@@ -79,6 +80,7 @@ def recall(case: Case, run: RunStatus) -> Findings:
         return Findings(run=run)
     return Findings(
         run=run,
+        failure=status.failure,
         source=status.source,
         image=status.image,
         data=status.data,
@@ -88,11 +90,18 @@ def recall(case: Case, run: RunStatus) -> Findings:
     )
 
 
-def _judge_again(case: Case, run: RunStatus) -> bool:
-    """The last run trained but did not pass, and the gate's rules are others now: judge it by those, train nothing."""
-    status = case.status
-    told = {(verdict.metric, verdict.rule) for verdict in status.gate}
-    asked = {(threshold.name, gate.describe(threshold)) for threshold in case.spec.gate.metrics}
-    trained = case.recorded(train.TRAINED, run) is not None
+def _unfinished(case: Case, run: RunStatus) -> bool:
+    """The last run trained, and the spec now asks for something of it that needs no training.
+
+    It did not pass and the gate's rules are others now: it is judged by those. It did, and the model or the alias has
+    another name now: it is put there.
+    """
+    if case.recorded(TRAINED, run) is None:
+        return False
     passed = case.recorded(gate.BLESSED, run) is not None
-    return trained and not passed and told != asked
+    if not passed and gate.rules_differ(case):
+        return True
+    target, model = case.spec.model, case.status.model
+    if target is None or case.recorded(COMPLETE, run) is None:
+        return False
+    return model is None or model.name != target.name or (passed and model.alias != target.alias)

@@ -22,7 +22,7 @@ PROMOTED = "Promoted"
 
 def register(case: Case, found: Findings, target: ModelTarget) -> tuple[Outcome | None, Findings]:
     recorded = case.recorded(REGISTERED, found.run)
-    if recorded and found.model:
+    if recorded and found.model and found.model.name == target.name:
         return Passed(recorded.reason, recorded.message), found
     versions = case.draft.read(VersionsFrom(target.name, found.run.mlflow_run_id))
     match versions:
@@ -30,8 +30,9 @@ def register(case: Case, found: Findings, target: ModelTarget) -> tuple[Outcome 
             return None, found
         case Unavailable():
             return unavailable(versions, "the version is registered when MLflow answers"), found
-    if versions:
-        version = versions[-1].version
+    ready = [version.version for version in versions if version.status == "READY"]
+    if ready:
+        version = ready[-1]
         found = replace(found, model=ModelStatus(name=target.name, version=version))
         return Passed("VersionRegistered", f"model {target.name} version {version}"), found
     tracked = tracked_run(case, found.run, "trained")
@@ -55,7 +56,7 @@ def promote(case: Case, found: Findings, target: ModelTarget) -> tuple[Outcome |
     if not found.gate:
         return Undecided("NoThresholds", f"alias {target.alias} stays: the gate has no thresholds"), found
     recorded = case.recorded(PROMOTED, found.run)
-    if recorded:
+    if recorded and (found.model.name, found.model.alias) == (target.name, target.alias):
         return Passed(recorded.reason, recorded.message), found
     model = case.draft.read(ModelNamed(target.name))
     match model:

@@ -16,13 +16,13 @@ import msgspec
 
 from tandem.api import names
 from tandem.api.children import Job
-from tandem.api.conditions import Outcome, Undecided, Working
+from tandem.api.conditions import Outcome, Undecided
 from tandem.api.facts import RunsOf, TrackedRun, Unavailable
 from tandem.api.meta import to_json
-from tandem.api.plan import Delete, EndRun
 from tandem.api.trainingjob import RunStatus, TrainingJobSpec, Trigger
-from tandem.training.case import Case, unavailable
-from tandem.training.triggers import due
+from tandem.training.case import TRAINED, Case, unavailable
+from tandem.training.stop import stop
+from tandem.training.triggers import STOPPING, due, first, parse_trigger, told
 
 # What a model depends on. A change of anything else (the gate, the alias, a policy) trains nothing anew.
 _INPUTS = ("source", "image", "data", "steps", "parameters", "tracking")
@@ -37,10 +37,16 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """The run to work on; ``superseded`` is the one that it replaced before that could end."""
+    """The run to work on."""
 
     run: RunStatus
-    superseded: RunStatus | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The run was stopped before its end, and nothing of it is left to close."""
+
+    run: RunStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,7 @@ class Held:
     run: RunStatus | None = None
 
 
-Choice: TypeAlias = Settled | Current | Unanswered | Held
+Choice: TypeAlias = Settled | Current | Stopped | Unanswered | Held
 
 
 def spec_digest(spec: TrainingJobSpec) -> str:
@@ -72,12 +78,9 @@ def choose(case: Case) -> Choice:
         case Unanswered() | Held():
             return latest
         case None:
-            return _start(case, None, Trigger(type="Created", message="first run of this resource"), digest)
-    ended = latest.completion_time is not None
-    if not ended and latest.spec_digest != digest:
-        return _supersede(case, latest, digest)
-    if not ended:
-        return Current(latest)
+            return _start(case, None, first(case), digest)
+    if latest.completion_time is None:
+        return _go_on(case, latest, digest)
     trigger = due(case, latest, digest)
     return Settled(latest) if trigger is None else _start(case, latest, trigger, digest)
 
@@ -89,23 +92,19 @@ def _start(case: Case, latest: RunStatus | None, trigger: Trigger, digest: str) 
     return Current(RunStatus(number=number, trigger=trigger, spec_digest=digest))
 
 
-def _supersede(case: Case, latest: RunStatus, digest: str) -> Choice:
-    """The spec changed under a run that has not ended: stop its Job, wait until it is gone, start the next."""
-    trigger = Trigger(
-        type="SpecChanged",
-        id=str(case.resource.metadata.generation),
-        message=f"the spec changed while run {latest.number} was going on",
-    )
-    jobs = [job for job in case.observed.children.jobs if number_of(job) == latest.number]
-    for job in jobs:
-        if job.metadata.deletion_timestamp is None:
-            case.draft.act(_delete(job))
-    if jobs:
-        return Held(Working("Superseding", f"run {latest.number} is being stopped: the spec has changed"), latest)
-    if latest.mlflow_run_id:
-        case.draft.act(EndRun(latest.mlflow_run_id, "KILLED"))
-    chosen = _start(case, latest, trigger, digest)
-    return Current(chosen.run, superseded=latest) if isinstance(chosen, Current) else chosen
+def _go_on(case: Case, run: RunStatus, digest: str) -> Choice:
+    """The latest run has not ended: work on it, unless it has to stop."""
+    jobs = jobs_of(case, run)
+    trains = any(not (job.condition("Complete") or job.condition("Failed")) for job in jobs)
+    suspended = case.spec.suspend and case.recorded(TRAINED, run) is None
+    if told(case, run, STOPPING) or run.spec_digest != digest or (suspended and trains):
+        stopped = stop(case, run, jobs)
+        if isinstance(stopped, bool):
+            return Stopped(run) if stopped else Unanswered()
+        return Held(stopped, run)
+    if suspended and not jobs and not run.job_name:
+        return Held(Undecided("Suspended", f"run {run.number} waits until spec.suspend is false"), run)
+    return Current(run)
 
 
 def _latest(case: Case) -> RunStatus | Unanswered | Held | None:
@@ -117,21 +116,28 @@ def _latest(case: Case) -> RunStatus | Unanswered | Held | None:
     )
     if stored is not None:
         return from_jobs if from_jobs is not None and from_jobs.number > stored.number else stored
-    if from_jobs is not None:
-        return from_jobs
+    # A Job may be gone whose number was higher: without a status only MLflow knows them all.
     tracked = case.draft.read(RunsOf(case.resource.metadata.uid, case.experiment))
     match tracked:
         case None:
             return Unanswered()
         case Unavailable():
-            return Held(unavailable(tracked, "the run cannot start before its MLflow run can be made"))
-    return _from_tracked(tracked[-1]) if tracked else None
+            return Held(unavailable(tracked, "no run starts before MLflow tells which were there"))
+    from_mlflow = _from_tracked(tracked[-1]) if tracked else None
+    if from_jobs is None or from_mlflow is None or from_jobs.number != from_mlflow.number:
+        return max(filter(None, (from_jobs, from_mlflow)), key=lambda run: run.number, default=None)
+    return msgspec.structs.replace(from_mlflow, job_name=from_jobs.job_name, start_time=from_jobs.start_time)
 
 
 def number_of(job: Job) -> int:
-    """The run that a Job belongs to; 0 when its label says none (somebody took it away)."""
-    text = job.metadata.labels.get(names.RUN_LABEL, "")
-    return int(text) if text.isascii() and text.isdigit() else 0
+    """The run that a Job belongs to, by its name, which nobody can change (labels anybody can); 0 if it is not ours."""
+    owner, (resource, _, number) = job.metadata.controller, job.metadata.name.rpartition("-")
+    canonical = number.isascii() and number.isdigit() and len(number) <= 9 and not number.startswith("0")
+    return int(number) if canonical and owner is not None and owner.name == resource else 0
+
+
+def jobs_of(case: Case, run: RunStatus) -> tuple[Job, ...]:
+    return tuple(job for job in case.observed.children.jobs if number_of(job) == run.number)
 
 
 def _from_job(job: Job) -> RunStatus:
@@ -154,20 +160,3 @@ def _from_tracked(run: TrackedRun) -> RunStatus:
         mlflow_run_id=run.run_id,
         start_time=run.started_at,
     )
-
-
-def parse_trigger(text: str) -> Trigger:
-    """A trigger as written into an annotation or a tag; anything else reads as a first run."""
-    try:
-        return msgspec.json.decode(text, type=Trigger)
-    except msgspec.DecodeError:
-        return Trigger(type="Created", message="recovered; what started it is not known any more")
-
-
-def format_trigger(trigger: Trigger) -> str:
-    return msgspec.json.encode(trigger).decode()
-
-
-def _delete(job: Job) -> Delete:
-    meta = job.metadata
-    return Delete("batch/v1", "Job", meta.namespace, meta.name, meta.uid)

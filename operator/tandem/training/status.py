@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
 import msgspec
 
-from tandem.api import names
 from tandem.api.conditions import (
     READY,
+    RECONCILING,
     Failed,
     Outcome,
     Passed,
     Undecided,
+    Working,
     condition,
     shortened,
     summarise,
     transitions,
 )
-from tandem.api.meta import Condition, ConditionStatus, Json, to_json
-from tandem.api.trainingjob import HistoryEntry, RunStatus, TrainingJobStatus
-from tandem.training.case import Case
+from tandem.api.meta import Condition, ConditionStatus, Json, condition_of, to_json
+from tandem.api.trainingjob import RunStatus, TrainingJobStatus
+from tandem.training.case import TRAINED, Case
 from tandem.training.findings import Findings
+from tandem.training.history import COMPLETE, entry_of, known_history, trimmed
+from tandem.training.triggers import STOPPED, asked
 
-COMPLETE: Final = "Complete"
 FAILED: Final = "Failed"
 SUSPENDED: Final = "Suspended"
 DRIFTED: Final = "Drifted"
@@ -33,7 +35,7 @@ DRIFTED: Final = "Drifted"
 _PHASES: Final = {"Trained": "Running", "Blessed": "Validating", "Registered": "Registering", "Promoted": "Promoting"}
 
 
-def run_status(case: Case, found: Findings, outcomes: Mapping[str, Outcome], superseded: RunStatus | None) -> Json:
+def run_status(case: Case, found: Findings, outcomes: Mapping[str, Outcome]) -> Json:
     """The status while a run goes on, and at the moment in which it ends."""
     last_type = list(outcomes)[-1]
     last = outcomes[last_type]
@@ -48,10 +50,10 @@ def run_status(case: Case, found: Findings, outcomes: Mapping[str, Outcome], sup
         reason, message = ("RunComplete", result.message) if complete else (last.reason, last.message)
         conditions.append(_true(case, COMPLETE if complete else FAILED, reason, message))
     conditions += _drifted(case)
-    history = _history(case, superseded, "Superseded") if superseded else case.status.history
+    history = known_history(case, run)
     if ended:
-        entry = _entry(run, "Complete" if complete else last.reason, found)
-        history = _with(entry, history, case.spec.history_limit)
+        version = found.model.version if found.model else ""
+        history = (entry_of(run, COMPLETE if complete else last.reason, version, _key_figure(found)), *history)
     phase = ("Complete" if complete else "Failed") if ended else _PHASES[last_type]
     return _write(
         case,
@@ -69,9 +71,23 @@ def run_status(case: Case, found: Findings, outcomes: Mapping[str, Outcome], sup
             gate=found.gate,
             model=found.model,
             last_handled_reconcile_at=_handled(case, run),
-            history=history,
+            history=trimmed(case, history),
         ),
     )
+
+
+def stopped_status(case: Case, run: RunStatus) -> Json:
+    """The run was stopped before its end: it has ended, and one that goes on in its place is due."""
+    ended = _ended(run, case.now)
+    told = Working(STOPPED, f"run {run.number} was stopped before its end")
+    entry = entry_of(ended, SUSPENDED if case.spec.suspend else "Superseded")
+    before = msgspec.structs.replace(
+        case.status,
+        run=ended,
+        last_handled_reconcile_at=_handled(case, run),
+        history=trimmed(case, (entry, *known_history(case, run))),
+    )
+    return _held(case, before, told, "Stopped")
 
 
 def settled_status(case: Case, run: RunStatus) -> Json:
@@ -87,34 +103,47 @@ def settled_status(case: Case, run: RunStatus) -> Json:
             case.status,
             observed_generation=_generation(case),
             conditions=tuple(conditions),
+            phase=_settled_phase(conditions),
             run=run,
-            history=case.status.history[: case.spec.history_limit],
+            history=trimmed(case, case.status.history),
         ),
     )
 
 
 def held_status(case: Case, outcome: Outcome, run: RunStatus | None) -> Json:
     """No run can start or go on: say why, and keep everything that is known."""
-    before, generation = case.status, _generation(case)
+    before = case.status
+    if run is not None and (before.run is None or before.run.number != run.number):
+        handled, history = _handled(case, run), trimmed(case, known_history(case, run))
+        before = msgspec.structs.replace(before, run=run, last_handled_reconcile_at=handled, history=history)
     if isinstance(outcome, Undecided):
-        kept = [c for c in before.conditions if c.type not in {DRIFTED, SUSPENDED}]
-        conditions = [msgspec.structs.replace(c, observed_generation=generation) for c in kept]
-        if not conditions:
-            conditions.append(
-                condition(READY, "Unknown", outcome.reason, outcome.message, before.conditions, generation, case.now)
-            )
-        conditions.append(_true(case, SUSPENDED, outcome.reason, outcome.message))
-        phase = "Suspended"
-    else:
-        conditions = list(summarise({"Trained": outcome}, before.conditions, generation, case.now, Passed("", "")))
-        phase = "Pending"
+        return _suspended(case, before, outcome)
+    return _held(case, before, outcome, "Pending" if run is None else "Stopping")
+
+
+def _held(case: Case, before: TrainingJobStatus, outcome: Outcome, phase: str) -> Json:
+    generation = _generation(case)
+    told = summarise({TRAINED: outcome}, case.status.conditions, generation, case.now, Passed("", ""))
+    conditions = (*told, *_drifted(case))
+    status = msgspec.structs.replace(before, observed_generation=generation, phase=phase, conditions=conditions)
+    return _write(case, status)
+
+
+def _suspended(case: Case, before: TrainingJobStatus, outcome: Undecided) -> Json:
+    """What was settled stays told; nothing reconciles, so nothing says that it does."""
+    generation, told = _generation(case), before.conditions
+    kept = [c for c in told if c.type not in {DRIFTED, SUSPENDED, RECONCILING}]
+    ready = condition_of(tuple(kept), READY)
+    if ready is None or ready.status == "Unknown" or condition_of(told, RECONCILING):
+        ready = condition(READY, "Unknown", outcome.reason, outcome.message, told, generation, case.now)
+        kept = [ready, *(c for c in kept if c.type != READY)]
+    conditions = [msgspec.structs.replace(c, observed_generation=generation) for c in kept]
+    conditions.append(_true(case, SUSPENDED, outcome.reason, outcome.message))
     conditions += _drifted(case)
-    return _write(
-        case,
-        msgspec.structs.replace(
-            before, observed_generation=generation, phase=phase, conditions=tuple(conditions), run=run or before.run
-        ),
+    status = msgspec.structs.replace(
+        before, observed_generation=generation, phase=SUSPENDED, conditions=tuple(conditions)
     )
+    return _write(case, status)
 
 
 def settled_outcome(found: Findings) -> Passed:
@@ -183,30 +212,12 @@ def _short(value: str) -> str:
 def _handled(case: Case, run: RunStatus) -> str:
     """A person's token counts as handled by the run that started when it was already there."""
     stored = case.status.run
-    started_now = stored is None or stored.number != run.number
-    token = case.resource.metadata.annotations.get(names.REQUESTED_AT_ANNOTATION, "")
-    return token if started_now else case.status.last_handled_reconcile_at
+    if stored is not None and stored.number == run.number:
+        return case.status.last_handled_reconcile_at
+    # A run that was found again answers the token it was started for; the annotation may have changed since.
+    return run.trigger.id if run.trigger.type == "Requested" else asked(case)
 
 
-def _entry(run: RunStatus, result: str, found: Findings | None) -> HistoryEntry:
-    assert run.completion_time is not None
-    return HistoryEntry(
-        number=run.number,
-        trigger=run.trigger,
-        result=result,
-        completion_time=run.completion_time,
-        mlflow_run_id=run.mlflow_run_id,
-        version=found.model.version if found and found.model else "",
-        key_figure=_key_figure(found) if found else "",
-    )
-
-
-def _history(case: Case, superseded: RunStatus, result: str) -> tuple[HistoryEntry, ...]:
-    ended = msgspec.structs.replace(superseded, completion_time=case.now.replace(microsecond=0))
-    return _with(_entry(ended, result, None), case.status.history, case.spec.history_limit)
-
-
-def _with(entry: HistoryEntry, history: tuple[HistoryEntry, ...], limit: int) -> tuple[HistoryEntry, ...]:
-    """Newest first; a run that was judged again replaces its own entry."""
-    others = [other for other in history if other.number != entry.number]
-    return tuple(sorted([entry, *others], key=lambda e: -e.number)[: max(limit, 1)])
+def _settled_phase(conditions: Sequence[Condition]) -> str:
+    """The phase that a suspension had overwritten."""
+    return next((c.type for c in conditions if c.type in {COMPLETE, FAILED}), COMPLETE)

@@ -13,14 +13,14 @@ from tandem.api.plan import EnsureRun
 from tandem.api.trainingjob import RunStatus
 from tandem.training.case import Case, refused, unavailable
 from tandem.training.findings import Findings
-from tandem.training.run import format_trigger
+from tandem.training.triggers import format_trigger
 
 WHAT_FOR = "the Job starts when its MLflow run has been made"
 
 
 def track(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
     run = found.run
-    if run.job_name:
+    if run.job_name and run.mlflow_run_id:
         return Passed("RunTracked", f"MLflow run {run.mlflow_run_id}"), found
     answer = case.draft.read(RunsOf(case.resource.metadata.uid, case.experiment))
     match answer:
@@ -38,7 +38,8 @@ def track(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
 
 def tracked_run(case: Case, run: RunStatus, after: str) -> TrackedRun | Unavailable | None:
     """The MLflow run, read after the event that ``after`` names; an empty stand-in if somebody deleted it."""
-    answer = case.draft.read(RunsOf(case.resource.metadata.uid, case.experiment, after=f"{run.number}/{after}"))
+    experiment = run.experiment or case.experiment  # a run that is stopped may have been made in another one
+    answer = case.draft.read(RunsOf(case.resource.metadata.uid, experiment, after=f"{run.number}/{after}"))
     if answer is None or isinstance(answer, Unavailable):
         return answer
     missing = TrackedRun(run.mlflow_run_id, "", run.number, "DELETED", case.now)

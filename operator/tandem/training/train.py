@@ -11,20 +11,19 @@ from datetime import timedelta
 
 import msgspec
 
+from tandem.api import names
 from tandem.api.children import Job, Pod
 from tandem.api.conditions import Failed, Outcome, Passed, Working
 from tandem.api.facts import Unavailable
 from tandem.api.plan import Create, EndRun
 from tandem.api.trainingjob import Failure
-from tandem.training.case import Case, refused, unavailable
+from tandem.training.case import FINAL, TRAINED, Case, refused, unavailable
 from tandem.training.failure import blocked, explain, failure_of
 from tandem.training.findings import Findings
 from tandem.training.job import job_manifest, job_name
 from tandem.training.provenance import with_provenance
-from tandem.training.run import number_of
+from tandem.training.run import jobs_of
 from tandem.training.track import tracked_run
-
-TRAINED = "Trained"
 
 # An image that cannot be pulled may be a registry's hiccup: for so long it is progress, after that it needs a person.
 BLOCKED_GRACE = timedelta(seconds=60)
@@ -35,9 +34,9 @@ def train(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
     recorded = case.recorded(TRAINED, run)
     if recorded:
         return Passed(recorded.reason, recorded.message), found
-    job = next((job for job in case.observed.children.jobs if number_of(job) == run.number), None)
+    job = next(iter(jobs_of(case, run)), None)
     if job is None:
-        return _lost(case, found) if run.job_name else _create(case, found)
+        return _lost(case, found) if run.job_name or _has_run(found) else _create(case, found)
     pods = _pods_of(case, job)
     run = msgspec.structs.replace(
         run,
@@ -66,25 +65,33 @@ def _create(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
     return _going_on(case, replace(found, run=run), ()), replace(found, run=run)
 
 
+def _has_run(found: Findings) -> bool:
+    """Whether MLflow tells that something ran in this run already: its Job and our own record of it were lost."""
+    tracked = found.tracked
+    return tracked is not None and (tracked.status != "RUNNING" or names.TAG_TRAINED in tracked.tags)
+
+
 def _lost(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
-    """The Job is gone before its end was seen: MLflow may still know that the script finished."""
-    tracked = tracked_run(case, found.run, "lost")
+    """The Job is gone before its end was seen: MLflow may still know how the script ended."""
+    if found.failure is not None:
+        return _failed(case, found, found.failure)
+    run = msgspec.structs.replace(found.run, job_name=found.run.job_name or job_name(case, found.run))
+    found = replace(found, run=run)
+    tracked = tracked_run(case, run, "lost")
     if tracked is None:
         return None, found
     if isinstance(tracked, Unavailable):
-        return unavailable(tracked, f"Job {found.run.job_name} is gone; whether it had finished is not known"), found
-    if tracked.status == "FINISHED":
+        return unavailable(tracked, f"Job {run.job_name} is gone; whether it had finished is not known"), found
+    # Every step ends the MLflow run and the next one opens it again: only the end of the last one is the end.
+    last_step = len(case.spec.steps) == 1 or run.step == case.spec.steps[-1].name
+    if names.TAG_TRAINED in tracked.tags or (tracked.status == "FINISHED" and last_step):
         return Passed("RunFinished", f"MLflow run {tracked.run_id} finished; its Job is gone"), found
-    return _failed(
-        case,
-        found,
-        Failure(
-            class_="JobDeleted",
-            reason="JobDeleted",
-            message=f"Job {found.run.job_name} was deleted before it finished; it is not started again by itself: "
-            "change the spec or set the annotation tandem.dev/requestedAt for another run",
-        ),
-    )
+    advice = "change the spec or set the annotation tandem.dev/requestedAt for another run"
+    if tracked.status in {"FAILED", "KILLED"}:
+        message = f"MLflow run {tracked.run_id} is {tracked.status} and its Job is gone; {advice}"
+        return _failed(case, found, Failure(class_="Job", reason="RunFailed", message=message))
+    message = f"Job {run.job_name} was deleted before it finished; it is not started again by itself: {advice}"
+    return _failed(case, found, Failure(class_="JobDeleted", reason="JobDeleted", message=message))
 
 
 def _failed(case: Case, found: Findings, failure: Failure) -> tuple[Outcome | None, Findings]:
@@ -94,8 +101,8 @@ def _failed(case: Case, found: Findings, failure: Failure) -> tuple[Outcome | No
     if tracked is None or isinstance(tracked, Unavailable):
         found = replace(found, open_ends=True)
     elif tracked.status == "RUNNING":
-        case.draft.act(EndRun(tracked.run_id, "FAILED"))
-        found = replace(found, open_ends=True)
+        refusal = case.draft.act(EndRun(tracked.run_id, "FAILED"))
+        found = replace(found, open_ends=refusal is None or refusal.reason not in FINAL)
     return Failed(failure.reason, explain(failure, found.run)), found
 
 
@@ -106,9 +113,9 @@ def _going_on(case: Case, found: Findings, pods: tuple[Pod, ...]) -> Outcome:
         attempt = f", attempt {run.attempts}" if run.attempts > 1 else ""
         step = f"step {run.step}" if run.step else "its pod starts"
         return Working("JobRunning", f"Job {run.job_name}: {step}{attempt}")
-    since = max((pod.status.start_time for pod in pods if pod.status.start_time), default=case.now)
-    if case.now - since < BLOCKED_GRACE:
-        case.draft.requeue(BLOCKED_GRACE - (case.now - since))
+    waited = case.now - (obstacle.since or case.now)
+    if waited < BLOCKED_GRACE:
+        case.draft.requeue(BLOCKED_GRACE - waited)
         return Working(obstacle.reason, obstacle.message)
     return Failed(obstacle.reason, obstacle.message, final=False)
 
