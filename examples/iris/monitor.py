@@ -67,12 +67,14 @@ def newest_windows() -> Iterator[Window]:
 
 def experiment_id(client: MlflowClient) -> str:
     known = client.get_experiment_by_name(EXPERIMENT)
-    if known:
-        return str(known.experiment_id)
-    try:
-        return str(client.create_experiment(EXPERIMENT))
-    except MlflowException:  # another monitor was faster
-        return str(client.get_experiment_by_name(EXPERIMENT).experiment_id)
+    if known is None:
+        try:
+            return str(client.create_experiment(EXPERIMENT))
+        except MlflowException:  # another monitor was faster
+            known = client.get_experiment_by_name(EXPERIMENT)
+            if known is None:
+                raise
+    return str(known.experiment_id)
 
 
 def monitoring_run(client: MlflowClient, model: str, version: str) -> str:

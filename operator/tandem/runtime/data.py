@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any, ClassVar, Final, cast
 from urllib.parse import urlsplit
 
-import fsspec  # type: ignore[import-untyped]
+import fsspec
 import msgspec
 
 from tandem.runtime.failure import Failure
