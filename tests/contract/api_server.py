@@ -70,8 +70,12 @@ class ApiServer:
         return items
 
     def new_namespace(self, name: str, labels: dict[str, str] | None = None) -> str:
+        """Create a namespace, with the ServiceAccount that every namespace has; returns its name."""
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels or {}}}
         self._call("POST", "/api/v1/namespaces", namespace)
+        # kube-controller-manager makes this one, and no pod is admitted without it.
+        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
+        self._call("POST", f"/api/v1/namespaces/{name}/serviceaccounts", account)
         return name
 
     def may(self, user: str, verb: str, resource: str, namespace: str = "") -> bool:
