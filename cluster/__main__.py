@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import sys
 
+from rich.text import Text
+
 from cluster.cli import app
 from cluster.errors import ClusterError
 from cluster.progress import CONSOLE
@@ -11,7 +13,7 @@ def main() -> int:
     try:
         app(prog_name="python -m cluster")
     except ClusterError as error:
-        CONSOLE.print(f"[red]error[/red]: {error}", highlight=False, markup=True)
+        CONSOLE.print(Text.assemble(("error", "red"), f": {error}"), soft_wrap=True)
         return 1
     except KeyboardInterrupt:
         CONSOLE.print("interrupted; the same command goes on where this one ended")

@@ -88,6 +88,7 @@ imports = []
 [plugins.'io.containerd.cri.v1.images'.pinned_images]
   sandbox = '{plan.sandbox_image}'
 [{runtime}]
+  disable_apparmor = true  # a profile that is loaded stays in the kernel when the cluster is gone
   restrict_oom_score_adj = {"false" if _may_lower_oom_scores() else "true"}
 [{runtime}.containerd.runtimes.runc]
   runtime_type = 'io.containerd.runc.v2'

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 
 from cluster.command import run
@@ -42,10 +41,12 @@ class NodeImages:
         return next(line.split()[2] for line in listed if line.split()[0] == reference)
 
     def _run_ctr(self, *words: str) -> str:
-        return run([*self.enter(), str(self._ctr), "--address", CONTAINERD_SOCKET, "--namespace", "k8s.io", *words])
+        return run([*self._enter(), str(self._ctr), "--address", CONTAINERD_SOCKET, "--namespace", "k8s.io", *words])
 
-    def enter(self) -> list[str]:
-        return enter(self._record)
+    def _enter(self) -> list[str]:
+        """A command prefix: what follows it runs inside the cluster's namespaces."""
+        namespaces = ("--mount", "--net", "--pid", "--ipc", "--uts")
+        return [debian.where("nsenter"), "--target", str(self._record.inner.pid), *namespaces, "--"]
 
     def _loaded(self) -> dict[str, str]:
         path = self._state / "loaded.json"
@@ -53,13 +54,3 @@ class NodeImages:
 
     def _note(self, reference: str, image_id: str) -> None:
         (self._state / "loaded.json").write_text(json.dumps({**self._loaded(), reference: image_id}, indent=1))
-
-
-def enter(record: Record) -> list[str]:
-    """A command prefix: what follows it runs inside the cluster's namespaces."""
-    namespaces = ("--mount", "--net", "--pid", "--ipc", "--uts")
-    return [debian.where("nsenter"), "--target", str(record.inner.pid), *namespaces, "--"]
-
-
-def shell(record: Record) -> int:
-    return subprocess.call([*enter(record), "/bin/sh"])
