@@ -60,11 +60,11 @@ class KeyedQueue(Generic[K]):
         self._drop_stale()
         self._arm()
 
-    def retry(self, key: K, at_least: float = 0.0, at_most: float = LAST_BACKOFF) -> float:
+    def retry(self, key: K, at_most: float = LAST_BACKOFF) -> float:
         """Add it later, the later the more often it failed; the delay in seconds."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
-        delay = max(at_least, min(FIRST_BACKOFF * 2.0 ** min(failures, 30), at_most))
+        delay = min(FIRST_BACKOFF * 2.0 ** min(failures, 30), at_most)
         self.add_after(key, delay)
         return delay
 

@@ -76,7 +76,7 @@ class Reconciler:
         try:
             await self.reconcile(key)
         except ApiUnavailable as error:
-            delay = self._queue.retry(key, error.retry_after, _LONGEST_OUTAGE_RETRY)
+            delay = self._queue.retry(key, _LONGEST_OUTAGE_RETRY)
             logger.warning("the API server did not answer, again in %.3g s: %s", delay, error, extra={"key": str(key)})
         except ApiError as error:
             delay = self._queue.retry(key)
