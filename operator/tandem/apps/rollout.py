@@ -136,10 +136,8 @@ def _send_traffic(case: Case, number: int) -> Refusal | None:
 def _started_at(case: Case, owned: Owned) -> datetime:
     """Since when it has had the time that a rollout gets; it starts anew for one that is tried again."""
     record = record_of(case, owned.number)
-    tried_again = (
-        owned.verdict is not None
-        or (owned.replicas == 0 and case.spec.replicas > 0)
-        or (record is not None and record.state != "Candidate")
+    tried_again = (owned.replicas == 0 and case.spec.replicas > 0) or (
+        record is not None and record.state != "Candidate"
     )
     return case.second if tried_again or owned.started_at is None else owned.started_at
 

@@ -175,3 +175,31 @@ def test_a_revision_that_left_long_ago_and_has_pods_still_gets_its_time_again() 
 def test_what_failed_is_kept_for_as_long_as_the_spec_asks_for_it() -> None:
     world = broken(revisionHistoryLimit=0).converge()
     assert world.scale == {1: 1, 2: 0}
+
+
+def test_a_revision_that_comes_back_after_the_status_was_lost_gets_its_time_too() -> None:
+    world = app("shop:1").converge()
+    world.change(image="shop:2")
+    world.converge()
+    world.wait(5000)
+    world.lose_status()
+    world.behaviour["shop:1"] = NEVER
+    world.change(image="shop:1")
+    for _ in range(3):
+        world.reconcile()
+        world.look()
+    assert (world.record(1).state, world.scale[1]) == ("Candidate", 1)
+
+
+def test_a_deadline_that_was_exceeded_before_says_nothing_about_the_second_try() -> None:
+    """The Deployment controller has seen the new scale, and not yet made up its mind anew."""
+    world = broken().converge()
+    old = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
+    old["lastTransitionTime"] = world.now.isoformat()
+    world.wait(60)
+    world.annotations[names.REQUESTED_AT_ANNOTATION] = "now"
+    world.reconcile()
+    world.look()
+    world.deployments["shop-2"]["status"]["conditions"] = [old]
+    world.reconcile()
+    assert (world.record(2).state, world.scale[2]) == ("Candidate", 1)

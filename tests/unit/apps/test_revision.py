@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import msgspec
 import pytest
 
 from tandem.api import names
@@ -12,10 +15,10 @@ from tests.unit.apps.world import World, app, model
 BASE = {"image": "shop:1", "port": 8080, "env": ({"name": "A", "value": "1"},), "command": ("run",), "args": ("-v",)}
 
 
-def digest(model: RevisionModel | None = None, tracking_uri: str = "http://mlflow", **spec: object) -> str:
-    import msgspec
-
-    parsed = msgspec.convert({**BASE, **spec}, AppDeploymentSpec)
+def digest(
+    model: RevisionModel | None = None, tracking_uri: str = "http://mlflow", spec: Mapping[str, object] | None = None
+) -> str:
+    parsed = msgspec.convert({**BASE, **(spec or {})}, AppDeploymentSpec)
     return digest_of(content_of(parsed, model, "runtime:1", tracking_uri))
 
 
@@ -33,7 +36,7 @@ def digest(model: RevisionModel | None = None, tracking_uri: str = "http://mlflo
     ids=lambda change: next(iter(change)),
 )
 def test_what_decides_what_a_pod_does_makes_a_revision(change: dict[str, object]) -> None:
-    assert digest(**change) != digest()
+    assert digest(spec=change) != digest()
 
 
 @pytest.mark.parametrize(
@@ -48,7 +51,7 @@ def test_what_decides_what_a_pod_does_makes_a_revision(change: dict[str, object]
     ids=lambda change: next(iter(change)),
 )
 def test_how_many_and_how_it_is_rolled_out_make_none(change: dict[str, object]) -> None:
-    assert digest(**change) == digest()
+    assert digest(spec=change) == digest()
 
 
 def test_the_model_version_makes_a_revision_and_the_run_that_made_it_does_not() -> None:

@@ -158,9 +158,8 @@ def test_what_changes_later_is_applied_without_the_pod_template() -> None:
 
 
 def test_what_does_not_exist_is_created_and_never_applied_over_somebody_elses() -> None:
-    world = app()
-    actions = [action for _ in range(3) for action in (world.reconcile().actions, world.look())[0]]
-    assert [type(action) for action in actions] == [Create, Create]
+    world = app().converge()
+    assert [type(action) for action in world.done] == [Create, Create]
 
 
 def test_suspend_starts_nothing_new_and_what_serves_stays() -> None:

@@ -177,7 +177,7 @@ def test_the_last_lines_of_the_log_reach_the_status() -> None:
 
 
 texts = st.text(st.characters(codec="ascii", exclude_categories=["C"]), max_size=20)
-specs = st.fixed_dictionaries(
+specs: st.SearchStrategy[Json] = st.fixed_dictionaries(
     {"port": st.integers(1, 65535), "replicas": st.integers(0, 1000)},
     optional={
         "image": st.from_regex(r"\A[a-z]{1,9}:[0-9]{1,3}\Z"),
