@@ -1,0 +1,94 @@
+"""The controllers themselves, with exactly the rights of the manifests, against a real API server."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.contract.api_server import ApiServer, Json
+from tests.contract.crds.resources import resource, signal
+from tests.crds import ROOT
+
+NOBODY = "http://127.0.0.1:9"  # an MLflow that does not answer: what needs it has to say so
+WITHIN = 60.0
+
+
+@contextmanager
+def controller(server: ApiServer, name: str, folder: Path) -> Iterator[str]:
+    """`tandem operator` or `tandem drift` under its ServiceAccount; yields the name of that user."""
+    user = f"system:serviceaccount:tandem-system:tandem-{name}"
+    environment = {
+        **os.environ,
+        "KUBECONFIG": str(server.plane.kubeconfig_for(user, ["system:serviceaccounts"])),
+        "PYTHONPATH": str(ROOT / "operator"),
+        "POD_NAME": f"tandem-{name}-0",
+        "POD_NAMESPACE": "tandem-system",
+        "TANDEM_MLFLOW_URI": NOBODY,
+        "TANDEM_RUNTIME_IMAGE": "tandem/runtime:test",
+        "TANDEM_POLL_INTERVAL": "1",
+    }
+    ports = ["--health-port=0", "--metrics-port=0"]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, "-m", "tandem.cli", name, *ports], env=environment, stderr=log)
+        try:
+            yield user
+            assert process.poll() is None, (folder / "log").read_text()
+        finally:
+            process.terminate()
+            process.wait(WITHIN)
+
+
+def eventually(seen: Callable[[], object], what: str) -> None:
+    """Wait for something that the controller does in its own time."""
+    deadline = time.monotonic() + WITHIN
+    while not seen():
+        assert time.monotonic() < deadline, f"not within {WITHIN:.0f} s: {what}"
+        time.sleep(0.2)
+
+
+def condition(server: ApiServer, of: Json, type_: str) -> Json:
+    return next((c for c in server.read(of)["status"].get("conditions", ()) if c["type"] == type_), {})
+
+
+def exists(server: ApiServer, kind: str, name: str, namespace: str) -> bool:
+    return f"/{name}" in server.plane.kubectl("get", kind, "-o", "name", "-n", namespace)
+
+
+def test_the_operator_can_do_its_work(installed: ApiServer, namespace: str, tmp_path: Path) -> None:
+    """It lists and watches, leads, creates a revision, tells what it waits for, and is never refused anything."""
+    app = installed.create(resource("AppDeployment", namespace, "shop"))
+    job = installed.create(resource("TrainingJob", namespace, "iris"))
+    log = installed.plane.audit.mark()
+
+    with controller(installed, "operator", tmp_path) as user:
+        eventually(lambda: exists(installed, "deployments", "shop-1", namespace), "the Deployment of revision 1")
+        eventually(lambda: condition(installed, app, "RolledOut"), "a status of the AppDeployment")
+        eventually(lambda: condition(installed, job, "Ready"), "a status of the TrainingJob")
+        assert condition(installed, job, "Ready")["reason"] == "TrackingUnavailable"
+        eventually(lambda: log.count(user=user, resource="events", writes=True), "an Event")
+
+    assert exists(installed, "leases", "tandem-operator", "tandem-system")
+    assert refused(installed, user) == []
+
+
+def test_the_drift_controller_can_do_its_work(installed: ApiServer, namespace: str, tmp_path: Path) -> None:
+    """It reads TrainingJobs and writes its part of their status, and is never refused anything."""
+    job = installed.create(resource("TrainingJob", namespace, "iris", **signal(min="0.9")))
+
+    with controller(installed, "drift", tmp_path) as user:
+        eventually(lambda: installed.read(job)["status"].get("drift"), "status.drift")
+
+    assert installed.read(job)["status"].keys() == {"observedGeneration", "drift"}
+    assert refused(installed, user) == []
+
+
+def refused(server: ApiServer, user: str) -> list[str]:
+    """What the API server has forbidden this user."""
+    return [
+        f"{one.verb} {one.uri}" for one in server.plane.audit.requests(user=user, succeeded=False) if one.code == 403
+    ]
