@@ -1,0 +1,159 @@
+"""What the plan of an AppDeployment takes for granted about Deployments, asked of the real controllers.
+
+There is no node: pods are created, and stay pending. So no revision ever becomes ready here, which is what is asked.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from cluster.control_plane import ControlPlane
+from cluster.errors import ClusterError
+from tandem.api.plan import Apply, Create
+from tests.crds import FILES
+from tests.unit.apps.world import World, app, model
+
+Json = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def plane() -> Iterator[ControlPlane]:
+    """An API server with the Deployment controller, and a namespace that takes `restricted` pods alone."""
+    with ControlPlane(controllers=True) as plane:
+        plane.kubectl("apply", "-f", str(FILES["AppDeployment"]))
+        plane.kubectl("wait", "--for=condition=Established", "crd/appdeployments.tandem.dev")
+        plane.kubectl("create", "namespace", "team")
+        plane.kubectl("label", "namespace", "team", "pod-security.kubernetes.io/enforce=restricted")
+        yield plane
+
+
+class Real:
+    """A plan's world whose Deployments are real."""
+
+    def __init__(self, plane: ControlPlane, world: World) -> None:
+        self.plane, self.world = plane, world
+        resource = {
+            "apiVersion": "tandem.dev/v1alpha1",
+            "kind": "AppDeployment",
+            "metadata": {"name": world.name, "namespace": "team"},
+            "spec": world.spec,
+        }
+        self.uid = json.loads(plane.kubectl("create", "-o", "json", "-f", "-", stdin=json.dumps(resource)))["metadata"][
+            "uid"
+        ]
+
+    def reconcile(self) -> None:
+        """One pass: the plan's actions on the real API server, and what that answers into the world."""
+        made = self.world.reconcile()
+        for action in made.actions:
+            assert isinstance(action, Create | Apply)
+            body = json.loads(json.dumps(action.manifest).replace("app-uid", self.uid))
+            if isinstance(action, Create):
+                self.plane.kubectl("create", "-f", "-", stdin=json.dumps(body))
+            else:
+                apply(self.plane, body)
+
+    def observe(self) -> None:
+        for name, known in self.world.deployments.items():
+            real = self.deployment(name)
+            known["metadata"]["generation"] = real["metadata"]["generation"]
+            known["status"] = real.get("status", {})
+
+    def deployment(self, name: str) -> Json:
+        found: Json = json.loads(self.plane.kubectl("get", "deployment", name, "-n", "team", "-o", "json"))
+        return found
+
+
+def apply(plane: ControlPlane, body: Json) -> None:
+    flags = ("--server-side", "--force-conflicts", "--field-manager=tandem", "-f", "-")
+    plane.kubectl("apply", *flags, stdin=json.dumps(body))
+
+
+def eventually(seen: Callable[[], bool], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not seen():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.1)
+
+
+def progressing(deployment: Json) -> tuple[str, str]:
+    conditions = deployment.get("status", {}).get("conditions", [])
+    found = next((condition for condition in conditions if condition["type"] == "Progressing"), None)
+    return (found["status"], found["reason"]) if found else ("", "")
+
+
+WORLDS = {
+    "an app": lambda: World({"image": "shop:1", "replicas": 2, "healthPath": "/ok"}, name="app"),
+    "a model": lambda: named(model("2"), "model"),
+    "both": lambda: named(model("2", image="shop:1", env=[{"name": "A", "value": "1"}]), "both"),
+    "with limits": lambda: named(app(resources={"limits": {"cpu": 1, "memory": "64Mi"}}), "limits"),
+}
+
+
+def named(world: World, name: str) -> World:
+    world.name = name
+    return world
+
+
+@pytest.mark.parametrize("make", WORLDS.values(), ids=WORLDS)
+def test_pods_are_created_where_only_restricted_ones_are_allowed(
+    plane: ControlPlane, make: Callable[[], World]
+) -> None:
+    real = Real(plane, make())
+    real.reconcile()
+    name = f"{real.world.name}-1"
+    eventually(lambda: real.deployment(name).get("status", {}).get("replicas", 0) > 0)
+    refused = [c for c in real.deployment(name)["status"]["conditions"] if c["type"] == "ReplicaFailure"]
+    assert refused == []
+
+
+def test_an_apply_of_a_few_fields_keeps_the_pod_template(plane: ControlPlane) -> None:
+    real = Real(plane, named(app(), "scaled"))
+    real.reconcile()
+    before = real.deployment("scaled-1")["spec"]
+    real.world.look()
+    real.reconcile()  # ready, as far as the world knows: the Service comes
+    real.world.change(replicas=3)
+    real.reconcile()
+    after = real.deployment("scaled-1")["spec"]
+    assert after == {**before, "replicas": 3}
+
+
+def test_an_apply_that_comes_too_late_brings_nothing_back(plane: ControlPlane) -> None:
+    real = Real(plane, named(app(), "late"))
+    real.reconcile()
+    plane.kubectl("delete", "deployment", "late-1", "-n", "team")
+    real.world.deployments["late-1"]["spec"]["replicas"] = 7
+    with pytest.raises(ClusterError, match="selector"):
+        real.reconcile()
+
+
+def test_a_deployment_that_failed_and_is_tried_again_is_nobodys_to_judge_but_ours(plane: ControlPlane) -> None:
+    """Scaled to zero it counts as complete, and then Kubernetes gives it no deadline any more."""
+    world = named(app(progressDeadlineSeconds=2), "judged")
+    real = Real(plane, world)
+    real.reconcile()
+    eventually(lambda: progressing(real.deployment("judged-1")) == ("False", "ProgressDeadlineExceeded"))
+    real.observe()
+    world.wait(3600)
+    real.reconcile()  # judges
+    real.reconcile()  # and sees the verdict on the Deployment
+    assert (world.record(1).state, world.scale) == ("Failed", {1: 0})
+    eventually(lambda: progressing(real.deployment("judged-1")) == ("True", "NewReplicaSetAvailable"))
+    world.annotations["tandem.dev/requestedAt"] = "now"
+    real.observe()
+    real.reconcile()
+    assert "tandem.dev/failed" not in real.deployment("judged-1")["metadata"]["annotations"]
+    eventually(lambda: real.deployment("judged-1").get("status", {}).get("replicas") == 1)
+    time.sleep(4)  # twice the deadline: that nothing happens can only be waited for
+    assert progressing(real.deployment("judged-1")) == ("True", "NewReplicaSetAvailable")
+    real.observe()
+    world.wait(3)
+    real.reconcile()
+    real.reconcile()
+    assert (world.record(1).state, world.scale) == ("Failed", {1: 0})
