@@ -11,6 +11,7 @@ import typer
 
 from cluster import images
 from cluster.choose import Backend, cluster
+from cluster.errors import ClusterError
 from cluster.interface import Cluster
 from cluster.lone import LoneControlPlane
 
@@ -38,7 +39,14 @@ def up(
     ] = False,
 ) -> None:
     """Start it, or go on where an interrupted start ended; returns at once when all is well."""
-    target = LoneControlPlane(name, with_controllers) if control_plane_only else cluster(name, backend)
+    lone = LoneControlPlane(name, with_controllers)
+    if lone.exists() and not control_plane_only:
+        raise ClusterError(
+            what=f"{name} is a control plane without nodes",
+            rule="a name is given to one cluster",
+            remedy=f"choose another --name, or take it down first: python -m cluster down --name {name}",
+        )
+    target = lone if control_plane_only else cluster(name, backend)
     target.up()
     typer.echo(f"export KUBECONFIG={target.kubeconfig}")
 

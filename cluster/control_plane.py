@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,8 +20,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from cluster import audit, paths
-from cluster.daemons import log_of, read_status, write_spec
+from cluster import audit
+from cluster.daemons import clean_environment, log_of, read_status, write_spec
 from cluster.embedded import parts
 from cluster.embedded.control_daemons import (
     LOOPBACK,
@@ -34,6 +33,7 @@ from cluster.embedded.control_daemons import (
 )
 from cluster.embedded.credentials import ADMINISTRATORS, Credentials, new_credentials
 from cluster.errors import ClusterError
+from cluster.ports import free_ports
 
 READY_WITHIN = 120.0
 POLL = 0.05
@@ -84,7 +84,7 @@ class ControlPlane:
             stdout=subprocess.DEVNULL,
             stderr=(self.state / "supervisor.log").open("wb"),
             cwd=self.state,
-            env={**os.environ, "PYTHONPATH": str(paths.REPOSITORY)},
+            env=clean_environment(os.environ.get("PATH", os.defpath)),
             start_new_session=True,  # Ctrl-C is for the tests, which then stop it themselves
         )
         if started is not None:
@@ -132,7 +132,7 @@ class ControlPlane:
         self._await_ready()
 
     def _prepare(self, binaries: Path) -> None:
-        api_port, etcd_port, peer_port, controllers_port = _free_ports(4)
+        api_port, etcd_port, peer_port, controllers_port = free_ports(4)
         self.url = f"https://{LOOPBACK}:{api_port}"
         name = "tandem-control-plane"
         self._credentials = new_credentials(name=name, url=self.url, folder=self.state / "pki")
@@ -179,13 +179,3 @@ class ControlPlane:
             rule=f"a control plane serves within {READY_WITHIN:.0f} s",
             remedy="look at the lines above; a busy machine may simply need another try",
         )
-
-
-def _free_ports(count: int) -> list[int]:
-    """Free now; all are held until the last is chosen, so that none is given out twice."""
-    held = [socket.create_server((LOOPBACK, 0)) for _ in range(count)]
-    try:
-        return [listener.getsockname()[1] for listener in held]
-    finally:
-        for listener in held:
-            listener.close()

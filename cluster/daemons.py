@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from cluster.paths import REPOSITORY
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,11 @@ class Status:
     @property
     def ready(self) -> bool:
         return bool(self.daemons) and all(condition.ready for condition in self.daemons.values())
+
+
+def clean_environment(path: str) -> dict[str, str]:
+    """Daemons must not take up a proxy, a language or a Go setting from whoever started them."""
+    return {"PATH": path, "HOME": os.environ.get("HOME", "/"), "PYTHONPATH": str(REPOSITORY)}
 
 
 def write_spec(state: Path, daemons: Sequence[Daemon]) -> None:

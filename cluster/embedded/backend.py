@@ -25,7 +25,8 @@ from cluster.errors import ClusterError
 from cluster.lock import exclusive
 from cluster.progress import Detail, step
 
-READY_WITHIN = 240.0
+READY_WITHIN = 300.0
+PATIENCE = f"--timeout={READY_WITHIN:.0f}s"
 POLL = 0.1
 NOBODY = "65532:65532"
 
@@ -125,8 +126,6 @@ class EmbeddedCluster:
             network.unplug(found.slot)
         cgroups.remove(self.name)
         shutil.rmtree(self.state, ignore_errors=True)
-        self.state.mkdir(parents=True, mode=0o700, exist_ok=True)
-        self.state.rmdir()
 
     def _finish(self, found: Record, detail: Detail) -> None:
         detail("containerd")
@@ -144,10 +143,10 @@ class EmbeddedCluster:
         self._apply([*names.manifests(found.slot, _own_image(parts.coredns())), *volumes.manifests(STATE / "volumes")])
         detail("node")
         node_path = f"node/{node_name(self.name)}"
-        self._run_kubectl(["wait", "--for=create", node_path, "--timeout=60s"])
-        self._run_kubectl(["wait", "--for=condition=Ready", node_path, "--timeout=120s"])
+        self._run_kubectl(["wait", "--for=create", node_path, PATIENCE])
+        self._run_kubectl(["wait", "--for=condition=Ready", node_path, PATIENCE])
         detail("name service")
-        self._run_kubectl(["-n", "kube-system", "rollout", "status", "deployment/coredns", "--timeout=120s"])
+        self._run_kubectl(["--namespace=kube-system", "rollout", "status", "deployment/coredns", PATIENCE])
 
     def _ready(self) -> set[str]:
         return {name for name, now in read_status(self.state).daemons.items() if now.ready}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cluster import paths
 from cluster.command import run
-from cluster.embedded import debian
+from cluster.embedded import debian, overlay
 from cluster.embedded.archive import Runs, write_image
 from cluster.embedded.versions import BASE_IMAGE, DEBIAN_RELEASE
 from cluster.lock import exclusive
@@ -73,6 +73,7 @@ def ensure_base() -> None:
         folder = paths.cache() / "base"
         folder.mkdir(parents=True, exist_ok=True)
         root = folder / "root.tar"
+        root.unlink(missing_ok=True)
         with step("Building the base image (half a minute)") as detail:
             # Its mounts are in a namespace of their own: an interrupted run leaves none behind.
             run(
@@ -106,5 +107,5 @@ def _buildah(*words: str) -> list[str]:
     store = paths.cache() / "buildah"
     return [
         *("unshare", "--mount", "buildah", "--root", str(store), "--runroot", str(store / "run")),
-        *("--storage-driver", "overlay", *words),
+        *("--storage-driver", "overlay" if overlay.works(paths.cache()) else "vfs", *words),
     ]

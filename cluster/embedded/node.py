@@ -46,7 +46,7 @@ def main(settings: dict[str, str]) -> int:
     state, cache = Path(settings["state"]), Path(settings["cache"])
     socket.sethostname(settings["node"])
     _furnish(state, cache, settings["cgroup"])
-    _connect(settings["link"], settings["address"], settings["gateway"])
+    _connect(settings["link"], settings["address"])
     os.chdir("/")
     os.umask(0o022)
     return supervise(RUN / "state", tied=False)
@@ -97,7 +97,7 @@ def _cover_machine_wide_settings(folder: Path) -> None:
             bind(cover, setting)
 
 
-def _connect(link: str, address: str, gateway: str) -> None:
+def _connect(link: str, address: str) -> None:
     _await_link(link)
     for name, value in OWN_NETWORK.items():
         (Path("/proc/sys/net") / name).write_text(value)

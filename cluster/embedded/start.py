@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from cluster import audit, paths
-from cluster.daemons import Daemon, write_spec
+from cluster.daemons import Daemon, clean_environment, write_spec
 from cluster.embedded import cgroups, debian, network, node_daemons, record, volumes
 from cluster.embedded.control_daemons import (
     Plan,
@@ -59,7 +58,6 @@ def _launch(name: str, state: Path, slot: Slot) -> int:
         "cgroup": name,
         "link": NODE_LINK,
         "address": slot.node,
-        "gateway": slot.host,
     }
     log = state / "logs" / "node.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -73,18 +71,14 @@ def _launch(name: str, state: Path, slot: Slot) -> int:
             stdout=output,
             stderr=output,
             cwd="/",
-            env=clean_environment(),
+            env=clean_environment(debian.SYSTEM_PATH),
             start_new_session=True,  # it outlives the shell that asked for it
         )
     return launched.pid
 
 
-def clean_environment() -> dict[str, str]:
-    """Daemons must not take up a proxy, a language or a Go setting from whoever started them."""
-    return {"PATH": debian.SYSTEM_PATH, "HOME": os.environ.get("HOME", "/"), "PYTHONPATH": str(paths.REPOSITORY)}
-
-
 def _write_state(name: str, state: Path, slot: Slot, kubernetes: Part, containerd: Part, sandbox_image: str) -> None:
+    state.mkdir(parents=True, mode=0o700)
     url = f"https://{slot.node}:{API_PORT}"
     credentials = new_credentials(name=f"tandem-{name}", url=url, folder=state / "pki", seen_as=STATE / "pki")
     service = str(ipaddress.ip_network(slot.services)[1])

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from cluster import paths
+from cluster.cli import app
 from cluster.errors import ClusterError
+from cluster.lone import MARK
 from cluster.references import repository, written_out
 
 
@@ -36,6 +39,21 @@ def test_given_a_plain_name_then_it_is_accepted(name: str) -> None:
 def test_given_a_name_that_is_no_plain_word_then_it_is_refused_with_what_to_do(name: str) -> None:
     with pytest.raises(ClusterError, match="choose another --name"):
         paths.state(name)
+
+
+def test_given_a_lone_control_plane_then_its_name_is_not_given_to_a_whole_cluster_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    mark = paths.state("lone") / MARK
+    mark.parent.mkdir(parents=True)
+    mark.write_text("{}")
+
+    refused = CliRunner().invoke(app, ["up", "--name", "lone"])
+
+    assert isinstance(refused.exception, ClusterError)
+    assert "choose another --name" in str(refused.exception)
+    assert mark.exists()
 
 
 @pytest.mark.parametrize(

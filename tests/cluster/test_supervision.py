@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from cluster import paths
-from cluster.control_plane import _free_ports
 from cluster.daemons import Daemon, log_of, read_status, write_spec
+from cluster.ports import free_ports
 from tests.cluster.awaiting import running, until
 
 SERVER = """
@@ -46,7 +46,7 @@ def supervise(state: Path, *options: str) -> subprocess.Popen[bytes]:
 @pytest.fixture
 def two(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Two daemons, the second of which needs the first, both ready."""
-    first, second = _free_ports(2)
+    first, second = free_ports(2)
     write_spec(tmp_path, [a_server("second", second, after=("first",)), a_server("first", first)])
     supervisor = supervise(tmp_path, "--tied")
     until(lambda: read_status(tmp_path).ready, "both are ready")
@@ -87,7 +87,7 @@ def test_when_the_supervisor_ends_then_so_do_they(
 def test_when_whoever_holds_the_other_end_is_gone_then_they_end_and_the_folder_goes(tmp_path: Path) -> None:
     state = tmp_path / "state"
     state.mkdir()
-    write_spec(state, [a_server("only", *_free_ports(1))])
+    write_spec(state, [a_server("only", *free_ports(1))])
     supervisor = supervise(state, "--tied", "--remove")
     until(lambda: read_status(state).ready, "it is ready")
     before = pids(state)
@@ -102,7 +102,7 @@ def test_when_whoever_holds_the_other_end_is_gone_then_they_end_and_the_folder_g
 
 def test_given_a_thread_that_started_it_and_ended_then_they_go_on(tmp_path: Path) -> None:
     """The kernel's parent-death signal alone would fire here."""
-    write_spec(tmp_path, [a_server("only", *_free_ports(1))])
+    write_spec(tmp_path, [a_server("only", *free_ports(1))])
     started: list[subprocess.Popen[bytes]] = []
     thread = threading.Thread(target=lambda: started.append(supervise(tmp_path, "--tied")))
     thread.start()
