@@ -38,10 +38,7 @@ def job_manifest(case: Case, run: RunStatus, tracked: TrackedRun) -> Json:
     }
     job_spec: Json = {
         "backoffLimit": spec.backoff_limit,
-        # A pod that the cluster took away (drained, preempted, evicted) is no fault of the code: it does not count.
-        "podFailurePolicy": {
-            "rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
-        },
+        "podFailurePolicy": {"rules": _failure_rules(case)},
         "template": {"metadata": {"labels": labels}, "spec": _pod_spec(case, tracked)},
     }
     if spec.active_deadline_seconds is not None:
@@ -64,12 +61,26 @@ def job_manifest(case: Case, run: RunStatus, tracked: TrackedRun) -> Json:
     }
 
 
+def _failure_rules(case: Case) -> list[Json]:
+    # A pod that the cluster took away (drained, preempted, evicted) is no fault of the code: it does not count.
+    rules: list[Json] = [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
+    if _fetches(case):
+        # Another try changes neither an instruction nor what a digest pins.
+        codes = {"containerName": FETCH, "operator": "In", "values": [2, 3]}
+        rules.append({"action": "FailJob", "onExitCodes": codes})
+    return rules
+
+
+def _fetches(case: Case) -> bool:
+    return case.spec.source is not None or bool(case.spec.data)
+
+
 def _pod_spec(case: Case, tracked: TrackedRun) -> Json:
     spec = case.spec
     volumes: list[Json] = [{"name": "workspace", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}]
     if spec.source is not None and spec.source.config_map_ref is not None:
         volumes.append({"name": "source", "configMap": {"name": spec.source.config_map_ref.name}})
-    fetch = [_fetch(case)] if spec.source is not None or spec.data else []
+    fetch = [_fetch(case)] if _fetches(case) else []
     steps = [_step(case, tracked, step) for step in spec.steps]
     return {
         "restartPolicy": "Never",
@@ -134,7 +145,8 @@ def _container(
         # because the kubelet expands $(NAME): what a script gets is what MLflow has on record.
         "env": [{"name": key, "value": value.replace("$", "$$")} for key, value in (env | {"HOME": "/tmp"}).items()],
         "resources": {
-            "requests": {**_DEFAULT_REQUESTS, **resources.requests},
+            # A limit below our default request is the request: else the Job would be refused.
+            "requests": {**_DEFAULT_REQUESTS, **resources.limits, **resources.requests},
             **({"limits": resources.limits} if resources.limits else {}),
         },
         # The last lines of the log become the container's message: a failure is explained without a right to read logs.
