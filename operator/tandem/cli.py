@@ -125,12 +125,9 @@ def _run(coroutine: Coroutine[None, None, None], log_format: LogFormat) -> None:
     set_up_logging(log_format)
     try:
         asyncio.run(coroutine)
-    except process.LeadershipLost as lost:
+    except process.MustEnd as reason:
         # Another replica may lead by now: end at once, the kubelet starts this one anew.
-        logger.critical("%s", lost)
-        raise typer.Exit(1) from None
-    except Exception:
-        logger.critical("a part ended that must not; ending, to be started anew", exc_info=True)
+        logger.critical("%s", reason)
         raise typer.Exit(1) from None
 
 

@@ -1,4 +1,4 @@
-"""Fixtures of the contract tests: one API server for all of them, a namespace for each test that asks."""
+"""Fixtures of the contract tests: one API server and one MLflow for all, a namespace for each test that asks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from itertools import count
 import pytest
 
 from tests.contract.api_server import ApiServer, running_api_server
+from tests.contract.tracking.server import MlflowServer
 
 _numbers = count(1)
 
@@ -23,3 +24,12 @@ def api_server() -> Iterator[ApiServer]:
 def namespace(api_server: ApiServer) -> str:
     """A namespace of the test's own."""
     return api_server.new_namespace(f"test-{next(_numbers)}")
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """A real MLflow server; whoever stops it starts it again."""
+    server = MlflowServer(tmp_path_factory.mktemp("mlflow"))
+    server.start()
+    yield server
+    server.stop()

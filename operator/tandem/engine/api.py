@@ -103,7 +103,7 @@ class ApiServer:
         names = {"namespace": namespace} if namespace else {}
         while True:
             page = await self.request("GET", path, names, query, accept=accept)
-            for item in page.get("items", ()):
+            for item in page.get("items") or ():  # null in an empty list of metadata
                 yield item
             token = page.get("metadata", {}).get("continue")
             if not token:
@@ -117,7 +117,7 @@ def _error(status: int, data: bytes) -> Exception:
     except ValueError:
         body = {}
     reason = str(body.get("reason") or "") if isinstance(body, dict) else ""
-    message = str(body.get("message") or data[:200].decode(errors="replace")) if isinstance(body, dict) else ""
+    message = str(body.get("message") or data[:200].decode(errors="replace").strip()) if isinstance(body, dict) else ""
     # 401 is about our own credentials (a token that is being rotated), never about the object.
     if status in {401, 429} or status >= 500:
         return ApiUnavailable(f"{status} {reason}: {message}")

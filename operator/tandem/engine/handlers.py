@@ -16,9 +16,14 @@ from tandem.api import names
 from tandem.api.meta import Json, Key
 from tandem.engine.controller import ResourceType
 from tandem.engine.store import Store
+from tandem.engine.tasks import MustEnd
 
 # Children are watched by this label, on the server's side: not every Job and pod of the cluster streams through here.
 CHILDREN_SELECTOR: Final = f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY}"
+
+
+class WatchLost(MustEnd):
+    """A watch cannot go on: its kind is gone, or the right to it."""
 
 
 class Backoff:
@@ -53,16 +58,9 @@ def settings_for(watched: list[ResourceType]) -> kopf.OperatorSettings:
     return settings
 
 
-def registry_for(
-    store: Store, enqueue: Callable[[Key], None], started: Callable[[], None] = lambda: None
-) -> kopf.OperatorRegistry:
+def registry_for(store: Store, enqueue: Callable[[Key], None]) -> kopf.OperatorRegistry:
     """One handler per watched kind."""
     registry = kopf.OperatorRegistry()
-
-    async def on_startup(**_: object) -> None:
-        started()
-
-    kopf.on.startup(registry=registry)(on_startup)
     kopf.on.login(registry=registry)(kopf.login_with_service_account)
     kopf.on.login(registry=registry)(kopf.login_with_kubeconfig)
     for type_ in store.watched():
@@ -93,14 +91,18 @@ async def watch(
     would stop watching first and then cancel every task in the process that is younger than itself, writes included.
 
     Raises:
-        Exception: a watch cannot go on (its kind is gone, the right to it is gone).
+        WatchLost: one of the watches cannot go on.
     """
-    await kopf.operator(
-        registry=registry_for(store, enqueue, started),
+    not_kopfs = asyncio.all_tasks()
+    tasks = await kopf.spawn_tasks(
+        registry=registry_for(store, enqueue),
         settings=settings_for(list(store.watched())),
         clusterwide=not namespaces,
         namespaces=namespaces,
-        # Else kopf asks the system for the user's name, and a pod's user id has none (KeyError from getpass).
-        identity=names.MANAGED_BY,  # type: ignore[arg-type]  # a NewType of str that kopf does not export
         stop_flag=stop,
     )
+    started()
+    try:
+        await kopf.run_tasks(tasks, ignored=not_kopfs)
+    except Exception as error:
+        raise WatchLost(f"watching ended: {error}") from error

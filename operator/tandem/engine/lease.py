@@ -18,6 +18,7 @@ from typing import Final
 from tandem.api.meta import Json
 from tandem.engine.api import ApiError, ApiServer
 from tandem.engine.controller import ResourceType, collection_path, object_path
+from tandem.engine.tasks import MustEnd
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ class LeaseTimes:
         return self.duration * 2 / 15
 
 
-class LeadershipLost(Exception):
+class LeadershipLost(MustEnd):
     """The lease could not be renewed in time, or is another's; the process must end."""
 
 

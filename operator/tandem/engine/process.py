@@ -26,12 +26,12 @@ from tandem.engine.controller import Controller
 from tandem.engine.facts import FactBoard, Source
 from tandem.engine.handlers import watch
 from tandem.engine.health import Health
-from tandem.engine.lease import LeadershipLost, Lease, LeaseTimes
+from tandem.engine.lease import Lease, LeaseTimes
 from tandem.engine.queue import KeyedQueue
 from tandem.engine.reconcile import Reconciler
 from tandem.engine.resync import PERIOD, Resync
 from tandem.engine.store import Store
-from tandem.engine.tasks import Endless
+from tandem.engine.tasks import Endless, MustEnd
 
 logger = logging.getLogger(__name__)
 
@@ -63,8 +63,7 @@ async def run(controllers: Iterable[Controller], source: Source, options: Option
     """Run until told to end (SIGTERM, SIGINT).
 
     Raises:
-        LeadershipLost: the lease is gone; the caller must exit.
-        Exception: whatever else ended it, such as a watch that cannot go on.
+        MustEnd: the lease is gone, or a watch; the caller must exit, and is started anew.
     """
     told = asyncio.Event()
     _listen(told)
@@ -190,4 +189,4 @@ def _lease(client: ApiClient, options: Options) -> Lease | None:
     return Lease(unhurried, options.lease_namespace, options.name, options.instance, utc_now, options.lease_times)
 
 
-__all__ = ["LeadershipLost", "LeaseTimes", "Options", "run", "utc_now"]
+__all__ = ["LeaseTimes", "MustEnd", "Options", "run"]

@@ -58,11 +58,11 @@ class Resync:
     async def run(self) -> None:
         while True:
             await asyncio.sleep(self._period * random.uniform(0.9, 1.1))
-            try:
-                for type_ in self._store.watched():
+            for type_ in self._store.watched():
+                try:
                     await self.compare(type_)
-            except (ApiUnavailable, ApiError) as error:
-                logger.warning("the resync was cut short: %s", error)
+                except (ApiUnavailable, ApiError) as error:
+                    logger.warning("the comparison of %s was cut short: %s", type_.plural, error)
             self._enqueue_all(self._store.all_keys())
 
     async def compare(self, type_: ResourceType) -> None:

@@ -6,6 +6,10 @@ import asyncio
 from collections.abc import Coroutine
 
 
+class MustEnd(Exception):
+    """The process must end and be started anew; the message says why."""
+
+
 class Endless:
     """A group of such tasks. (A TaskGroup would wrap what ended it, and would wait for the others.)"""
 
