@@ -4,6 +4,7 @@
     python garden.py visit --windows 4       ask about 200 new flowers per window, and file answers and truth
     python garden.py visit --windows 4 --grown    … after a summer in which all petals grew by 30 %
     python garden.py publish --grown         a new version of the data set, of grown flowers
+    python garden.py ask                     about one flower: the answer and its headers, as JSON
 
 `publish` and `visit` store files behind MLflow's artifact proxy (--tracking-uri), `visit` asks the model server
 (--model-url). The gardener knows every flower's species, so each answer is filed with its label: that is what
@@ -60,13 +61,17 @@ def ask(model_url: str, flowers: Flowers) -> Iterator[dict[str, str]]:
     """One record per flower: which version of which model said what, and what the flower really was."""
     for start in range(0, len(flowers), FLOWERS_PER_REQUEST):
         part = slice(start, start + FLOWERS_PER_REQUEST)
-        question = {"dataframe_split": {"columns": COLUMNS, "data": flowers.measurements[part]}}
-        answer, headers = _request(
-            "POST", f"{model_url.rstrip('/')}/invocations", json.dumps(question).encode(), "application/json"
-        )
+        predictions, headers = predict(model_url, flowers.measurements[part])
         who = {"model": headers["x-model-name"], "version": headers["x-model-version"]}
-        for said, truth in zip(json.loads(answer)["predictions"], flowers.species[part], strict=True):
+        for said, truth in zip(predictions, flowers.species[part], strict=True):
             yield {**who, "prediction": said, "label": truth}
+
+
+def predict(model_url: str, measurements: list[list[float]]) -> tuple[list[str], dict[str, str]]:
+    """The species that the model sees, and the headers of its answer."""
+    question = json.dumps({"dataframe_split": {"columns": COLUMNS, "data": measurements}}).encode()
+    answer, headers = _request("POST", f"{model_url.rstrip('/')}/invocations", question, "application/json")
+    return json.loads(answer)["predictions"], headers
 
 
 def visit(artifacts: Artifacts, model_url: str, windows: int, seed: int, growth: float, now: float) -> None:
@@ -97,7 +102,7 @@ def _request(method: str, url: str, body: bytes | None = None, content_type: str
 
 def main(arguments: list[str] | None = None, clock: Callable[[], float] = time.time) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("action", choices=["publish", "visit"])
+    parser.add_argument("action", choices=["publish", "visit", "ask"])
     parser.add_argument("--grown", action="store_true", help=f"petals {GROWN:.0%} of their usual size")
     parser.add_argument("--windows", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
@@ -108,6 +113,9 @@ def main(arguments: list[str] | None = None, clock: Callable[[], float] = time.t
     growth = GROWN if given.grown else 1.0
     if given.action == "publish":
         publish(artifacts, sample(FLOWERS_TO_LEARN_FROM, given.seed, growth))
+    elif given.action == "ask":
+        predictions, headers = predict(given.model_url, sample(1, given.seed, growth).measurements)
+        print(json.dumps({"predictions": predictions, "headers": headers}))
     else:
         visit(artifacts, given.model_url, given.windows, given.seed, growth, clock())
 

@@ -20,6 +20,7 @@ class Page(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", "text/plain; charset=utf-8")
         self.send_header("Content-Length", str(len(text.encode())))
+        self.send_header("X-App-Version", VERSION)
         self.end_headers()
         self.wfile.write(text.encode())
 
