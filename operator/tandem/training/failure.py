@@ -75,7 +75,7 @@ def _got_further(pod: Pod) -> datetime | None:
 def failure_of(job: Job, pods: tuple[Pod, ...]) -> Failure:
     """The cause that the Job's own condition names, made concrete by the last pod that failed."""
     condition = job.condition("Failed")
-    reason = condition.reason if condition else "JobFailed"
+    reason = (condition.reason if condition else "") or "JobFailed"
     message = condition.message if condition else ""
     if reason == "DeadlineExceeded":
         return Failure(
@@ -88,7 +88,7 @@ def failure_of(job: Job, pods: tuple[Pod, ...]) -> Failure:
     if pod.status.reason in {"Evicted", "Preempting", "NodeLost", "Shutdown"}:
         return Failure(class_="Evicted", reason=pod.status.reason, message=pod.status.message)
     container = next((c for c in pod.containers if _failed(c)), None)
-    return _of_container(container, reason, message) if container else Failure(class_="Job", reason=reason)
+    return _of_container(container, reason) if container else Failure(class_="Job", reason=reason, message=message)
 
 
 def explain(failure: Failure, run: RunStatus) -> str:
@@ -108,7 +108,7 @@ def _failed(container: ContainerStatus) -> bool:
     return terminated is not None and terminated.exit_code != 0
 
 
-def _of_container(container: ContainerStatus, job_reason: str, job_message: str) -> Failure:
+def _of_container(container: ContainerStatus, job_reason: str) -> Failure:
     terminated = container.state.terminated
     assert terminated is not None
     oom = terminated.reason == "OOMKilled"

@@ -21,7 +21,8 @@ WHAT_FOR = "the Job starts when its MLflow run has been made"
 def track(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
     run = found.run
     if run.job_name and run.mlflow_run_id:
-        return Passed("RunTracked", f"MLflow run {run.mlflow_run_id}"), found
+        run = msgspec.structs.replace(run, experiment=run.experiment or case.experiment)
+        return Passed("RunTracked", f"MLflow run {run.mlflow_run_id}"), replace(found, run=run)
     answer = case.draft.read(RunsOf(case.resource.metadata.uid, case.experiment))
     match answer:
         case None:

@@ -1,0 +1,249 @@
+"""A run that fails, or cannot go on, says where, why, and what to do about it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from tandem.api.meta import Json
+from tandem.training.failure import LOG_LIMIT
+from tests.unit.training.world import World
+
+
+def started() -> World:
+    return World().settle().runs_step("train").settle()
+
+
+def message(world: World) -> str:
+    ready = world.condition("Ready")
+    assert ready is not None
+    return ready.message
+
+
+def test_a_step_that_exits_names_itself_its_code_and_its_last_lines() -> None:
+    world = started().fails(code=3, message="Traceback …\nValueError: no column 'species'\n").settle()
+    assert world.told("Ready") == ("False", "BackoffLimitExceeded")
+    assert world.told("Stalled") == ("True", "BackoffLimitExceeded")
+    assert world.status["phase"] == "Failed"
+    failure = world.status["failure"]
+    assert (failure["class"], failure["step"], failure["exitCode"]) == ("ExitCode", "train", 3)
+    assert failure["log"].endswith("ValueError: no column 'species'\n")
+    assert "step train: exited 3" in message(world)
+    assert "last line: ValueError: no column 'species'" in message(world)
+
+
+@pytest.mark.parametrize("step", ["fetch", "features", "train"])
+def test_a_failure_in_any_container_names_the_step(step: str) -> None:
+    world = started().fails(step=step, code=1).settle()
+    assert world.status["failure"]["step"] == step
+    assert message(world).startswith(f"step {step}: exited 1")
+
+
+def test_a_digest_that_does_not_match_names_the_fetch_step_and_is_not_tried_again() -> None:
+    world = World().settle().fails(step="fetch", code=3, message="data iris: sha256:ab…, but spec.data pins sha256:cd…")
+    world.job_fails("PodFailurePolicy", "Container fetch failed with exit code 3").settle()
+    assert world.told("Trained") == ("False", "PodFailurePolicy")
+    assert "step fetch" in message(world)
+    assert "spec.data pins" in message(world)
+
+
+def test_memory_is_told_apart_from_code() -> None:
+    world = started().fails(code=137, reason="OOMKilled").settle()
+    assert (world.status["failure"]["class"], world.told("Trained")) == ("OOMKilled", ("False", "OOMKilled"))
+    assert "resources.limits.memory" in message(world)
+
+
+def test_a_pod_that_the_node_evicted_says_so() -> None:
+    world = started()
+    world.pod("Failed", {}, reason="Evicted", message="The node was low on resource: memory.")
+    world.job_fails("BackoffLimitExceeded").settle()
+    assert world.status["failure"]["class"] == "Evicted"
+    assert "low on resource" in message(world)
+
+
+def test_a_deadline_names_the_field() -> None:
+    world = started().pod("Failed", {"train": {"terminated": {"exitCode": 143, "reason": "Error"}}})
+    world.job_fails("DeadlineExceeded", "Job was active longer than specified deadline").settle()
+    assert world.told("Trained") == ("False", "DeadlineExceeded")
+    assert "spec.activeDeadlineSeconds" in message(world)
+
+
+def test_a_job_that_fails_without_pods_tells_what_the_job_tells() -> None:
+    world = World().settle().job_fails("PodFailurePolicy", "Container train exited with 42").settle()
+    assert world.told("Trained") == ("False", "PodFailurePolicy")
+    assert "exited with 42" in message(world)
+
+
+def test_a_job_condition_without_a_reason_still_makes_a_valid_condition() -> None:
+    world = World().settle().job_fails("").settle()
+    assert world.told("Trained") == ("False", "JobFailed")
+
+
+def test_a_failed_pod_without_a_failed_container_still_tells_something() -> None:
+    world = started().pod("Failed", {}).job_fails("BackoffLimitExceeded", "Job has reached …").settle()
+    assert "Job has reached" in message(world)
+
+
+@pytest.mark.parametrize("reason", ["Evicted", "Preempting", "NodeLost", "Shutdown"])
+def test_what_the_cluster_took_away_is_no_fault_of_the_code(reason: str) -> None:
+    world = started().pod("Failed", {}, reason=reason).job_fails("BackoffLimitExceeded").settle()
+    assert (world.status["failure"]["class"], world.told("Trained")) == ("Evicted", ("False", reason))
+
+
+def test_a_script_that_sets_its_experiment_is_told_how_to_keep_it() -> None:
+    said = 'mlflow.exceptions.MlflowException: Active experiment ID 2 does not match environment run ID "x"'
+    world = started().fails(message=f"Traceback\n{said}\n").settle()
+    assert "spec.tracking.experiment" in message(world)
+
+
+def test_a_server_that_refuses_the_host_header_is_explained() -> None:
+    world = started().fails(message="Invalid Host header - possible DNS rebinding attack detected").settle()
+    assert "--allowed-hosts" in message(world)
+
+
+def test_a_long_log_keeps_its_end_and_the_status_small() -> None:
+    world = started().fails(message="x" * 100_000 + "\nthe end").settle()
+    assert len(world.status["failure"]["log"]) <= LOG_LIMIT
+    assert world.status["failure"]["log"].endswith("the end")
+
+
+def test_attempts_are_counted_in_the_message() -> None:
+    world = started()
+    world.job["status"] = {"failed": 2, "active": 1}
+    world.settle()
+    assert world.status["run"]["attempts"] == 3
+    world.fails().job["status"]["failed"] = 3
+    assert "after 3 attempts" in message(world.settle())
+
+
+def test_a_retried_attempt_is_progress_not_failure() -> None:
+    world = started().pod("Failed", {"train": {"terminated": {"exitCode": 1, "reason": "Error"}}})
+    world.job["status"] = {"failed": 1}
+    world.pod("Running", {"fetch": {"running": {}}})
+    world.settle()
+    assert world.told("Ready") == ("Unknown", "JobRunning")
+    assert "attempt 2" in message(world)
+
+
+def test_the_mlflow_run_of_a_killed_script_is_closed() -> None:
+    world = started().fails(code=137, reason="OOMKilled").settle()
+    assert world.last_run.status == "FAILED"
+
+
+def test_a_failure_is_told_at_once_though_mlflow_is_away() -> None:
+    world = started().mlflow_down().fails().settle()
+    assert world.told("Stalled") == ("True", "BackoffLimitExceeded")
+    assert "completionTime" not in world.status["run"], "the MLflow run is still open"
+    world.mlflow_up().wait(60).settle()
+    assert world.last_run.status == "FAILED"
+    assert world.told("Failed") == ("True", "BackoffLimitExceeded")
+
+
+def test_a_failure_that_waits_for_mlflow_keeps_its_cause_when_the_job_goes() -> None:
+    world = started().mlflow_down().fails(code=3).settle().delete_job().settle()
+    world.mlflow_up().wait(60).settle()
+    assert world.status["failure"]["exitCode"] == 3
+    assert world.told("Failed") == ("True", "BackoffLimitExceeded")
+
+
+def test_a_run_that_failed_does_not_start_again_by_itself() -> None:
+    world = started().fails().settle().wait(86_400).restart().settle()
+    assert world.creations == ["iris-1"]
+
+
+# --- obstacles: what keeps a pod from going on ---------------------------------------------------------------------
+
+PULL: Json = {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image: not found"}}
+CONFIG: Json = {"waiting": {"reason": "CreateContainerConfigError", "message": "container has runAsNonRoot …"}}
+NO_NODE = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes are available"}
+
+
+def obstructed(kind: str) -> World:
+    world = World().settle()
+    match kind:
+        case "ImagePullBackOff":
+            return world.pod("Pending", {"fetch": PULL}, startTime=world.now.isoformat())
+        case "ContainerConfigError":
+            return world.pod("Pending", {"fetch": CONFIG}, startTime=world.now.isoformat())
+    return world.pod("Pending", {}, conditions=[NO_NODE])
+
+
+@pytest.mark.parametrize("kind", ["ImagePullBackOff", "ContainerConfigError", "Unschedulable"])
+def test_an_obstacle_is_progress_for_a_minute_then_needs_a_person_and_heals_by_itself(kind: str) -> None:
+    # given a pod that cannot go on
+    world = obstructed(kind)
+    plan = world.plan()
+    assert plan.requeue_after is not None
+    assert timedelta(0) < plan.requeue_after <= timedelta(seconds=60), "it looks again when the minute is over"
+    world.settle()
+    assert world.told("Ready") == ("Unknown", kind)
+    # when it lasts
+    world.wait(60).settle()
+    assert world.told("Stalled") == ("True", kind)
+    assert world.told("Failed") is None
+    assert "completionTime" not in world.status["run"]
+    # when the cause goes away
+    world.runs_step("features").settle()
+    assert world.told("Ready") == ("Unknown", "JobRunning")
+    assert world.creations == ["iris-1"]
+    assert world.completes().settle().status["phase"] == "Complete"
+
+
+def test_a_late_step_has_a_minute_of_its_own() -> None:
+    # given the second step's image cannot be pulled, hours after the pod has started
+    world = World().settle().runs_step("features").settle().wait(7200)
+    done = {"terminated": {"exitCode": 0, "finishedAt": world.now.isoformat()}}
+    start = (world.now - timedelta(hours=2)).isoformat()
+    world.pod("Pending", {"fetch": done, "features": done, "train": PULL}, startTime=start).settle()
+    assert world.told("Ready") == ("Unknown", "ImagePullBackOff")
+    assert world.wait(60).settle().told("Stalled") == ("True", "ImagePullBackOff")
+
+
+def test_the_message_names_the_container_the_image_and_what_to_do() -> None:
+    world = obstructed("ImagePullBackOff").wait(60).settle()
+    assert "container fetch cannot get image tandem-runtime:1" in message(world)
+    assert "push it" in message(world)
+
+
+def test_a_new_spec_gets_past_an_obstacle() -> None:
+    world = obstructed("ImagePullBackOff").wait(60).settle().change(image="right:1").settle()
+    assert world.creations == ["iris-1", "iris-2"]
+    assert world.told("Ready") == ("Unknown", "JobRunning")
+
+
+# --- the Job is deleted by hand ------------------------------------------------------------------------------------
+
+
+def test_a_job_that_is_deleted_while_it_runs_fails_its_run_and_says_how_to_go_on() -> None:
+    world = started().delete_job().settle()
+    assert world.told("Failed") == ("True", "JobDeleted")
+    assert "tandem.dev/requestedAt" in message(world)
+    assert (world.last_run.status, world.creations) == ("FAILED", ["iris-1"])
+    assert world.ask("again").settle().creations == ["iris-1", "iris-2"]
+
+
+def test_a_job_that_is_deleted_after_its_script_had_finished_counts() -> None:
+    world = started().logs({"accuracy": 0.95}).delete_job().settle()
+    assert world.told("Trained") == ("True", "RunFinished")
+    assert world.status["phase"] == "Complete"
+
+
+def test_a_step_that_ends_the_mlflow_run_is_not_the_end_of_the_training() -> None:
+    # given the first of two steps has logged and ended the MLflow run, when the Job is deleted
+    world = World().settle().runs_step("features").settle().logs({"accuracy": 0.99}).delete_job().settle()
+    assert world.told("Failed") == ("True", "JobDeleted")
+    assert world.aliases == {}
+
+
+def test_a_job_that_is_deleted_after_the_end_changes_nothing() -> None:
+    world = World().settle().completes().settle()
+    before = world.status
+    world.delete_job().restart().settle()
+    assert (world.status, world.creations) == (before, ["iris-1"])
+
+
+def test_a_job_that_vanishes_while_mlflow_is_away_waits_for_its_verdict() -> None:
+    world = started().logs({"accuracy": 0.95}).delete_job().mlflow_down().settle()
+    assert world.told("Reconciling") == ("True", "ProgressingWithRetry")
+    assert world.mlflow_up().wait(60).settle().status["phase"] == "Complete"

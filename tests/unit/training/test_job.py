@@ -1,0 +1,145 @@
+"""The Job of a run: steps in order in one pod that satisfies Pod Security `restricted`."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tandem.api.meta import Json
+from tests.unit.training.contract import GIVEN_BY_TANDEM, check_restricted
+from tests.unit.training.world import World
+
+
+def job(**spec: object) -> Json:
+    return World().change(**spec).settle().job
+
+
+def pod(**spec: object) -> Json:
+    found: Json = job(**spec)["spec"]["template"]["spec"]
+    return found
+
+
+def main(pod: Json) -> Json:
+    found: Json = pod["containers"][0]
+    return found
+
+
+def env(container: Json) -> dict[str, str]:
+    return {entry["name"]: entry["value"] for entry in container["env"]}
+
+
+def test_steps_are_init_containers_in_order_and_the_last_one_is_the_main_container() -> None:
+    made = pod()
+    assert [c["name"] for c in made["initContainers"]] == ["fetch", "features"]
+    assert [c["name"] for c in made["containers"]] == ["train"]
+
+
+def test_nothing_is_fetched_where_the_image_holds_everything() -> None:
+    made = pod(source=None, data=None)
+    assert [c["name"] for c in made["initContainers"]] == ["features"]
+    assert main(made)["workingDir"] == "/workspace"
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {},
+        {"source": {"configMapRef": {"name": "code"}}},
+        {"source": None, "data": None},
+        {"steps": [{"name": f"s{n}", "command": ["x"], "image": f"i:{n}"} for n in range(16)]},
+        {"parameters": {"HOME": "/root", "LD_PRELOAD": "/x.so", "MLFLOW_TRACKING_URI": "http://evil"}},
+    ],
+)
+def test_every_pod_satisfies_pod_security_restricted(spec: Json) -> None:
+    check_restricted(pod(**spec))
+
+
+@pytest.mark.parametrize("name", sorted(GIVEN_BY_TANDEM - {"TANDEM_FETCH"}))
+def test_a_parameter_never_takes_the_place_of_what_the_operator_sets(name: str) -> None:
+    # the CRD refuses such names; this holds if it were ever changed
+    assert env(main(pod(parameters={name: "http://evil"})))[name] != "http://evil"
+
+
+@pytest.mark.parametrize("value", ["$(MLFLOW_RUN_ID)", "a$$b", "$5", "$", "$$(X)", "plain"])
+def test_a_parameter_reaches_the_script_as_mlflow_has_it_on_record(value: str) -> None:
+    world = World().change(parameters={"p": value}).settle()
+    assert world.done[0].parameters == {"p": value}  # type: ignore[union-attr]
+    given = env(world.job["spec"]["template"]["spec"]["containers"][0])["p"]
+    assert expanded(given) == value
+
+
+def expanded(text: str) -> str:
+    """What the kubelet makes of a value (third_party/forked/golang/expansion): $$ is a dollar, $(NAME) a variable."""
+    out, place = "", 0
+    while place < len(text):
+        if text[place] != "$" or place + 1 == len(text):
+            out += text[place]
+            place += 1
+        elif text[place + 1] == "$":
+            out += "$"
+            place += 2
+        elif text[place + 1] == "(" and ")" in text[place:]:
+            place = text.index(")", place) + 1
+            out += "EXPANDED"
+        else:
+            out += text[place : place + 2]
+            place += 2
+    return out
+
+
+def test_the_images_step_by_step() -> None:
+    steps = [{"name": "a", "command": ["x"]}, {"name": "b", "command": ["x"], "image": "own:1"}]
+    made = pod(steps=steps, image="all:1", source=None, data=None)
+    assert [c["image"] for c in made["initContainers"] + made["containers"]] == ["all:1", "own:1"]
+    assert main(pod())["image"] == "tandem-runtime:1"
+
+
+@pytest.mark.parametrize(
+    ("given", "requests"),
+    [
+        ({}, {"cpu": "100m", "memory": "256Mi"}),
+        ({"requests": {"cpu": "2"}}, {"cpu": "2", "memory": "256Mi"}),
+        ({"limits": {"memory": "64Mi"}}, {"cpu": "100m", "memory": "64Mi"}),
+        ({"requests": {"memory": "32Mi"}, "limits": {"memory": "64Mi"}}, {"cpu": "100m", "memory": "32Mi"}),
+    ],
+)
+def test_requests_have_a_default_that_never_exceeds_a_limit(given: Json, requests: Json) -> None:
+    resources = main(pod(steps=[{"name": "a", "command": ["x"], "resources": given}]))["resources"]
+    assert resources["requests"] == requests
+    assert resources.get("limits", {}) == given.get("limits", {})
+
+
+def test_the_instruction_to_fetch_names_code_and_data() -> None:
+    instruction = json.loads(env(pod()["initContainers"][0])["TANDEM_FETCH"])
+    assert instruction["git"] == {"url": "https://git.example/iris.git", "ref": "main", "path": None}
+    assert instruction["data"] == [{"name": "iris", "storageUri": "https://data.example/iris.csv", "digest": None}]
+
+
+def test_the_job_can_be_found_again_and_is_collected_with_its_owner() -> None:
+    meta = job()["metadata"]
+    assert meta["name"] == "iris-1"
+    assert meta["labels"]["app.kubernetes.io/managed-by"] == "tandem"
+    assert meta["annotations"]["tandem.dev/mlflow-run-id"] == "run-1"
+    (owner,) = meta["ownerReferences"]
+    assert (owner["uid"], owner["controller"]) == ("uid-iris", True)
+
+
+def test_the_limits_of_the_job_are_those_of_the_spec() -> None:
+    spec = job(backoffLimit=0, activeDeadlineSeconds=60, ttlSecondsAfterFinished=5)["spec"]
+    assert (spec["backoffLimit"], spec["activeDeadlineSeconds"]) == (0, 60)
+    assert "ttlSecondsAfterFinished" not in spec, "the operator deletes the Job itself, after the record is written"
+    assert spec["template"]["spec"]["restartPolicy"] == "Never"
+
+
+def test_a_pod_that_the_cluster_took_away_does_not_count_as_an_attempt() -> None:
+    first = job()["spec"]["podFailurePolicy"]["rules"][0]
+    assert first == {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
+
+
+def test_every_container_that_a_failure_rule_names_exists() -> None:
+    # the API server refuses the Job otherwise
+    for made in (job(), job(source=None, data=None)):
+        named = {rule["onExitCodes"]["containerName"] for rule in made["spec"]["podFailurePolicy"]["rules"][1:]}
+        spec = made["spec"]["template"]["spec"]
+        assert named <= {c["name"] for c in spec["initContainers"] + spec["containers"]}
