@@ -99,6 +99,8 @@ async def watch(
         settings=settings_for(list(store.watched())),
         clusterwide=not namespaces,
         namespaces=namespaces,
+        # Else kopf asks the system for the user's name, and a pod's user id has none (KeyError from getpass).
+        identity=names.MANAGED_BY,  # type: ignore[arg-type]  # a NewType of str that kopf does not export
         stop_flag=stop,
     )
     started()
