@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -78,9 +79,10 @@ class OperatorProcess:
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(30), time.monotonic() - started
 
-    def exit_code(self) -> int | None:
-        assert self._process is not None
-        return self._process.poll()
+    def writes(self, audit: AuditLog, namespace: str) -> Counter[tuple[str, str]]:
+        """(verb, resource) → how often."""
+        found = audit.requests(user_agent=self.user_agent, writes=True, namespace=namespace)
+        return Counter((request.verb, request.resource) for request in found)
 
     def probe(self, path: str) -> int:
         """The status of ``/healthz`` or ``/readyz``; 0 when nobody answers."""
@@ -104,6 +106,11 @@ class OperatorProcess:
             return since.count(user_agent=self.user_agent, verb="list", resource="trainingjobs")
 
         self.await_that(lambda: lists() > times, f"{times} resyncs")
+
+    def await_end(self) -> int:
+        """The exit code."""
+        assert self._process is not None
+        return self._process.wait(PATIENCE)
 
     def await_that(self, condition: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + PATIENCE
