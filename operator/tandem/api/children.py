@@ -55,6 +55,15 @@ class Waiting(Wire, frozen=True):
     reason: str = ""
     message: str = ""
 
+    @property
+    def pull_error(self) -> str:
+        """What the pull of an image itself said, or ''; the same in the try that failed and in the back-off after it.
+
+        The two take turns for ever: a message that followed them would be a write at each turn.
+        """
+        cause = self.message.rpartition("ErrImagePull: ")[2].strip()
+        return "" if cause.startswith("Back-off") else cause
+
 
 class Running(Wire, frozen=True):
     started_at: datetime | None = None

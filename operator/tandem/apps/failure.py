@@ -76,17 +76,14 @@ def _blocked(image: str, waiting: Waiting) -> Cause | None:
     if waiting.reason == "InvalidImageName":
         return Cause(waiting.reason, f"{image!r} is not the name of an image; correct spec.image", 5)
     if waiting.reason in _PULL:
-        return Cause("ImagePullBackOff", _pull(image, waiting.message), 5)
+        return Cause("ImagePullBackOff", _pull(image, waiting.pull_error), 5)
     if waiting.reason in _CONFIGURATION:
         return Cause(waiting.reason, f"the container cannot be started: {waiting.message or waiting.reason}", 5)
     return None
 
 
-def _pull(image: str, said: str) -> str:
-    """The kubelet's back-off message ends in what the pull itself said."""
-    cause = said.rpartition("ErrImagePull: ")[2].strip()
-    known = cause and not cause.startswith("Back-off")
-    return f"image {image!r} cannot be pulled" + (f": {shortened(cause, LOG_LIMIT)}" if known else "")
+def _pull(image: str, cause: str) -> str:
+    return f"image {image!r} cannot be pulled" + (f": {shortened(cause, LOG_LIMIT)}" if cause else "")
 
 
 def _crash(ended: Terminated) -> Cause:

@@ -13,8 +13,12 @@ from typing import Final
 from tandem.api.children import ContainerStatus, Job, Pod
 from tandem.api.conditions import shortened
 from tandem.api.trainingjob import Failure, RunStatus
+from tandem.training.job import FETCH
 
 LOG_LIMIT: Final = 2048
+
+# How `tandem.runtime.fetch` ends when code or data are not to be had: its exit code is the reason.
+_FETCH: Final = {2: "InvalidSource", 3: "DigestMismatch", 4: "FetchFailed"}
 
 _PULL: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 _CONFIGURATION: Final = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
@@ -30,25 +34,47 @@ _HINTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """Something that keeps a pod from going on and will not go away by waiting."""
+    """Something that keeps a pod from going on and will not go away by waiting.
+
+    ``usual``: every pod passes through it, for a moment; only one that stays is worth telling.
+    """
 
     reason: str
     message: str
     since: datetime | None  # the last time that this pod got any further
+    usual: bool = False
 
 
-def blocked(pods: tuple[Pod, ...]) -> Obstacle | None:
-    """What the youngest pod cannot get past: an image, its configuration, a node that has room."""
-    if not pods:
+def blocked(job: Job, pods: tuple[Pod, ...], config_map: str) -> Obstacle | None:
+    """What the youngest pod cannot get past: an image, its configuration, its node, a node that has room, a quota.
+
+    ``config_map``: the one that the pod mounts, or ''.
+    """
+    return _blocked(pods[-1], config_map) if pods else _refused(job)
+
+
+def _refused(job: Job) -> Obstacle | None:
+    """The Job controller tells in Events only that its pods are refused, and it may try in vain for ever."""
+    if job.status.active or job.status.failed or job.status.succeeded:
         return None
-    pod = pods[-1]
+    meta = job.metadata
+    return Obstacle(
+        "FailedCreate",
+        f"Job {meta.name} has got no pod yet: most often a quota or a policy of the namespace refuses it; "
+        f"what refuses it, tells: kubectl -n {meta.namespace} describe job {meta.name}",
+        meta.creation_timestamp,
+        usual=True,
+    )
+
+
+def _blocked(pod: Pod, config_map: str) -> Obstacle | None:
     for container in pod.containers:
         waiting = container.state.waiting
         if waiting and waiting.reason in _PULL:
             return Obstacle(
                 "ImagePullBackOff",
                 f"container {container.name} cannot get image {container.image}: "
-                f"{waiting.message or waiting.reason}; correct the image's name, or push it",
+                f"{waiting.pull_error or waiting.reason}; correct the image's name, or push it",
                 _got_further(pod),
             )
         if waiting and waiting.reason in _CONFIGURATION:
@@ -60,9 +86,25 @@ def blocked(pods: tuple[Pod, ...]) -> Obstacle | None:
     unscheduled = next(
         (c for c in pod.status.conditions if c.type == "PodScheduled" and c.reason == "Unschedulable"), None
     )
-    if unscheduled is None:
+    if unscheduled is not None:
+        return Obstacle("Unschedulable", f"no node takes the pod: {unscheduled.message}", _got_further(pod))
+    return _not_started(pod, config_map)
+
+
+def _not_started(pod: Pod, config_map: str) -> Obstacle | None:
+    """The node has the pod, and cannot prepare it: the kubelet says why in Events only (FailedMount)."""
+    sandbox = next((c for c in pod.status.conditions if c.type == "PodReadyToStartContainers"), None)
+    if sandbox is None or sandbox.status != "False" or pod.status.phase != "Pending":
         return None
-    return Obstacle("Unschedulable", f"no node takes the pod: {unscheduled.message}", _got_further(pod))
+    meta = pod.metadata
+    missing = f"most often its ConfigMap {config_map} is missing (then create it)" if config_map else "volumes, network"
+    return Obstacle(
+        "PodNotStarted",
+        f"pod {meta.name} is on its node and cannot be started there: {missing}; the cause is in: "
+        f"kubectl -n {meta.namespace} describe pod {meta.name}",
+        _got_further(pod),
+        usual=True,
+    )
 
 
 def _got_further(pod: Pod) -> datetime | None:
@@ -79,7 +121,9 @@ def failure_of(job: Job, pods: tuple[Pod, ...]) -> Failure:
     message = condition.message if condition else ""
     if reason == "DeadlineExceeded":
         return Failure(
-            class_="DeadlineExceeded", reason=reason, message="the Job ran longer than spec.activeDeadlineSeconds"
+            class_="DeadlineExceeded",
+            reason=reason,
+            message="ran longer than spec.activeDeadlineSeconds; raise it, or make the steps faster",
         )
     failed = [pod for pod in pods if pod.status.phase == "Failed"]
     if not failed:
@@ -112,11 +156,12 @@ def _of_container(container: ContainerStatus, job_reason: str) -> Failure:
     terminated = container.state.terminated
     assert terminated is not None
     oom = terminated.reason == "OOMKilled"
+    fetch = _FETCH.get(terminated.exit_code) if container.name == FETCH else None
     hint = next((answer for sign, answer in _HINTS.items() if sign in terminated.message), "")
     said = "ran out of memory; raise its resources.limits.memory" if oom else f"exited {terminated.exit_code}"
     return Failure(
         class_="OOMKilled" if oom else "ExitCode",
-        reason="OOMKilled" if oom else job_reason,
+        reason="OOMKilled" if oom else fetch or job_reason,
         message=f"{said}; {hint}" if hint else said,
         step=container.name,
         exit_code=terminated.exit_code,

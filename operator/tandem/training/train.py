@@ -16,7 +16,7 @@ from tandem.api.children import Job, Pod
 from tandem.api.conditions import Failed, Outcome, Passed, Working
 from tandem.api.facts import Unavailable
 from tandem.api.plan import Create, EndRun
-from tandem.api.trainingjob import Failure
+from tandem.api.trainingjob import Failure, RunStatus
 from tandem.training.case import FINAL, TRAINED, Case, refused, unavailable
 from tandem.training.failure import blocked, explain, failure_of
 from tandem.training.findings import Findings
@@ -50,7 +50,7 @@ def train(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
         return Passed("JobComplete", f"Job {run.job_name} completed"), found
     if job.condition("Failed"):
         return _failed(case, found, failure_of(job, pods))
-    return _going_on(case, found, pods), found
+    return _going_on(case, found, job, pods), found
 
 
 def _create(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
@@ -62,7 +62,7 @@ def _create(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
         return refused(refusal, f"Job {job_name(case, run)} could not be created"), found
     started = case.now.replace(microsecond=0)
     run = msgspec.structs.replace(run, job_name=job_name(case, run), start_time=started, attempts=1)
-    return _going_on(case, replace(found, run=run), ()), replace(found, run=run)
+    return _at_work(run), replace(found, run=run)
 
 
 def _has_run(found: Findings) -> bool:
@@ -106,18 +106,23 @@ def _failed(case: Case, found: Findings, failure: Failure) -> tuple[Outcome | No
     return Failed(failure.reason, explain(failure, found.run)), found
 
 
-def _going_on(case: Case, found: Findings, pods: tuple[Pod, ...]) -> Outcome:
-    run = found.run
-    obstacle = blocked(pods)
+def _going_on(case: Case, found: Findings, job: Job, pods: tuple[Pod, ...]) -> Outcome:
+    source = case.spec.source
+    mounted = source.config_map_ref.name if source and source.config_map_ref else ""
+    obstacle = blocked(job, pods, mounted)
     if obstacle is None:
-        attempt = f", attempt {run.attempts}" if run.attempts > 1 else ""
-        step = f"step {run.step}" if run.step else "its pod starts"
-        return Working("JobRunning", f"Job {run.job_name}: {step}{attempt}")
+        return _at_work(found.run)
     waited = case.now - (obstacle.since or case.now)
-    if waited < BLOCKED_GRACE:
-        case.draft.requeue(BLOCKED_GRACE - waited)
-        return Working(obstacle.reason, obstacle.message)
-    return Failed(obstacle.reason, obstacle.message, final=False)
+    if waited >= BLOCKED_GRACE:
+        return Failed(obstacle.reason, obstacle.message, final=False)
+    case.draft.requeue(BLOCKED_GRACE - waited)
+    return _at_work(found.run) if obstacle.usual else Working(obstacle.reason, obstacle.message)
+
+
+def _at_work(run: RunStatus) -> Outcome:
+    attempt = f", attempt {run.attempts}" if run.attempts > 1 else ""
+    step = f"step {run.step}" if run.step else "its pod starts"
+    return Working("JobRunning", f"Job {run.job_name}: {step}{attempt}")
 
 
 def _pods_of(case: Case, job: Job) -> tuple[Pod, ...]:

@@ -8,7 +8,7 @@ import pytest
 
 from tandem.api.meta import Json
 from tandem.training.failure import LOG_LIMIT
-from tests.unit.training.world import World
+from tests.unit.training.world import SPEC, World
 
 
 def started() -> World:
@@ -43,9 +43,19 @@ def test_a_failure_in_any_container_names_the_step(step: str) -> None:
 def test_a_digest_that_does_not_match_names_the_fetch_step_and_is_not_tried_again() -> None:
     world = World().settle().fails(step="fetch", code=3, message="data iris: sha256:ab…, but spec.data pins sha256:cd…")
     world.job_fails("PodFailurePolicy", "Container fetch failed with exit code 3").settle()
-    assert world.told("Trained") == ("False", "PodFailurePolicy")
+    assert world.told("Trained") == ("False", "DigestMismatch")
     assert "step fetch" in message(world)
     assert "spec.data pins" in message(world)
+
+
+@pytest.mark.parametrize(("code", "reason"), [(2, "InvalidSource"), (4, "FetchFailed"), (1, "BackoffLimitExceeded")])
+def test_fetching_gives_the_failure_a_name_of_its_own(code: int, reason: str) -> None:
+    world = World().settle().fails(step="fetch", code=code, message="could not fetch").settle()
+    assert world.told("Trained") == ("False", reason)
+
+
+def test_the_exit_codes_of_fetch_mean_nothing_in_a_step_of_the_users() -> None:
+    assert started().fails(step="train", code=3).settle().told("Trained") == ("False", "BackoffLimitExceeded")
 
 
 def test_memory_is_told_apart_from_code() -> None:
@@ -156,6 +166,7 @@ def test_a_run_that_failed_does_not_start_again_by_itself() -> None:
 
 PULL: Json = {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image: not found"}}
 CONFIG: Json = {"waiting": {"reason": "CreateContainerConfigError", "message": "container has runAsNonRoot …"}}
+NO_SANDBOX = {"type": "PodReadyToStartContainers", "status": "False", "reason": "PodSandboxNotReady"}
 NO_NODE = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes are available"}
 
 
@@ -188,6 +199,40 @@ def test_an_obstacle_is_progress_for_a_minute_then_needs_a_person_and_heals_by_i
     assert world.told("Ready") == ("Unknown", "JobRunning")
     assert world.creations == ["iris-1"]
     assert world.completes().settle().status["phase"] == "Complete"
+
+
+def test_a_back_off_that_takes_turns_with_its_pulls_is_told_once() -> None:
+    said = "failed to resolve image: not found"
+    world = World().settle().pod("Pending", {"fetch": {"waiting": {"reason": "ErrImagePull", "message": said}}})
+    before = message(world.settle())
+    again = f'Back-off pulling image "x": ErrImagePull: {said}'
+    world.pod("Pending", {"fetch": {"waiting": {"reason": "ImagePullBackOff", "message": again}}}).settle()
+    assert message(world) == before
+    assert said in before
+
+
+def test_a_pod_that_its_node_cannot_prepare_is_usual_for_a_minute_then_names_the_config_map_and_where_to_look() -> None:
+    # given a pod that waits for a ConfigMap: the kubelet tells it in Events only
+    world = World(spec={**SPEC, "source": {"configMapRef": {"name": "iris-code"}}}).settle()
+    waiting: Json = {"waiting": {"reason": "PodInitializing"}}
+    world.pod("Pending", {"fetch": waiting}, startTime=world.now.isoformat(), conditions=[NO_SANDBOX]).settle()
+    assert world.told("Ready") == ("Unknown", "JobRunning")
+    # when it lasts
+    world.wait(60).settle()
+    assert world.told("Stalled") == ("True", "PodNotStarted")
+    assert "ConfigMap iris-code" in message(world)
+    assert "describe pod" in message(world)
+    # when the ConfigMap comes
+    assert world.runs_step("train").settle().told("Ready") == ("Unknown", "JobRunning")
+
+
+def test_a_job_whose_pods_are_refused_says_where_to_look_after_a_minute() -> None:
+    world = World().settle().wait(30).settle()
+    assert world.told("Ready") == ("Unknown", "JobRunning")
+    world.wait(30).settle()
+    assert world.told("Stalled") == ("True", "FailedCreate")
+    assert "describe job iris-1" in message(world)
+    assert world.runs_step("train").settle().told("Ready") == ("Unknown", "JobRunning")
 
 
 def test_a_late_step_has_a_minute_of_its_own() -> None:
