@@ -15,6 +15,8 @@ from itertools import count
 from typing import Any, TypeAlias
 
 from aiohttp import web
+from aiohttp.test_utils import BaseTestServer
+from kubernetes.aio.client import ApiClient, Configuration
 
 Json = dict[str, Any]
 Serve: TypeAlias = Callable[[], Awaitable[web.Response]]
@@ -96,6 +98,10 @@ class StrictApi:
         kept = {**known, **body, "metadata": {**meta, "resourceVersion": str(next(self._versions))}}
         self.objects[place] = kept
         return kept
+
+
+def client_of(server: BaseTestServer) -> ApiClient:
+    return ApiClient(Configuration(host=str(server.make_url("")).rstrip("/")))
 
 
 def _status(code: int, reason: str, message: str = "") -> web.Response:
