@@ -41,6 +41,14 @@ LeaseDuration = Annotated[
 ResyncPeriod = Annotated[
     float, typer.Option(envvar="TANDEM_RESYNC_PERIOD", min=1, help="Seconds between two comparisons with all objects.")
 ]
+RequestRate = Annotated[
+    int,
+    typer.Option(
+        envvar="TANDEM_REQUESTS_PER_SECOND",
+        min=1,
+        help="Requests to the API server, at most; twice as many in a burst. (Renewals of the Lease do not count.)",
+    ),
+]
 Format = Annotated[LogFormat, typer.Option("--log-format", envvar="TANDEM_LOG_FORMAT", help="For people or machines.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="0 switches it off.")]
 
@@ -56,6 +64,7 @@ def operator(
     lease: Lease = True,
     lease_duration: LeaseDuration = 15,
     resync_period: ResyncPeriod = 600.0,
+    requests_per_second: RequestRate = 200,
     log_format: Format = LogFormat.TEXT,
     health_port: Port = 8081,
     metrics_port: Port = 8080,
@@ -64,7 +73,16 @@ def operator(
     from tandem import main as wiring
 
     configuration = wiring.Configuration(mlflow_uri, runtime_image, timedelta(seconds=poll_interval))
-    options = _options("tandem-operator", namespace, lease, lease_duration, resync_period, health_port, metrics_port)
+    options = _options(
+        "tandem-operator",
+        namespace,
+        lease,
+        lease_duration,
+        resync_period,
+        requests_per_second,
+        health_port,
+        metrics_port,
+    )
     _run(wiring.operate(configuration, options), log_format)
 
 
@@ -76,6 +94,7 @@ def drift(
     lease: Lease = True,
     lease_duration: LeaseDuration = 15,
     resync_period: ResyncPeriod = 600.0,
+    requests_per_second: RequestRate = 200,
     log_format: Format = LogFormat.TEXT,
     health_port: Port = 8081,
     metrics_port: Port = 8080,
@@ -84,7 +103,9 @@ def drift(
     from tandem import main as wiring
 
     configuration = wiring.Configuration(mlflow_uri, "", timedelta(seconds=poll_interval))
-    options = _options("tandem-drift", namespace, lease, lease_duration, resync_period, health_port, metrics_port)
+    options = _options(
+        "tandem-drift", namespace, lease, lease_duration, resync_period, requests_per_second, health_port, metrics_port
+    )
     _run(wiring.watch_drift(configuration, options), log_format)
 
 
@@ -104,6 +125,7 @@ def _options(
     lease: bool,
     lease_duration: int,
     resync_period: float,
+    requests_per_second: int,
     health_port: int,
     metrics_port: int,
 ) -> process.Options:
@@ -116,6 +138,7 @@ def _options(
         lease_namespace=os.environ.get("POD_NAMESPACE", "default") if lease else None,
         lease_times=process.LeaseTimes(lease_duration),
         resync_period=resync_period,
+        requests_per_second=requests_per_second,
         health_port=health_port or None,
         metrics_port=metrics_port or None,
     )
