@@ -23,13 +23,13 @@ _TOKEN_LIMIT = 1024  # of status.lastHandledReconcileAt and of a trigger's id
 
 def first(case: Case) -> Trigger:
     """What a first run answers."""
-    request = open_drift_request(case, None)
+    request = open_drift_request(case)
     return _drift(request) if request else Trigger(type="Created", message="first run of this resource")
 
 
 def due(case: Case, latest: RunStatus, digest: str) -> Trigger | None:
     """What asks for a run after ``latest`` has ended, or None."""
-    request = open_drift_request(case, latest)
+    request = open_drift_request(case)
     if request:
         return _drift(request)
     if latest.spec_digest != digest:
@@ -54,12 +54,12 @@ def requested(case: Case) -> str:
     return "" if token == case.status.last_handled_reconcile_at else token
 
 
-def open_drift_request(case: Case, latest: RunStatus | None) -> RetrainRequest | None:
-    """The model-drift controller's request, unless a run has answered it: one alarm is one run."""
+def open_drift_request(case: Case) -> RetrainRequest | None:
+    """The model-drift controller's request, unless a run that has ended answered it: one alarm is one run."""
     drift = case.status.drift
     if drift is None or drift.retrain_request is None or case.spec.retrain.drift is None:
         return None
-    answered = {entry.trigger.id for entry in case.status.history} | ({latest.trigger.id} if latest else set())
+    answered = {entry.trigger.id for entry in case.status.history}
     return None if drift.retrain_request.id in answered else drift.retrain_request
 
 

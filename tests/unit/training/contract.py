@@ -26,6 +26,8 @@ def check_plan(world: World, made: Plan) -> None:
         assert "drift" not in made.status, "the model-drift controller's, and its alone"
         check_schema(made.status, STATUS, "status")
         check_conditions(world, made.status)
+        numbers = [entry["number"] for entry in made.status.get("history", [])]
+        assert numbers == sorted(set(numbers), reverse=True), "newest first, each run once"
 
 
 def check_conditions(world: World, status: Json) -> None:

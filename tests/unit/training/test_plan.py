@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from tandem.api.plan import Create, EndRun, EnsureRun, MoveAlias, RegisterVersion, TagRun
-from tests.unit.training.world import DATA_DIGEST, DIGEST, World, complete, kinds, trained
+from tandem.engine.controller import status_difference
+from tests.unit.training.world import DATA_DIGEST, DIGEST, OWNED, World, complete, kinds, trained
 
 ORDER = ["EnsureRun", "Create", "TagRun", "RegisterVersion", "MoveAlias"]
 
@@ -234,8 +235,31 @@ def test_a_running_job_does_not_mind_that_mlflow_is_away() -> None:
     assert world.told("Ready") == ("Unknown", "JobRunning")
 
 
-def test_what_is_settled_stays_settled_while_mlflow_is_away() -> None:
-    world = complete()
+SETTLED: dict[str, Callable[[], World]] = {
+    "promoted": complete,
+    "without thresholds": lambda: trained(gate={}).settle(),
+    "without a model": lambda: trained(model=None).settle(),
+    "not passed": lambda: World().settle().completes({"accuracy": 0.5}).settle(),
+    "no model logged": lambda: World().settle().completes(models=0).settle(),
+    "failed": lambda: World().settle().fails().settle(),
+    "suspended": lambda: World().settle().change(suspend=True).settle(),
+}
+
+
+@pytest.mark.parametrize("end", SETTLED)
+def test_what_is_settled_asks_nothing_and_changes_nothing(end: str) -> None:
+    world = SETTLED[end]()
+    for later in (0, 86_400):
+        world.wait(later)
+        made = world.plan()
+        assert (made.actions, made.reads, made.requeue_after) == ((), (), None)
+        assert made.status is not None
+        assert status_difference(world.status, made.status, OWNED) == {}
+
+
+@pytest.mark.parametrize("end", SETTLED)
+def test_what_is_settled_stays_settled_while_mlflow_is_away(end: str) -> None:
+    world = SETTLED[end]()
     before = world.status
     world.mlflow_down().restart().settle()
     assert world.status == before

@@ -71,8 +71,8 @@ def test_the_digest_does_not_depend_on_the_order_in_which_parameters_are_written
 def test_a_change_while_a_run_goes_on_stops_its_job_waits_and_starts_the_next() -> None:
     world = World().settle().runs_step("train").settle().change(parameters=OTHER)
     world.reconcile()
-    assert world.told("Trained") == ("Unknown", "RunStopping"), "the intention is written down first"
-    assert len(world.jobs) == 1
+    assert world.told("Trained") == ("Unknown", "RunStopping")
+    assert kinds(world.done) == ["EnsureRun", "Create"], "the intention is written down before anything is deleted"
     world.settle()
     assert kinds(world.done) == ["EnsureRun", "Create", "Delete", "EndRun", "EnsureRun", "Create"]
     assert list(world.jobs) == ["iris-2"]
@@ -96,6 +96,25 @@ def test_a_change_that_is_taken_back_while_the_old_run_stops_trains_the_old_spec
     world.change(parameters=before).settle()
     assert world.creations == ["iris-1", "iris-2"]
     assert world.completes().settle().status["phase"] == "Complete"
+
+
+def test_a_job_that_takes_long_to_go_is_deleted_once_and_awaited() -> None:
+    world = World(grace=10).settle().runs_step("train").settle().change(parameters=OTHER)
+    for _ in range(30):
+        world.reconcile()
+    assert kinds(world.done) == ["EnsureRun", "Create", "Delete", "EndRun", "EnsureRun", "Create"]
+
+
+@pytest.mark.parametrize("passes", range(4))
+def test_a_change_that_is_taken_back_after_a_crash_is_not_taken_for_a_job_deleted_by_hand(passes: int) -> None:
+    before = World().spec["parameters"]
+    world = World().settle().runs_step("train").settle().change(parameters=OTHER)
+    for _ in range(passes):
+        world.reconcile()
+    world.reconcile(crash_after=1)
+    world.change(parameters=before).settle()
+    assert world.told("Failed") is None
+    assert len(world.live_jobs) == 1
 
 
 def test_a_change_that_is_taken_back_before_it_was_seen_changes_nothing() -> None:

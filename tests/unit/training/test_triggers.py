@@ -132,6 +132,7 @@ def test_a_request_while_a_run_goes_on_is_answered_by_the_next() -> None:
 def test_an_alarm_stays_answered_however_short_the_history_is(limit: int) -> None:
     # given the alarm was answered by run 2, and other runs followed while the request is still open
     world = finished(watched(historyLimit=limit).alarm("r1"))
+    assert [entry["number"] for entry in world.status["history"]] == [2, 1][: max(limit, 1)]
     for token in "abc":
         finished(world.ask(token))
     assert len(world.creations) == 5

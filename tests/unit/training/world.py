@@ -103,6 +103,7 @@ class World:
     statuses: list[Json] = field(default_factory=list)  # each that was written
     answers: dict[Query[object], object] = field(default_factory=dict)
     refusals: dict[str, Refusal] = field(default_factory=dict)
+    grace: int = 1  # for how many passes a deleted Job goes on existing
     _uids: int = 0
 
     # --- what people do ----------------------------------------------------------------------------------------------
@@ -247,6 +248,12 @@ class World:
         self.job["status"] = {"conditions": [condition], **counts}
         return self
 
+    def _take_away(self) -> None:
+        for name in [name for name, job in self.jobs.items() if "deletionTimestamp" in job["metadata"]]:
+            self.jobs[name]["grace"] = self.jobs[name].get("grace", self.grace) - 1
+            if self.jobs[name]["grace"] <= 0:
+                self._forget(name)
+
     def _forget(self, name: str) -> None:
         self.jobs.pop(name, None)
         self.pods = {key: pod for key, pod in self.pods.items() if not key.startswith(f"{name}-")}
@@ -279,8 +286,7 @@ class World:
     def reconcile(self, crash_after: int | None = None) -> bool:
         """One pass; True when it changed anything. After ``crash_after`` actions the operator dies and comes back."""
         self.now += timedelta(seconds=1)
-        for name in [name for name, job in self.jobs.items() if "deletionTimestamp" in job["metadata"]]:
-            self._forget(name)
+        self._take_away()
         made = self.plan()
         contract.check_plan(self, made)
         news = self._subscribe(made)
