@@ -1,0 +1,65 @@
+"""What an API server says when it refuses: ``metav1.Status``, with its code, reason and message."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tests.faults.apiserver.kinds import Json, Kind
+
+
+@dataclass(frozen=True)
+class Cause:
+    field: str
+    reason: str
+    message: str
+
+
+class Refusal(Exception):
+    def __init__(self, code: int, reason: str, message: str, causes: Sequence[Cause] = ()) -> None:
+        super().__init__(f"{code} {reason}: {message}")
+        self.code = code
+        self.reason = reason
+        self.message = message
+        self.causes = tuple(causes)
+
+    def status(self) -> Json:
+        details: Json = {}
+        if self.causes:
+            details["causes"] = [{"field": c.field, "reason": c.reason, "message": c.message} for c in self.causes]
+        return {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Failure",
+            "message": self.message,
+            "reason": self.reason,
+            "details": details,
+            "code": self.code,
+        }
+
+
+def not_found(kind: Kind, name: str) -> Refusal:
+    return Refusal(404, "NotFound", f'{kind.qualified} "{name}" not found')
+
+
+def already_exists(kind: Kind, name: str) -> Refusal:
+    return Refusal(409, "AlreadyExists", f'{kind.qualified} "{name}" already exists')
+
+
+def conflict(kind: Kind, name: str, why: str) -> Refusal:
+    return Refusal(409, "Conflict", f'Operation cannot be fulfilled on {kind.qualified} "{name}": {why}')
+
+
+def invalid(kind: Kind, name: str, causes: Sequence[Cause]) -> Refusal:
+    told = ", ".join(f"{cause.field}: {cause.message}" for cause in causes)
+    of = f"{kind.kind}.{kind.group}" if kind.group else kind.kind
+    return Refusal(422, "Invalid", f'{of} "{name}" is invalid: {told}', causes)
+
+
+def expired(message: str) -> Refusal:
+    return Refusal(410, "Expired", message)
+
+
+def bad_request(message: str) -> Refusal:
+    return Refusal(400, "BadRequest", message)
