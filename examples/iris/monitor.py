@@ -43,9 +43,8 @@ class Window:
         return sum(self.right) / len(self.right)
 
     def metrics(self, evaluated_at: float) -> list[Metric]:
-        end = (self.start + 1) * 60_000
         values = {"accuracy": self.accuracy, "n": len(self.right), "eval_ts": int(evaluated_at)}
-        return [Metric(key, value, timestamp=end, step=self.start) for key, value in values.items()]
+        return [Metric(key, value, timestamp=int(evaluated_at * 1000), step=self.start) for key, value in values.items()]
 
 
 def windows(start: int, lines: list[str]) -> Iterator[Window]:
