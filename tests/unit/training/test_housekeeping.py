@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from tandem.api.plan import Delete
-from tests.unit.training.world import World, complete, trained
+from tests.unit.training.world import UID, World, complete, trained
 
 
 def three_runs(**spec: object) -> World:
@@ -85,3 +85,12 @@ def test_a_refused_delete_does_not_touch_the_status() -> None:
     assert world.told("Ready") == ("True", "Succeeded")
     world.refuse.clear()
     assert world.wait(600).settle().jobs == {}
+
+
+def test_a_short_history_does_not_reach_for_jobs_that_are_not_a_runs() -> None:
+    world = complete(historyLimit=0)
+    reference = {"apiVersion": "v", "kind": "TrainingJob", "name": "iris", "uid": UID, "controller": True}
+    meta = {"name": "iris-mine", "namespace": "ml", "uid": "foreign", "ownerReferences": [reference]}
+    world.foreign_jobs.append({"metadata": meta, "status": {}})
+    world.ask("a").settle().completes().settle()
+    assert [a.name for a in world.done if isinstance(a, Delete)] == ["iris-1"]
