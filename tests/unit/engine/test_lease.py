@@ -167,6 +167,22 @@ async def test_who_cannot_renew_ends_at_the_deadline_before_another_may_take_ove
     assert time() >= lost_at + 4, "a pause between the last write of one and the first of the next"
 
 
+async def test_the_deadline_counts_from_before_the_request_that_renewed(server: LeaseServer) -> None:
+    """The server may have written at any moment of it, and others count from then."""
+
+    async def slow(_: str) -> None:
+        await asyncio.sleep(0.9)  # a GET and a PUT: 1.8 of the 2 seconds that an attempt may take
+
+    leader = candidate(server, "a")
+    server.fault = slow
+    await leader.acquire()
+    server.fault = refuse_connection
+
+    with pytest.raises(LeadershipLost):
+        await leader.keep()
+    assert time() == pytest.approx(10, abs=0.01)
+
+
 async def test_a_short_failure_costs_nothing(server: LeaseServer) -> None:
     leader = candidate(server, "a")
     await leader.acquire()

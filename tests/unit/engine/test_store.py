@@ -139,6 +139,16 @@ def test_a_child_belongs_to_the_resource_at_the_top_of_its_chain(store: Store) -
     assert names(store) == {"j", "p"}
 
 
+def test_the_longest_chain_has_three_links(store: Store) -> None:
+    """Pod → ReplicaSet → Deployment → AppDeployment."""
+    store.observe("Widget", resource())
+    store.observe("Job", child("Job", "deployment", "uid-d", owner="uid-w"))
+    store.observe("Job", child("Job", "replica-set", "uid-r", owner="uid-d"))
+
+    assert store.observe("Pod", child("Pod", "p", "uid-p", owner="uid-r")) == (W,)
+    assert names(store) == {"deployment", "replica-set", "p"}
+
+
 def test_a_child_that_is_seen_before_its_owner_belongs_to_it_afterwards(store: Store) -> None:
     assert store.observe("Pod", child("Pod", "p", "uid-p", owner="uid-j")) == ()
     assert store.observe("Job", child("Job", "j", "uid-j", owner="uid-w")) == ()
