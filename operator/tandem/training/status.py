@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
@@ -204,9 +205,10 @@ def _key_figure(found: Findings) -> str:
 
 def _short(value: str) -> str:
     try:
-        return f"{float(value):.4g}"
+        number = float(value)
     except ValueError:
         return value
+    return f"{number:.4g}" if math.isfinite(number) else value
 
 
 def _handled(case: Case, run: RunStatus) -> str:

@@ -101,6 +101,12 @@ def test_a_value_is_shown_as_it_was_logged(value: float, shown: str) -> None:
     assert verdict(MetricThreshold(name="m", min="0"), tracked(value)).value == shown
 
 
+@pytest.mark.parametrize(("value", "shown"), [(0.123456, "0.1235"), (NAN, "NaN"), (INF, "Infinity")])
+def test_the_figure_in_the_list_of_resources_is_short_and_names_no_number_otherwise(value: float, shown: str) -> None:
+    world = World().settle().completes({"accuracy": value}).settle()
+    assert world.status["keyFigure"] == f"accuracy={shown}"
+
+
 def test_a_run_that_does_not_pass_is_not_registered() -> None:
     world = World().settle().completes({"accuracy": 0.5}).settle()
     assert world.told("Blessed") == ("False", "ThresholdNotMet")
