@@ -13,6 +13,8 @@ import yaml
 from cluster.paths import REPOSITORY
 from demo.kubectl import Json, Kubectl, NotInTime
 
+POD_PREFIX: Final = "visitor-"
+VISITORS: Final = "app.kubernetes.io/component=visitor"
 RATE: Final = 10
 HEARD_WITHIN: Final = 60.0
 _GARDEN: Final = REPOSITORY / "examples/iris/garden.yaml"
@@ -68,7 +70,7 @@ class Visitor:
 
     @property
     def pod(self) -> str:
-        return f"visitor-{self.app}"
+        return f"{POD_PREFIX}{self.app}"
 
     def start(self) -> None:
         """Returns when it has had its first answer."""
@@ -99,7 +101,7 @@ class Visitor:
     def manifest(self) -> Json:
         """The garden's pod with another command: the visitor lives beside the garden and has its code."""
         pod: Json = yaml.safe_load(_GARDEN.read_text())
-        pod["metadata"] = {"name": self.pod, "labels": {"app.kubernetes.io/component": "visitor"}}
+        pod["metadata"] = {"name": self.pod, "labels": dict([VISITORS.split("=")])}
         words = ["python", "visitor.py", f"--url={self.url}", f"--method={self.method}", f"--rate={RATE}"]
         pod["spec"]["containers"][0] |= {"name": "visitor", "command": words}
         return pod
