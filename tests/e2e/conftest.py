@@ -22,10 +22,6 @@ OWN_CLUSTER = "e2e"
 _numbers = count(1)
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "e2e: the whole of Tandem on a real cluster with real pods (minutes)")
-
-
 @pytest.fixture(scope="session")
 def site() -> Iterator[Site]:
     """A cluster with Tandem and MLflow on it, Available."""

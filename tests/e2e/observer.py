@@ -29,7 +29,7 @@ _SERVED: Final = "jsonpath={.spec.selector.tandem\\.dev/revision}"
 
 @dataclass(frozen=True)
 class Sighting:
-    """An alias that had just moved to ``version``, and the revision that the Service selected right after ('': none)."""
+    """The alias had just moved to ``version``; the revision that the Service selected right after; '' for none."""
 
     version: str
     revision: str

@@ -15,12 +15,21 @@ from typing import Any, Final
 
 import pytest
 
-from cluster.audit import AuditLog
 from demo.kubectl import Json, Kubectl, condition, is_true
 from demo.mlflow import Mlflow
 from demo.setup import Site
 from tandem.api import names
-from tests.e2e.diary import WITHIN, Diary, diary_of, in_phase, in_words, says
+from tests.e2e.counting import (
+    audit,
+    events_of,
+    ever_failed,
+    resource_versions,
+    runs_in_mlflow,
+    trained_once,
+    versions,
+    writes_of,
+)
+from tests.e2e.diary import WITHIN, Diary, diary_of, says
 from tests.e2e.killing import available, kill, pod_of, remove
 from tests.e2e.scripts import python, resource, step, trains
 
@@ -38,9 +47,11 @@ class Answer(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_): pass
 http.server.ThreadingHTTPServer(("", 8080), Answer).serve_forever()
 """
-# Asks the app ten times a second, and keeps count of the answers.
+# Asks the app ten times a second, and keeps count of the answers. (An AppDeployment has to answer something itself.)
 VISITS: Final = """
-import collections, json, os, time, urllib.request
+import collections, http.server, json, os, threading, time, urllib.request
+server = http.server.ThreadingHTTPServer(("", 8080), http.server.SimpleHTTPRequestHandler)
+threading.Thread(target=server.serve_forever, daemon=True).start()
 tally = collections.Counter()
 while True:
     try:
@@ -102,62 +113,6 @@ def until(true: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + WITHIN
     while not true():
         assert time.monotonic() < deadline, f"not within {WITHIN:.0f} s: {what}"
-
-
-# --- what may be there at the end ------------------------------------------------------------------------------------
-
-
-def runs_in_mlflow(mlflow: Mlflow, experiment: str) -> list[str]:
-    found = mlflow("experiments/get-by-name", experiment_name=experiment)["experiment"]["experiment_id"]
-    return [run["info"]["status"] for run in mlflow.post("runs/search", {"experiment_ids": [found]}).get("runs", ())]
-
-
-def versions(mlflow: Mlflow, model: str) -> list[str]:
-    found = mlflow("model-versions/search", filter=f"name = '{model}'", max_results="10").get("model_versions", ())
-    return sorted(version["version"] for version in found)
-
-
-def ever_failed(diary: Diary, *targets: str) -> list[str]:
-    seen = [version for target in targets for version in diary.versions(target)]
-    return [in_words(v) for v in seen if is_true(v, "Failed") or is_true(v, "Stalled") or in_phase("Failed")(v)]
-
-
-def events_of(kubectl: Kubectl, kind: str, name: str) -> Counter[str]:
-    told = f"involvedObject.kind={kind},involvedObject.name={name}"
-    return Counter(event["reason"] for event in kubectl.json("get", "events", f"--field-selector={told}")["items"])
-
-
-def trained_once(kubectl: Kubectl, mlflow: Mlflow, diary: Diary, models: dict[str, str]) -> None:
-    """``models``: TrainingJob → registered model. Each has run once, whatever happened meanwhile."""
-    assert Counter(diary.made("jobs").values()) == Counter(f"{name}-1" for name in models)
-    for name, model in models.items():
-        status = kubectl.get(f"trainingjobs/{name}")["status"]
-        assert (status["run"]["number"], status["run"]["attempts"]) == (1, 1), name
-        assert runs_in_mlflow(mlflow, f"{kubectl.namespace}/{name}") == ["FINISHED"], name
-        assert versions(mlflow, model) == ["1"], name
-        assert mlflow.aliases(model).get("challenger") == "1", name
-        told = ("JobComplete", "ThresholdsMet", "VersionRegistered", "AliasMoved", "RunComplete")
-        assert not events_of(kubectl, "TrainingJob", name) - Counter(told), f"{name}: an Event was told twice"
-    assert ever_failed(diary, *(f"trainingjobs/{name}" for name in models)) == []
-
-
-def writes_of(site: Site, mark: AuditLog | None, account: str, namespace: str) -> Counter[tuple[str, str]]:
-    """What the account wrote there since the mark; nothing is known of a cluster that keeps no audit log (kind)."""
-    if mark is None:
-        return Counter()
-    user = f"system:serviceaccount:tandem-system:{account}"
-    found = mark.requests(user=user, namespace=namespace, writes=True)
-    return Counter((request.verb, request.resource) for request in found)
-
-
-def audit(site: Site) -> AuditLog | None:
-    path = getattr(site.cluster, "audit_log", None)
-    return AuditLog(path).mark() if path else None
-
-
-def resource_versions(kubectl: Kubectl) -> dict[str, str]:
-    everything = kubectl.json("get", "trainingjobs,appdeployments,jobs,deployments,services,events")["items"]
-    return {f"{o['kind']}/{o['metadata']['name']}": o["metadata"]["resourceVersion"] for o in everything}
 
 
 # --- the operator is killed ------------------------------------------------------------------------------------------
@@ -261,7 +216,8 @@ def test_mlflow_that_is_away_fails_nothing_and_everything_goes_on_when_it_is_bac
         app(models["served"]),
         resource("AppDeployment", "visitor", {"image": "tandem/runtime:dev", "command": ["python", "-c", VISITS]}),
     )
-    diary.until("appdeployments/app", says("Ready", "True", "Serving"), "the app serves")
+    serving_now = says("Ready", "True", "Serving")
+    diary.until_all({"appdeployments/app": serving_now, "appdeployments/visitor": serving_now}, "the app is asked")
     diary.until_all({f"trainingjobs/{name}": trains_now for name in ("finishing", "running")}, "both train")
     until(lambda: logged(mlflow, f"{kubectl.namespace}/finishing"), "one of them has logged its model")
     serving = kubectl.get("deployments/app-1")["metadata"]
