@@ -23,8 +23,8 @@ GRANTED: dict[str, dict[str, tuple[str, ...]]] = {
         "jobs.batch": (*READ, "create", "delete"),
         "deployments.apps": (*READ, "create", "patch", "delete"),
         "services": (*READ, "create", "patch", "delete"),
-        "pods": ("list", "watch"),
-        "replicasets.apps": ("list", "watch"),
+        "pods": ("get", "list", "watch"),
+        "replicasets.apps": ("get", "list", "watch"),
         "events.events.k8s.io": ("create",),
     },
     "tandem-operator-lease": {
