@@ -44,7 +44,9 @@ class Window:
 
     def metrics(self, evaluated_at: float) -> list[Metric]:
         values = {"accuracy": self.accuracy, "n": len(self.right), "eval_ts": int(evaluated_at)}
-        return [Metric(key, value, timestamp=int(evaluated_at * 1000), step=self.start) for key, value in values.items()]
+        return [
+            Metric(key, value, timestamp=int(evaluated_at * 1000), step=self.start) for key, value in values.items()
+        ]
 
 
 def windows(start: int, lines: list[str]) -> Iterator[Window]:
