@@ -94,7 +94,6 @@ class Engine:
         api = ApiServer(client, AsyncLimiter(2 * options.requests_per_second, time_period=2))
         self._options = options
         self._health = health
-        self._kinds = {controller.resource.kind for controller in controllers}
         self._store = Store(controllers)
         self._queue: KeyedQueue[Key] = KeyedQueue()
         self._board = FactBoard(source, self._queue.add, utc_now)
@@ -159,11 +158,13 @@ class Engine:
             logger.warning("some writes were still under way after %.0f s", _DRAIN)
 
     def _observe(self, kind: str, body: Json) -> None:
-        """The answer to a write of ours. A child that was just made is news; our own status is none."""
-        keys = self._store.observe(kind, body)
-        if kind not in self._kinds:
-            for key in keys:
-                self._queue.add(key)
+        """The answer to a write of ours is news, once: the event that tells the same is none any more.
+
+        Our own status as well: a plan may go on from it (a run is stopped only when it is written down that it is),
+        and the answer may show another's change that came just before.
+        """
+        for key in self._store.observe(kind, body):
+            self._queue.add(key)
 
 
 async def _wait(told: asyncio.Event) -> None:

@@ -7,12 +7,18 @@ from collections.abc import Iterable
 
 from tests.faults.apiserver.kinds import Json, Kind
 
+# kopf waits until it has seen these three, though it is told to watch none of them.
+_OTHERS = (
+    Kind("", "v1", "Namespace", "namespaces"),
+    Kind("", "v1", "Event", "events"),
+    Kind("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions"),
+)
 _VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"]
 
 
 def discovered(path: str, kinds: Iterable[Kind]) -> Json | None:
     groups: defaultdict[tuple[str, str], list[Kind]] = defaultdict(list)
-    for kind in kinds:
+    for kind in (*kinds, *_OTHERS):
         groups[kind.group, kind.version].append(kind)
     if path == "/version":
         return {"major": "1", "minor": "34", "gitVersion": "v1.34.0"}

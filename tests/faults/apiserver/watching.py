@@ -88,12 +88,13 @@ class Watches:
     async def _follow(self, response: web.StreamResponse, watch: Watch) -> None:
         marked = self.bookmarks
         while True:
+            horizon = self._horizon  # what happens while lines are sent is for the next round
             for change in self._changes_after(watch.seen):
                 watch.seen = change.revision
                 event = _seen_by(watch, change)
                 if event is not None and not watch.silent:
                     await self._send(response, watch, event)
-            watch.seen = max(watch.seen, self._horizon)
+            watch.seen = max(watch.seen, horizon)
             if marked != self.bookmarks and not watch.silent:
                 marked = self.bookmarks
                 await response.write(_line(_bookmark(watch)))

@@ -1,0 +1,84 @@
+"""What two histories that should end alike have in common, and what must hold of every history."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from typing import Any, Final
+
+from tests.faults.apiserver.kinds import APP_DEPLOYMENTS, EVENTS, JOBS, LEASES, TRAINING_JOBS, Json
+from tests.faults.world import World
+
+_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+_OF_THE_SERVER: Final = frozenset({"resourceVersion", "generation", "managedFields", "since", "observedGeneration"})
+# The mark is a hash over what was applied, the moment at which a rollout began among it.
+_MARKS: Final = ("tandem.dev/applied", "tandem.dev/started-at")
+
+
+def picture(world: World) -> Json:
+    """Everything there is, without versions and moments. (Events are kept apart: a crash may lose one, as it does in
+    every controller that tells after it has written.)"""
+    objects = {
+        f"{kind.kind}/{name}": _timeless(body)
+        for (kind, _, name), body in world.server.database.all().items()
+        if kind not in {EVENTS, LEASES}
+    }
+    server = world.mlflow
+    runs = {run.run_id: [run.status, dict(run.metrics), _timeless(dict(run.tags))] for run in server.runs.values()}
+    versions = [[v.name, v.version, v.run_id, _timeless(dict(v.tags))] for v in server.versions]
+    aliases = {f"{model}@{alias}": version for (model, alias), version in server.aliases.items()}
+    return {**objects, "MLflow runs": runs, "MLflow versions": versions, "MLflow aliases": aliases}
+
+
+def differences(one: Json, other: Json) -> str:
+    """For a person: which parts differ, and how."""
+    told = []
+    for name in sorted(one.keys() | other.keys()):
+        if one.get(name) != other.get(name):
+            told.append(f"{name}:\n  wanted: {json.dumps(one.get(name))}\n  is:     {json.dumps(other.get(name))}")
+    return "\n".join(told)
+
+
+def violations(world: World) -> list[str]:
+    """Invariants of every history, whatever went wrong in it."""
+    changes = world.server.database.changes
+    made = Counter(change.place[2] for change in changes if change.place[0] is JOBS and change.type == "ADDED")
+    broken = [f"Job {name} was made {times} times" for name, times in made.items() if times > 1]
+    live: dict[str, set[str]] = {}
+    for change in changes:
+        if change.place[0] is JOBS:
+            owner = change.object["metadata"]["ownerReferences"][0]["uid"]
+            ended = change.type == "DELETED" or bool(change.object.get("status", {}).get("conditions"))
+            jobs = live.setdefault(owner, set())
+            jobs.discard(change.place[2]) if ended else jobs.add(change.place[2])
+            if len(jobs) > 1:
+                broken.append(f"live Jobs of {owner} at the same time: {sorted(jobs)}")
+    runs = Counter((world.mlflow.owners[run_id], run.number) for run_id, run in world.mlflow.runs.items())
+    broken += [f"MLflow run {number} of {uid} was made {n} times" for (uid, number), n in runs.items() if n > 1]
+    versions = Counter((version.name, version.run_id) for version in world.mlflow.versions)
+    broken += [f"model {name} has {n} versions of {run}" for (name, run), n in versions.items() if n > 1]
+    return broken + _statuses(world)
+
+
+def _statuses(world: World) -> list[str]:
+    """kstatus: Ready always; Reconciling and Stalled never both."""
+    broken = []
+    for change in world.server.database.changes:
+        if change.place[0] in {TRAINING_JOBS, APP_DEPLOYMENTS} and change.type != "DELETED":
+            conditions = change.object.get("status", {}).get("conditions") or []
+            true = {condition["type"] for condition in conditions if condition["status"] == "True"}
+            if {"Reconciling", "Stalled"} <= true:
+                broken.append(f"{change.place[2]} is reconciling and stalled at once")
+            if conditions and "Ready" not in {condition["type"] for condition in conditions}:
+                broken.append(f"{change.place[2]} does not say whether it is ready")
+    return broken
+
+
+def _timeless(value: Any) -> Any:
+    if isinstance(value, dict):
+        kept = {k: v for k, v in value.items() if k not in _OF_THE_SERVER and not k.startswith(_MARKS)}
+        return {key: _timeless(item) for key, item in kept.items()}
+    if isinstance(value, list):
+        return [_timeless(item) for item in value]
+    return _MOMENT.sub("<moment>", value) if isinstance(value, str) else value

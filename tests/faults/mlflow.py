@@ -1,0 +1,158 @@
+"""MLflow in memory: what Tandem's plans ask of it and write to it, an outage switch, and a count of every write."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from tandem.api import names
+from tandem.api.facts import (
+    LoggedModel,
+    MetricPoint,
+    ModelNamed,
+    ModelVersion,
+    MonitoredModel,
+    MonitorOf,
+    Query,
+    RegisteredModel,
+    RunsOf,
+    TrackedRun,
+    Unavailable,
+    VersionNumbered,
+    VersionsFrom,
+)
+from tandem.api.plan import EndRun, EnsureRun, MoveAlias, Outside, Refused, RegisterVersion, TagRun
+
+POLL_EVERY = timedelta(seconds=0.1)
+
+
+@dataclass
+class Mlflow:
+    """The server: what survives every crash of the operator. ``writes`` are those that changed something."""
+
+    runs: dict[str, TrackedRun] = field(default_factory=dict)  # by run id
+    experiments: dict[str, str] = field(default_factory=dict)  # run id → experiment
+    owners: dict[str, str] = field(default_factory=dict)  # run id → uid of the resource
+    versions: list[ModelVersion] = field(default_factory=list)
+    aliases: dict[tuple[str, str], str] = field(default_factory=dict)  # (model, alias) → version
+    monitors: dict[tuple[str, str], MonitoredModel] = field(default_factory=dict)  # (model, version)
+    outage: Unavailable | None = None
+    writes: list[str] = field(default_factory=list)
+
+    # --- what others do ----------------------------------------------------------------------------------------------
+
+    def logs(self, run_id: str, metrics: Mapping[str, float], status: str = "FINISHED") -> None:
+        """A script that ends its run; MLflow lists the model that it logged."""
+        run = self.runs[run_id]
+        model = LoggedModel(f"m-{run_id}", "model", "READY", _now(), f"mlflow-artifacts:/{run_id}")
+        self.runs[run_id] = replace(run, metrics={**run.metrics, **metrics}, status=status, models=(model,))
+
+    def add_version(self, model: str, namespace: str = "default") -> str:
+        number = str(sum(version.name == model for version in self.versions) + 1)
+        tags = {names.TAG_NAMESPACE: namespace}
+        self.versions.append(ModelVersion(model, number, f"run-{model}-{number}", "", "READY", tags))
+        return number
+
+    def monitor(self, model: str, version: str, metric: str, *values: float) -> None:
+        points = tuple(MetricPoint(step, value) for step, value in enumerate(values, start=1))
+        self.monitors[model, version] = MonitoredModel(f"monitor-{model}-{version}", {metric: points})
+
+    def breaks(self, reason: str = "TrackingUnavailable") -> None:
+        self.outage = Unavailable(_now(), reason, "connection refused")
+
+    def recovers(self) -> None:
+        self.outage = None
+
+    # --- what it answers ---------------------------------------------------------------------------------------------
+
+    def answer(self, query: Query[object]) -> object:
+        if self.outage is not None:
+            return self.outage
+        match query:
+            case RunsOf(uid, experiment):
+                mine = [r for i, r in self.runs.items() if (self.owners[i], self.experiments[i]) == (uid, experiment)]
+                return tuple(sorted(mine, key=lambda run: run.number))
+            case VersionsFrom(name, run_id):
+                return tuple(v for v in self.versions if (v.name, v.run_id) == (name, run_id))
+            case ModelNamed(name):
+                aliases = {alias: number for (model, alias), number in self.aliases.items() if model == name}
+                return RegisteredModel(name, any(v.name == name for v in self.versions), aliases)
+            case VersionNumbered(name, number):
+                return next((v for v in self.versions if (v.name, v.version) == (name, number)), None)
+            case MonitorOf(model, number):
+                return self.monitors.get((model, number))
+        raise AssertionError(f"nobody answers {query}")
+
+    def carry_out(self, write: Outside) -> bool:
+        """Whether it changed anything."""
+        if self.outage is not None:
+            raise Refused(self.outage.reason, self.outage.message)
+        before = (dict(self.runs), list(self.versions), dict(self.aliases))
+        match write:
+            case EnsureRun():
+                self._ensure(write)
+            case TagRun(run_id, tags):
+                self.runs[run_id] = replace(self.runs[run_id], tags={**self.runs[run_id].tags, **tags})
+            case EndRun(run_id, status):
+                if self.runs[run_id].status == "RUNNING":
+                    self.runs[run_id] = replace(self.runs[run_id], status=status)
+            case RegisterVersion():
+                self._register(write)
+            case MoveAlias():
+                self._move(write)
+        changed = before != (self.runs, self.versions, self.aliases)
+        if changed:
+            self.writes.append(write.id)
+        return changed
+
+    def _ensure(self, write: EnsureRun) -> None:
+        run_id = f"run-{write.uid}-{write.number}-{write.experiment}"
+        if run_id not in self.runs:
+            self.runs[run_id] = TrackedRun(run_id, "7", write.number, "RUNNING", _now(), tags=dict(write.tags))
+            self.owners[run_id], self.experiments[run_id] = write.uid, write.experiment
+
+    def _register(self, write: RegisterVersion) -> None:
+        if not any((v.name, v.run_id) == (write.name, write.run_id) for v in self.versions):
+            number = str(sum(v.name == write.name for v in self.versions) + 1)
+            source, metrics = f"models:/{write.model_id}", self.runs[write.run_id].metrics
+            made = ModelVersion(write.name, number, write.run_id, source, "READY", dict(write.tags), metrics)
+            self.versions.append(made)
+
+    def _move(self, write: MoveAlias) -> None:
+        current = self.aliases.get((write.name, write.alias))
+        if current not in {write.expected, write.version}:
+            raise Refused("AliasMoved", f"alias {write.alias} names version {current}")
+        self.aliases[write.name, write.alias] = write.version
+
+
+@dataclass
+class Tracking:
+    """The source of one operator process (``tandem.engine.facts.Source``); a dead one reaches nothing any more."""
+
+    server: Mlflow
+    wrote: Callable[[str], None]
+    dead: bool = False
+
+    async def answer(self, queries: Collection[Query[object]]) -> Mapping[Query[object], object]:
+        await self._pass()
+        return {query: self.server.answer(query) for query in queries}
+
+    def poll_interval(self, query: Query[object]) -> timedelta | None:
+        return POLL_EVERY if isinstance(query, ModelNamed | MonitorOf) else None
+
+    async def carry_out(self, write: Outside) -> None:
+        await self._pass()
+        if self.server.carry_out(write):
+            self.wrote(write.id)
+        await self._pass()
+
+    async def _pass(self) -> None:
+        await asyncio.sleep(0)
+        if self.dead:
+            await asyncio.Event().wait()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

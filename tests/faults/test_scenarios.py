@@ -1,0 +1,34 @@
+"""Both kinds, from end to end, when nothing goes wrong: how each scenario ends, and that it then is quiet."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.faults import endstate
+from tests.faults.apiserver.kinds import EVENTS
+from tests.faults.scenarios import SCENARIOS, Scenario
+from tests.faults.world import World
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
+async def test_it_comes_to_its_end_by_events_alone_and_is_quiet_then(scenario: Scenario) -> None:
+    async with World(drift=scenario.drift) as world:
+        await scenario.play(world)
+
+        assert endstate.violations(world) == []
+        before = len(world.written)
+        for name, process in list(world.processes.items()):
+            await process.terminate()
+            world.start(name, resync=0.1)
+        await world.settled()
+        await world.until(lambda _: world.lists() >= 3 * len(world.processes), "three resyncs")
+        await world.settled()
+        assert world.written[before:] == [], "an operator that is started anew finds nothing to do, nor does a resync"
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
+async def test_every_event_is_told_once(scenario: Scenario) -> None:
+    async with World(drift=scenario.drift) as world:
+        await scenario.play(world)
+        told = [(e["regarding"]["name"], e["reason"], e["note"]) for e in world.server.database.of(EVENTS)]
+        assert sorted(told) == sorted(set(told))

@@ -1,0 +1,216 @@
+"""A world for one scenario: stand-in, controllers, MLflow, and Tandem's processes, with users who do things."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+from unittest.mock import patch
+
+from tandem.engine.process import Options
+from tandem.main import Configuration, app_controller, drift_controller, training_controller
+from tests.faults.apiserver.faults import Request
+from tests.faults.apiserver.kinds import APP_DEPLOYMENTS, JOBS, TRAINING_JOBS, Json, Kind
+from tests.faults.apiserver.server import StandIn
+from tests.faults.apiserver.writes import Target
+from tests.faults.controllers import Controllers
+from tests.faults.mlflow import Mlflow, Tracking
+from tests.faults.operators import OperatorProcess
+
+CONFIGURATION: Final = Configuration("http://mlflow.mlflow:5000", "tandem-runtime:1", timedelta(seconds=1))
+PATIENCE: Final = 40.0  # seconds; a few of them on a quiet machine
+RARELY: Final = 600.0
+OFTEN: Final = 0.3
+OPERATOR, DRIFT = "tandem-operator", "tandem-drift"
+
+
+@dataclass(frozen=True)
+class Write:
+    """One write of Tandem's, into the cluster or into MLflow."""
+
+    agent: str
+    what: str
+
+
+class World:
+    """``die_after``: the process that makes this write (1 is the first) is killed right after it, and started anew."""
+
+    def __init__(self, *, resync: float = RARELY, drift: bool = False, die_after: int | None = None) -> None:
+        self.server = StandIn()
+        self.mlflow = Mlflow()
+        self.controllers = Controllers(self.server)
+        self.written: list[Write] = []
+        self.die_after = die_after
+        self.died: Write | None = None
+        self.before_restart: Callable[[], None] = lambda: None
+        self.processes: dict[str, OperatorProcess] = {}
+        self._names = (OPERATOR, DRIFT) if drift else (OPERATOR,)
+        self._resync = resync
+        self._incarnation = 0
+        self._restarts: set[asyncio.Task[None]] = set()
+        self._folder = tempfile.TemporaryDirectory()
+        self._environ = patch.dict(os.environ, {"KUBECONFIG": str(Path(self._folder.name) / "kubeconfig")})
+
+    async def __aenter__(self) -> Self:
+        await self.server.__aenter__()
+        self.server.wrote = self._wrote
+        self._environ.start()
+        Path(os.environ["KUBECONFIG"]).write_text(_kubeconfig(self.server.url))
+        for name in self._names:
+            self.start(name)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.gather(*self._restarts, return_exceptions=True)
+        for process in list(self.processes.values()):
+            await process.kill()
+        await self.server.__aexit__(kind, error, trace)
+        self._environ.stop()
+        self._folder.cleanup()
+
+    # --- Tandem's processes ------------------------------------------------------------------------------------------
+
+    def start(self, name: str = OPERATOR, resync: float | None = None, **options: object) -> OperatorProcess:
+        self._incarnation += 1
+        instance = f"{self._incarnation}"
+        agent = f"{name}/{instance}"
+        source = Tracking(self.mlflow, lambda what: self._count(agent, what))
+        kinds = (drift_controller(),)
+        if name == OPERATOR:
+            kinds = (training_controller(CONFIGURATION), app_controller(CONFIGURATION))  # type: ignore[assignment]
+        period = self._resync if resync is None else resync
+        process = OperatorProcess(
+            self.server,
+            source,
+            kinds,
+            Options(name, instance, resync_period=period, **options),  # type: ignore[arg-type]
+        )
+        self.processes[name] = process
+        process.start()
+        return process
+
+    @property
+    def operator(self) -> OperatorProcess:
+        return self.processes[OPERATOR]
+
+    async def restart(self, name: str = OPERATOR) -> None:
+        """kill -9, and what the kubelet does then."""
+        process = self.processes.pop(name)
+        await process.kill()
+        self.before_restart()
+        self.start(name)
+
+    def _wrote(self, request: Request) -> None:
+        self._count(request.agent, f"{request.verb} {request.resource} {request.name}")
+
+    def _count(self, agent: str, what: str) -> None:
+        self.written.append(Write(agent, what))
+        if len(self.written) == self.die_after:
+            name = agent.partition("/")[0]
+            self.died = self.written[-1]
+            self.processes[name].cut_off()
+            task = asyncio.create_task(self.restart(name))
+            self._restarts.add(task)
+            task.add_done_callback(self._restarts.discard)
+
+    # --- users -------------------------------------------------------------------------------------------------------
+
+    def create(self, kind: Kind, name: str, spec: Json, **meta: object) -> Json:
+        body = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {"name": name, **meta}, "spec": spec}
+        return self.server.writes.create(Target(kind, "default", name, manager="user"), json.loads(json.dumps(body)))
+
+    def change(self, kind: Kind, name: str, patch: Json, *, status: bool = False) -> Json:
+        return self.server.writes.merge(Target(kind, "default", name, status, "user"), patch)
+
+    def delete(self, kind: Kind, name: str) -> None:
+        self.server.writes.delete(Target(kind, "default", name, manager="user"), {})
+
+    def read(self, kind: Kind, name: str) -> Json:
+        return self.server.database.get((kind, "default", name)) or {}
+
+    def training(self, name: str = "iris") -> Json:
+        status: Json = self.read(TRAINING_JOBS, name).get("status", {})
+        return status
+
+    def app(self, name: str = "shop") -> Json:
+        status: Json = self.read(APP_DEPLOYMENTS, name).get("status", {})
+        return status
+
+    def completes(self, job: str, accuracy: float = 0.95) -> None:
+        """The Job's script logs its figure and its model, and exits 0."""
+        environment = self.controllers.environment("default", job)
+        self.mlflow.logs(environment["MLFLOW_RUN_ID"], {"accuracy": accuracy})
+        self.controllers.end_job("default", job)
+
+    def fails(self, job: str) -> None:
+        self.controllers.end_job("default", job, failed="ValueError: no data")
+
+    def runs(self, job: str) -> bool:
+        return self.read(JOBS, job).get("status", {}).get("active", 0) == 1
+
+    # --- waiting -----------------------------------------------------------------------------------------------------
+
+    async def until(self, holds: Callable[[World], object], what: str = "") -> None:
+        async def wait() -> None:
+            while not holds(self):
+                for process in self.processes.values():
+                    if process.ended is not None:
+                        raise AssertionError(f"{process.agent} has ended") from process.ended
+                await asyncio.sleep(0.005)
+
+        try:
+            await asyncio.wait_for(wait(), PATIENCE)
+        except TimeoutError:
+            raise AssertionError(f"not within {PATIENCE:.0f} s: {what or holds}\n{self.told()}") from None
+
+    async def settled(self) -> None:
+        """Everybody knows everything and has nothing left to do, twice with a moment in between."""
+        for _ in range(2):
+            await self.until(World._at_rest, "rest")
+            await asyncio.sleep(0.03)
+        await self.until(World._at_rest, "rest")
+
+    def _at_rest(self) -> bool:
+        if self._restarts or self.controllers.busy or self.server.garbage.busy:
+            return False
+        running = all(name in self.processes for name in self._names)
+        return running and all(process.idle and process.up_to_date for process in self.processes.values())
+
+    def lists(self) -> int:
+        """Comparisons that the processes of now have begun."""
+        agents = {process.agent for process in self.processes.values()}
+        lists = [r for r in self.server.requests if r.verb == "list" and r.resource == "trainingjobs"]
+        return sum(r.agent in agents for r in lists) - len(agents)  # the first list of each is no comparison
+
+    def told(self) -> str:
+        """What a person would look at first."""
+        last = "\n".join(f"  {write.agent} {write.what}" for write in self.written[-30:])
+        states = [(name, self.server.database.get((kind, ns, name))) for kind, ns, name in self.server.database.all()]
+        shown = [
+            f"{body['kind']} {name}: {json.dumps(body.get('status', {}).get('conditions'))}"
+            for name, body in states
+            if body is not None and body["kind"] in {"TrainingJob", "AppDeployment", "Job", "Deployment"}
+        ]
+        return "\n".join(["writes:", last, *shown])
+
+
+def _kubeconfig(url: str) -> str:
+    return json.dumps(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "here",
+            "clusters": [{"name": "here", "cluster": {"server": url}}],
+            "users": [{"name": "here", "user": {}}],
+            "contexts": [{"name": "here", "context": {"cluster": "here", "user": "here"}}],
+        }
+    )
