@@ -20,6 +20,8 @@ def promote(case: Case, target: Target | None, resolution: Resolution) -> Outcom
     if wanted is None or wanted.promote_to is None:
         return None
     model, alias = resolution.model, wanted.promote_to
+    if model is None and case.fleet.stable is not None:
+        return Working("WaitsForModel", f"alias {alias!r} stays where it is until the model is resolved")
     if model is None or target is None or case.fleet.serving != target.number or case.fleet.stable is None:
         version = f"version {model.version}" if model else "a version"
         return Working("WaitsForTraffic", f"alias {alias!r} moves when {version} takes the traffic")

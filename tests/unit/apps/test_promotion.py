@@ -33,6 +33,15 @@ def test_before_the_switch_it_says_what_it_waits_for() -> None:
     assert world.condition("Promoted").message == "alias 'champion' moves when version 1 takes the traffic"
 
 
+def test_while_the_model_is_not_resolved_it_does_not_pretend_that_nothing_serves() -> None:
+    world = model("1", promote_to="champion").converge()
+    world.aliases = None
+    world.converge()
+    assert world.conditions()["Available"] == "True"
+    assert world.condition("Promoted").reason == "WaitsForModel"
+    assert "until the model is resolved" in world.condition("Promoted").message
+
+
 def test_a_version_that_fails_leaves_the_alias_where_it_is() -> None:
     world = model("1", promote_to="champion").converge()
     world.behaviour["iris/2"] = CRASH
