@@ -1,0 +1,161 @@
+"""``python -m bench``: measure, print, and with ``--write-docs`` write docs/performance.md."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from statistics import median
+from typing import ParamSpec, TypeVar
+
+import msgspec
+
+from bench import latency, restart, throughput
+from bench.actors import BARE, ENGINE, KOPF, ROOT, SHIPPED, TANDEM
+from bench.ground import Ground, prepared
+from bench.machine import Others, command_line, describe
+from bench.page import page, summary
+from bench.results import Latency, Restart, Results, Throughput
+
+PAGE = ROOT / "docs" / "performance.md"
+FOLDER = ROOT / "docs" / "performance"
+RESULTS = FOLDER / "results.json"
+PARTS = ("throughput", "latency", "restart")
+QUIET_PERCENT = 15.0  # of the machine; beyond that it is others who are measured
+_PATIENCE = 900.0
+
+Asked = ParamSpec("Asked")
+Measured = TypeVar("Measured")
+
+
+class Bench:
+    """One run of everything that was asked for."""
+
+    def __init__(self, ground: Ground, asked: argparse.Namespace) -> None:
+        self._ground = ground
+        self._asked = asked
+        self._others: list[float] = []
+
+    def run(self) -> Results:
+        asked, parts = self._asked, self._asked.only or PARTS
+        found_throughput = self._throughput() if "throughput" in parts else []
+        found_latency = self._latency() if "latency" in parts else []
+        found_restart = self._restart() if "restart" in parts else []
+        machine = describe(asked.command, self._others)
+        return Results(machine, found_throughput, found_latency, found_restart)
+
+    def _throughput(self) -> list[Throughput]:
+        sizes = [self._asked.resources, *([10 * self._asked.resources] if self._asked.full else [])]
+        found = []
+        for size, number in product(sizes, range(self._asked.rounds)):
+            for actor in (BARE, TANDEM, ENGINE, SHIPPED, KOPF):
+                what = f"throughput of {size:,}, round {number + 1}: {actor.name}"
+                found.append(self._measured(what, throughput.measure, self._ground, actor, size))
+                _tell(f"    {found[-1].per_second:.0f} per second")
+                self._ground.clear()
+        return found
+
+    def _latency(self) -> list[Latency]:
+        found = []
+        for number, rate in product(range(self._asked.rounds), self._asked.rates):
+            for actor in (BARE, SHIPPED, KOPF):
+                what = f"latency at {rate:g} a second, round {number + 1}: {actor.name}"
+                found.append(self._measured(what, latency.measure, self._ground, actor, rate, self._asked.seconds))
+                self._ground.clear()
+        return found
+
+    def _restart(self) -> list[Restart]:
+        most = (10 if self._asked.full else 2) * self._asked.resources
+        found: list[Restart] = []
+        there = 0
+        for size in (0, most // 2, most):
+            _tell(f"restart: {size:,} resources are made")
+            restart.fill(self._ground, size - there)
+            there = size
+            for number in range(self._asked.rounds):
+                what = f"restart over {size:,}, round {number + 1}"
+                found.append(self._measured(what, restart.measure, self._ground, size, self._asked.seconds))
+        self._ground.clear()
+        return found
+
+    def _measured(
+        self, what: str, measure: Callable[Asked, Measured], *arguments: Asked.args, **options: Asked.kwargs
+    ) -> Measured:
+        with Others() as others:
+            found = measure(*arguments, **options)
+        self._others.append(others.percent)
+        _tell(f"{what} (other programs: {others.percent:.0f} % of the machine)")
+        return found
+
+
+def main() -> int:
+    asked = _arguments()
+    if asked.render:
+        _write(msgspec.json.decode(RESULTS.read_bytes(), type=Results))
+        return 0
+    if asked.write_docs and not _await_quiet(asked.patience):
+        _tell("the machine is busy with other programs: nothing that is measured now belongs into the docs")
+        return 1
+    with prepared() as ground:
+        results = Bench(ground, asked).run()
+    if asked.results:
+        asked.results.write_bytes(msgspec.json.format(msgspec.json.encode(results)))
+    print(page(results, ()))
+    _tell(summary(results))
+    if asked.write_docs:
+        busy = median(results.machine.others_percent)
+        if busy > QUIET_PERCENT:
+            _tell(f"other programs used {busy:.0f} % of the machine meanwhile: the docs stay as they were")
+            return 1
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(results)) + b"\n")
+        _write(results)
+    return 0
+
+
+def _write(results: Results) -> None:
+    from bench.plots import draw  # matplotlib takes a second to load
+
+    PAGE.write_text(page(results, draw(results, FOLDER)))
+    _tell(f"written: {PAGE.relative_to(ROOT)}")
+
+
+def _await_quiet(seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while True:
+        with Others() as others:
+            time.sleep(5)
+        if others.percent <= QUIET_PERCENT:
+            return True
+        if time.monotonic() > deadline:
+            return False
+        _tell(f"other programs use {others.percent:.0f} % of the machine; waiting")
+        time.sleep(10)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--resources", type=int, default=1000, help="how many (default 1000)")
+    parser.add_argument("--full", action="store_true", help="ten times as many, too")
+    parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured (default 3)")
+    parser.add_argument("--rates", type=float, nargs="+", default=[10, 50, 100], help="steady creations a second")
+    parser.add_argument("--seconds", type=float, default=10, help="how long each of the rates is kept up (default 10)")
+    parser.add_argument("--only", nargs="+", choices=PARTS, help="leave out the other parts")
+    parser.add_argument("--results", type=Path, help="write all that was measured to this file, as JSON")
+    parser.add_argument("--write-docs", action="store_true", help="write docs/performance.md, on a quiet machine only")
+    parser.add_argument("--patience", type=float, default=_PATIENCE, help="seconds to wait for a quiet machine")
+    parser.add_argument("--render", action="store_true", help="make the page anew from the last results")
+    asked = parser.parse_args()
+    asked.command = command_line()
+    return asked
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

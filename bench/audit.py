@@ -1,0 +1,121 @@
+"""The API server's audit log as the one clock of the bench: who asked for what, and when it was answered."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from cluster.audit import WRITE_VERBS
+
+POLL = 0.1
+
+
+class Unsettled(Exception):
+    """What was waited for did not come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    verb: str
+    resource: str  # with the subresource
+    name: str  # namespace/name
+    received: float  # seconds since the epoch, by the API server's clock
+    answered: float
+    code: int
+    stage: str
+
+    @property
+    def is_write(self) -> bool:
+        return self.verb in WRITE_VERBS
+
+    @property
+    def resource_name(self) -> str:
+        """The resource that this is about; a Job is called like its resource, with the number of the run after it."""
+        return self.name.rpartition("-")[0] if self.resource == "jobs" else self.name
+
+
+class Tail:
+    """The requests of one user from now on, read as they come."""
+
+    def __init__(self, log: Path, user: str) -> None:
+        self._log = log
+        self._offset = log.stat().st_size if log.exists() else 0
+        self._mark = f'"username":"{user}"'.encode()
+        self.requests: list[Request] = []
+
+    def read(self) -> list[Request]:
+        """What has come since the last time."""
+        with self._log.open("rb") as file:
+            file.seek(self._offset)
+            lines = file.read()
+        lines = lines[: lines.rfind(b"\n") + 1]  # the last one may be half written
+        self._offset += len(lines)
+        new = [_request(json.loads(line)) for line in lines.splitlines() if self._mark in line]
+        self.requests += new
+        return new
+
+    def await_that(self, condition: Callable[[], bool], what: str, seconds: float) -> None:
+        """Raises :class:`Unsettled`."""
+        deadline = time.monotonic() + seconds
+        while True:
+            self.read()
+            if condition():
+                return
+            if time.monotonic() > deadline:
+                counted = dict(finished(self.requests))
+                raise Unsettled(f"not within {seconds:.0f} s: {what}; requests until now: {counted}")
+            time.sleep(POLL)
+
+    def await_quiet(self, seconds: float, at_most: float = 60.0) -> None:
+        """Until no request has come for so long: stragglers (Events, a second patch) belong to the count."""
+        deadline = time.monotonic() + at_most
+        quiet_since = time.monotonic()
+        while time.monotonic() < min(deadline, quiet_since + seconds):
+            time.sleep(POLL)
+            if self.read():
+                quiet_since = time.monotonic()
+
+    def await_watch(self, resource: str, seconds: float) -> None:
+        self.await_that(
+            lambda: any(r.verb == "watch" and r.resource == resource for r in self.requests),
+            f"a watch of {resource}",
+            seconds,
+        )
+
+
+def finished(requests: Iterable[Request]) -> Counter[tuple[str, str]]:
+    """(verb, resource) → how often; a watch counts when it begins."""
+    return Counter((r.verb, r.resource) for r in requests if (r.stage == "ResponseStarted") == (r.verb == "watch"))
+
+
+def first_answers(requests: Iterable[Request], verb: str, resource: str) -> dict[str, float]:
+    """namespace/name of each resource → when the first such request about it had succeeded."""
+    found: dict[str, float] = {}
+    for r in requests:
+        if (r.verb, r.resource) == (verb, resource) and r.code < 300:
+            found.setdefault(r.resource_name, r.answered)
+    return found
+
+
+def _request(event: dict[str, Any]) -> Request:
+    target = event.get("objectRef") or {}
+    resource, subresource = target.get("resource", ""), target.get("subresource")
+    return Request(
+        verb=event["verb"],
+        resource=f"{resource}/{subresource}" if subresource else resource,
+        name=f"{target.get('namespace', '')}/{target.get('name', '')}",
+        received=_seconds(event["requestReceivedTimestamp"]),
+        answered=_seconds(event["stageTimestamp"]),
+        code=(event.get("responseStatus") or {}).get("code", 0),
+        stage=event["stage"],
+    )
+
+
+def _seconds(timestamp: str) -> float:
+    return datetime.fromisoformat(timestamp).timestamp()

@@ -1,0 +1,58 @@
+"""Where it runs: one control plane without controllers, Tandem's two kinds, eight namespaces, a stub of MLflow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+
+from bench.actors import ROOT, mlflow_stub
+from bench.audit import Tail
+from bench.client import Client, connected
+from bench.workload import NAMESPACES, Workload
+from cluster.control_plane import ControlPlane
+from cluster.embedded.credentials import ADMINISTRATORS
+
+_prefixes = count(1)
+_USER = "bench-client"
+
+
+@dataclass(frozen=True)
+class Ground:
+    plane: ControlPlane
+    mlflow: str
+
+    def workload(self) -> Workload:
+        """Names that were never used before."""
+        return Workload(f"r{next(_prefixes)}", self.mlflow)
+
+    def client_tail(self) -> Tail:
+        """The requests of :meth:`do`, from now on."""
+        return Tail(self.plane.audit_log, _USER)
+
+    def do(self, work: Callable[[Client], Awaitable[None]]) -> None:
+        """Something with the bare client."""
+
+        async def connect_and_work() -> None:
+            kubeconfig = self.plane.state / "pki" / f"user-{_USER}.kubeconfig"
+            async with connected(self.plane.url, kubeconfig) as client:
+                await work(client)
+
+        asyncio.run(connect_and_work())
+
+    def clear(self) -> None:
+        self.do(Client.clear)
+
+
+@contextmanager
+def prepared() -> Iterator[Ground]:
+    with ControlPlane() as plane, mlflow_stub() as mlflow:
+        plane.kubectl("apply", "--server-side", f"--filename={ROOT / 'crds/trainingjobs.yaml'}")
+        plane.kubectl("apply", "--server-side", f"--filename={ROOT / 'crds/appdeployments.yaml'}")
+        plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+        for namespace in NAMESPACES:
+            plane.kubectl("create", "namespace", namespace)
+        plane.kubeconfig_for(_USER, [ADMINISTRATORS])
+        yield Ground(plane, mlflow)

@@ -1,0 +1,79 @@
+"""docs/performance.md: made from what was measured, and told with what it takes to judge it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.actors import BARE, KOPF, SHIPPED, TANDEM, Actor
+from bench.page import page
+from bench.plots import draw
+from bench.results import Latency, Machine, Restart, Results, Throughput
+
+
+def settled(actor: Actor, per_second: float, **requests: int) -> Throughput:
+    counted = {kind.replace("_", " "): times for kind, times in requests.items()}
+    return Throughput(actor.name, actor.what, 100, 100 / per_second, 0.2, counted)
+
+
+def restarted(resources: int, cpu_seconds: float, writes: int = 0) -> Restart:
+    return Restart(resources, resources, writes, {}, 2.0, cpu_seconds, cpu_seconds, 86, 90.0, 95.0, 0.1)
+
+
+@pytest.fixture
+def results() -> Results:
+    machine = Machine(
+        "A CPU", 2, 8.0, "Linux 6", {"kopf": "1"}, "abc", "2026-01-01", "python -m bench", [3.0, 5.0, 9.0]
+    )
+    return Results(
+        machine,
+        [
+            settled(BARE, 200, create_jobs=100, patch_status=100),
+            settled(TANDEM, 150, create_jobs=100, patch_status=100),
+            settled(KOPF, 50, create_jobs=100, patch_status=130),
+            settled(BARE, 100, create_jobs=100, patch_status=100),
+            settled(TANDEM, 75, create_jobs=100, patch_status=100),
+            settled(KOPF, 25, create_jobs=100, patch_status=150),
+        ],
+        [Latency(BARE.name, 10, [1.0, 2.0, 3.0]), Latency(SHIPPED.name, 10, [10.0, 20.0, 30.0])],
+        [restarted(0, 1.0), restarted(100, 2.0), restarted(200, 3.0)],
+    )
+
+
+def rows(text: str, first: str) -> list[list[str]]:
+    lines = [line for line in text.splitlines() if line.startswith(f"| {first} |")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_throughput_is_told_as_a_share_of_the_bare_client(results: Results) -> None:
+    shares = {name: rows(page(results, ()), name)[0][2] for name in (BARE.name, TANDEM.name, KOPF.name)}
+
+    assert shares == {BARE.name: "1.00", TANDEM.name: "0.75", KOPF.name: "0.25"}
+
+
+def test_requests_are_exact_or_a_span(results: Results) -> None:
+    told = {name: rows(page(results, ()), name)[1] for name in (TANDEM.name, KOPF.name)}
+
+    assert told[TANDEM.name][1:] == ["2", "create jobs 1, patch status 1"]
+    assert told[KOPF.name][1:] == ["2.3 to 2.5", "create jobs 1, patch status 1.3 to 1.5"]
+
+
+def test_a_restart_tells_what_was_looked_at_and_written(results: Results) -> None:
+    assert rows(page(results, ()), "200")[0][1:3] == ["200", "0"]
+    assert "Twice the resources cost 2.00 times the CPU" in page(results, ())
+
+
+def test_the_page_says_how_much_others_disturbed(results: Results) -> None:
+    assert "5 % (median), 9 % (most)" in page(results, ())
+
+
+def test_every_plot_is_shown_and_small_and_the_same_again(results: Results, tmp_path: Path) -> None:
+    plots = draw(results, tmp_path / "one")
+    again = draw(results, tmp_path / "two")
+
+    assert plots == again == ["throughput.svg", "latency.svg", "restart.svg"]
+    for plot in plots:
+        assert f"(performance/{plot})" in page(results, plots)
+        assert (tmp_path / "one" / plot).stat().st_size < 100_000
+        assert (tmp_path / "one" / plot).read_bytes() == (tmp_path / "two" / plot).read_bytes()
