@@ -6,12 +6,9 @@ from typing import Final
 
 from demo.kubectl import Json, Kubectl
 from demo.mlflow import Mlflow
-from tandem.api import names
 
 NAMESPACE: Final = "demo"
 MODEL: Final = "iris"
-ARTIFACTS: Final = "/api/2.0/mlflow-artifacts/artifacts"
-WINDOWS: Final = "datasets/iris/windows"
 # Namespaces go in the time that their pods take to finish open requests.
 GONE_WITHIN: Final = 120.0
 
@@ -23,30 +20,11 @@ def namespace_object(name: str) -> Json:
 
 
 def clear(kubectl: Kubectl, mlflow: Mlflow) -> None:
-    """Forgets an earlier story: the namespace, the registered model, what its monitoring saw. Runs stay to be read."""
+    """Ends an earlier story: its namespace goes, and no alias names a version any more.
+
+    Versions, runs and metrics stay to be read, and the next version's number is one more: a number that was used
+    again would inherit what the drift controller remembers of its namesake.
+    """
     kubectl.run("delete", "namespace", NAMESPACE, "--ignore-not-found", f"--timeout={GONE_WITHIN:.0f}s")
-    forget(mlflow)
-
-
-def forget(mlflow: Mlflow) -> None:
-    """Numbers begin at 1 again, and nothing that an old version was seen doing is held against the new version 1."""
-    for run in _monitoring_runs(mlflow):
-        mlflow.post("runs/delete", {"run_id": run})
-    for file in _windows(mlflow):
-        mlflow.delete(f"{ARTIFACTS}/{WINDOWS}/{file}")
-    if mlflow("registered-models/search", filter=f"name = '{MODEL}'").get("registered_models"):
-        mlflow.delete("registered-models/delete", {"name": MODEL})
-
-
-def _monitoring_runs(mlflow: Mlflow) -> list[str]:
-    experiments = mlflow("experiments/search", filter=f"name = '{names.MONITORING_EXPERIMENT}'", max_results="10")
-    ids = [experiment["experiment_id"] for experiment in experiments.get("experiments", ())]
-    if not ids:
-        return []
-    where = f"tags.`{names.TAG_MODEL}` = '{MODEL}'"
-    found = mlflow.post("runs/search", {"experiment_ids": ids, "filter": where, "max_results": 1000})
-    return [run["info"]["run_id"] for run in found.get("runs", ())]
-
-
-def _windows(mlflow: Mlflow) -> list[str]:
-    return [file["path"] for file in mlflow.ask("GET", f"{ARTIFACTS}?path={WINDOWS}").get("files", ())]
+    for alias in mlflow.aliases(MODEL):
+        mlflow.delete("registered-models/alias", {"name": MODEL, "alias": alias})

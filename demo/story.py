@@ -17,7 +17,7 @@ CHAPTERS: Final = (
     "A visitor starts asking, and never stops",
     "Ordinary flowers: drift says healthy",
     "Grown flowers: drift asks for one run",
-    "Version 2 replaces version 1",
+    "The new version replaces the old one",
     "The same flowers: healthy again",
     "A web app: released, updated, broken",
     "Where a prediction comes from",

@@ -24,6 +24,8 @@ class Diary:
         self._kubectl = kubectl
         self._versions: defaultdict[str, list[Json]] = defaultdict(list)
         self._new = threading.Condition()
+        self._closed = False
+        self._lost = ""
 
     def versions(self, target: str) -> list[Json]:
         """Oldest first."""
@@ -61,7 +63,7 @@ class Diary:
                         found[target] = first
                 if len(found) == len(wanted):
                     return found
-                if not self._new.wait(deadline - time.monotonic()):
+                if not self._more(deadline):
                     missing = [_told(target, self._versions[target]) for target in wanted if target not in found]
                     raise NotInTime(f"not within {within:.0f} s: {what}\n" + "\n".join(missing))
 
@@ -75,16 +77,33 @@ class Diary:
                     found = next(filter(predicate, self._versions[target]), None)
                     if found is not None:
                         return found
-                if not self._new.wait(deadline - time.monotonic()):
+                if not self._more(deadline):
                     raise NotInTime(f"no {kind} within {within:.0f} s: {what}; seen: {', '.join(targets) or 'none'}")
 
     def follow(self, kind: str, lines: Iterator[str]) -> None:
-        """Until the watch ends."""
-        for change in changes(lines):
-            target = f"{kind}/{change.object['metadata']['name']}"
-            with self._new:
-                self._versions[target].append(change.object)
-                self._new.notify_all()
+        """Until the watch ends; before the diary is closed, that is told whoever waits."""
+        problem = "it ended"
+        try:
+            for change in changes(lines):
+                target = f"{kind}/{change.object['metadata']['name']}"
+                with self._new:
+                    self._versions[target].append(change.object)
+                    self._new.notify_all()
+        except ValueError as error:  # half a line, or none: kubectl was killed
+            problem = str(error)
+        with self._new:
+            self._lost = self._lost or ("" if self._closed else f"the watch of {kind} was lost: {problem}")
+            self._new.notify_all()
+
+    def close(self) -> None:
+        with self._new:
+            self._closed = True
+
+    def _more(self, deadline: float) -> bool:
+        """Whether anything came before the deadline."""
+        if self._lost:
+            raise NotInTime(self._lost)
+        return self._new.wait(deadline - time.monotonic())
 
 
 @contextmanager
@@ -95,7 +114,10 @@ def diary_of(kubectl: Kubectl, *kinds: str) -> Iterator[Diary]:
         for kind in kinds:
             lines = watches.enter_context(kubectl.stream(*watch_words(kind)))
             threading.Thread(target=diary.follow, args=(kind, lines), name=f"watch {kind}", daemon=True).start()
-        yield diary
+        try:
+            yield diary
+        finally:
+            diary.close()
 
 
 def says(type_: str, status: str, reason: str = "") -> Predicate:

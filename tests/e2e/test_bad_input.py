@@ -24,6 +24,8 @@ from tests.e2e.diary import WITHIN, Diary, diary_of, in_words, says
 from tests.e2e.mistakes import AD, CASES, OURS, THEIRS, TJ, Bad, job
 from tests.e2e.scripts import resource, step
 
+pytestmark = pytest.mark.e2e
+
 STALLED = [case for case in CASES if case.stalled]
 
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -33,6 +33,8 @@ from tests.e2e.diary import WITHIN, Diary, diary_of, says
 from tests.e2e.killing import available, kill, pod_of, remove
 from tests.e2e.scripts import python, resource, step, trains
 
+pytestmark = pytest.mark.e2e
+
 OPERATOR, DRIFT = "tandem-operator", "tandem-drift"
 GATE: Final = {"metrics": [{"name": "accuracy", "min": "0.9"}]}
 KINDS = ("trainingjobs", "appdeployments", "jobs", "deployments", "events")
@@ -67,8 +69,8 @@ TRAINS_UNTIL_TOLD: Final = python(UNTIL_TOLD, "log('accuracy', 0.95)", "log_mode
 LOGS_UNTIL_TOLD: Final = python("log('accuracy', 0.95)", "log_model()", UNTIL_TOLD)
 
 
-def job(name: str, model: str, *command: str, **others: Any) -> Json:
-    spec = {"steps": [step("train", *command)], "backoffLimit": 0, "gate": GATE, "model": {"name": model}}
+def job(name: str, model_name: str, /, *command: str, **others: Any) -> Json:
+    spec = {"steps": [step("train", *command)], "backoffLimit": 0, "gate": GATE, "model": {"name": model_name}}
     return resource("TrainingJob", name, spec | others)
 
 

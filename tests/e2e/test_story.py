@@ -21,7 +21,7 @@ from demo.visitor import Tally
 from tandem.api import names
 from tandem.api.appdeployment import AppDeployment
 from tandem.api.meta import Condition, condition_of
-from tests.e2e.observer import Sightings, watching
+from tests.e2e.observer import Sighting, Sightings, watching
 
 pytestmark = pytest.mark.e2e
 
@@ -106,7 +106,7 @@ def test_a_model_is_trained_judged_registered_and_named_challenger(trained: Trai
     assert [(data.name, data.digest[:7]) for data in status.data] == [("iris", "sha256:")]
     assert status.image is not None
     assert status.image.digest.startswith("sha256:")
-    assert (trained.version, trained.aliases["challenger"]) == ("1", "1")
+    assert trained.aliases == {"challenger": trained.version}
 
 
 def test_every_condition_speaks_of_the_spec_as_it_is(trained: Trained, served: Served) -> None:
@@ -115,17 +115,17 @@ def test_every_condition_speaks_of_the_spec_as_it_is(trained: Trained, served: S
         assert {c.observed_generation for c in resource.status.conditions} == {resource.metadata.generation}
 
 
-def test_the_version_that_is_named_challenger_serves_and_is_named_champion(served: Served) -> None:
+def test_the_version_that_is_named_challenger_serves_and_is_named_champion(served: Served, trained: Trained) -> None:
     assert served.app.status.phase == "Healthy"
-    assert served.version == "1"
-    assert served.aliases == {"challenger": "1", "champion": "1"}
+    assert served.version == trained.version
+    assert served.aliases == {"challenger": trained.version, "champion": trained.version}
 
 
 def test_a_prediction_says_who_made_it(served: Served, trained: Trained) -> None:
     run = trained.job.status.run
 
     assert run is not None
-    assert (served.prediction.model, served.prediction.version) == ("iris", "1")
+    assert (served.prediction.model, served.prediction.version) == ("iris", trained.version)
     assert served.prediction.run_id == run.mlflow_run_id
     assert set(served.prediction.said) <= {"setosa", "versicolor", "virginica"}
 
@@ -152,11 +152,11 @@ def test_ordinary_flowers_are_found_healthy(healthy: Watched) -> None:
     assert float(healthy.accuracy) >= 0.9
 
 
-def test_grown_flowers_are_found_drifted_by_consecutive_breaches(drifted: Drifted) -> None:
+def test_grown_flowers_are_found_drifted_by_consecutive_breaches(drifted: Drifted, trained: Trained) -> None:
     drift = drifted.alarm.job.status.drift
 
     assert drift is not None
-    assert drift.champion_version == "1"
+    assert drift.champion_version == trained.version
     [signal] = drift.signals
     assert (signal.metric, signal.state) == ("accuracy", "Drifted")
     assert signal.breaches >= 3
@@ -172,26 +172,30 @@ def test_the_alarm_is_answered_by_one_run_that_says_why(drifted: Drifted) -> Non
 
 
 def test_the_new_version_learnt_from_other_data(trained: Trained, drifted: Drifted) -> None:
-    assert drifted.trained.version == "2"
+    assert int(drifted.trained.version) == int(trained.version) + 1
     assert drifted.trained.job.status.data[0].digest != trained.job.status.data[0].digest
 
 
-def test_the_new_version_replaces_the_old_one(replaced: Served) -> None:
-    assert replaced.version == replaced.prediction.version == "2"
-    assert replaced.aliases == {"challenger": "2", "champion": "2"}
+def test_the_new_version_replaces_the_old_one(replaced: Served, drifted: Drifted) -> None:
+    new = drifted.trained.version
+
+    assert replaced.version == replaced.prediction.version == new
+    assert replaced.aliases == {"challenger": new, "champion": new}
 
 
-def test_the_alias_moves_only_when_its_version_has_the_traffic(replaced: Served, sightings: Sightings) -> None:
-    """Revision n serves version n here."""
+def test_the_alias_moves_only_when_its_version_has_the_traffic(
+    trained: Trained, replaced: Served, sightings: Sightings
+) -> None:
+    """Revision 1 serves the first version, revision 2 the second."""
     assert sightings.looks > 100
-    assert [(seen.version, seen.revision) for seen in sightings.seen] == [("1", "1"), ("2", "2")]
+    assert sightings.seen == [Sighting(trained.version, "1"), Sighting(replaced.version, "2")]
 
 
-def test_the_same_flowers_are_healthy_under_the_new_version(recovered: Watched) -> None:
+def test_the_same_flowers_are_healthy_under_the_new_version(recovered: Watched, replaced: Served) -> None:
     drift = recovered.job.status.drift
 
     assert drift is not None
-    assert drift.champion_version == "2"
+    assert drift.champion_version == replaced.version
     assert float(recovered.accuracy) >= 0.9
     assert drift.retrain_request is None
 
@@ -261,8 +265,12 @@ def test_no_request_failed_in_the_whole_story(tallies: dict[str, Tally]) -> None
     assert {app: dict(tally.failed) for app, tally in tallies.items()} == {"iris": {}, "web": {}}
 
 
-def test_visitors_were_answered_by_good_versions_alone(tallies: dict[str, Tally]) -> None:
-    assert {app: set(tally.answered) for app, tally in tallies.items()} == {"iris": {"1", "2"}, "web": {"1", "2"}}
+def test_visitors_were_answered_by_both_good_versions_and_no_other(
+    tallies: dict[str, Tally], trained: Trained, replaced: Served
+) -> None:
+    answered = {app: set(tally.answered) for app, tally in tallies.items()}
+
+    assert answered == {"iris": {trained.version, replaced.version}, "web": {"1", "2"}}
 
 
 def true(conditions: tuple[Condition, ...]) -> set[str]:

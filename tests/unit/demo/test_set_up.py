@@ -10,7 +10,7 @@ import yaml
 from cluster.paths import REPOSITORY
 from demo.images import TANDEM, WEB
 from demo.setup import RUNS, SYSTEM
-from demo.stage import MODEL, WINDOWS, namespace_object
+from demo.stage import MODEL, namespace_object
 from demo.story import CHAPTERS
 
 
@@ -46,11 +46,10 @@ def test_an_image_has_a_dockerfile_with_its_target(image: Any) -> None:
     assert all(f"ARG {name}" in text for name in image.arguments)
 
 
-def test_what_is_forgotten_before_a_story_is_what_the_example_makes() -> None:
+def test_what_is_cleared_before_a_story_is_what_the_example_makes() -> None:
     [job] = documents("examples/iris/trainingjob.yaml")
 
     assert job["spec"]["model"]["name"] == MODEL
-    assert f'WINDOWS = "{WINDOWS}"' in (REPOSITORY / "examples/iris/garden.py").read_text()
 
 
 def test_the_system_lives_where_the_overlay_puts_it() -> None:
