@@ -77,7 +77,8 @@ def outcome(verdicts: tuple[GateVerdict, ...], tracked: TrackedRun) -> Outcome:
         return Failed("ThresholdNotMet", "; ".join(verdict.message for verdict in failures))
     logged = ", ".join(sorted(tracked.metrics)) or "none"
     told = "; ".join(verdict.message for verdict in failures)
-    return Failed("MetricNotFound", f"{told}; metrics that the run logged: {logged}")
+    advice = "log it, or change spec.gate, which judges this run again"
+    return Failed("MetricNotFound", f"{told}; metrics that the run logged: {logged}; {advice}")
 
 
 def verdict(threshold: MetricThreshold, tracked: TrackedRun) -> GateVerdict:
