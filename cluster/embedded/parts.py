@@ -113,17 +113,25 @@ def _build(part: Part, inputs: str) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     linker = " ".join(["-s", "-w", *(f"-X {stamp}" for stamp in part.stamps)])
+    toolchain = go.toolchain(_minimum(part))
     with step(f"Building {part.name} {part.version} ({part.duration})") as detail:
+        # Fetches the sources as well, which is why it is not asked for quietly beforehand.
+        needed = run(
+            [toolchain, "list", *part.flags, "-deps", *part.packages],
+            cwd=part.source,
+            env=go.environment(),
+            detail=detail,
+        )
         run(
             [
-                *("nice", go.toolchain(_minimum(part)), "build", "-v", "-trimpath", "-ldflags", linker),
+                *("nice", toolchain, "build", "-v", "-trimpath", "-ldflags", linker),
                 *part.flags,
                 *("-o", f"{partial}/", *part.packages),
             ],
             cwd=part.source,
             env=go.environment(),
             log=paths.cache() / "logs" / f"{part.name}.log",
-            detail=_counting(detail),
+            detail=_counting(detail, len(needed.splitlines())),
             remedy=f"run it again: what is compiled stays; the whole log is in {paths.cache() / 'logs'}",
         )
     for link in part.links:
@@ -132,13 +140,14 @@ def _build(part: Part, inputs: str) -> None:
     _replace(part.folder, partial)
 
 
-def _counting(detail: Callable[[str], None]) -> Callable[[str], None]:
+def _counting(detail: Callable[[str], None], most: int) -> Callable[[str], None]:
+    """Fewer than `most` are compiled where Go's cache knows some of them."""
     seen = 0
 
     def line(text: str) -> None:
         nonlocal seen
         seen += 1
-        detail(f"{seen} packages, {text}")
+        detail(f"package {seen} of at most {most}: {text}")
 
     return line
 
