@@ -14,6 +14,8 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from aiolimiter import AsyncLimiter
 from kubernetes.aio import config
@@ -178,9 +180,19 @@ async def _connect(options: Options) -> ApiClient:
         config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     except config.ConfigException:
         await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    # Else the session looks for ~/.netrc and for a proxy at every single request, in two threads. A proxy is looked
+    # for once; credentials for the API server come from nowhere but its own configuration.
+    configuration.proxy = configuration.proxy or _proxy_for(configuration.host)
+    configuration.client_session_kwargs = {"trust_env": False}
     client = ApiClient(configuration)
     client.user_agent = f"{options.name}/{options.instance}"
     return client
+
+
+def _proxy_for(address: str) -> str | None:
+    """HTTPS_PROXY and NO_PROXY, as other clients read them."""
+    url = urlsplit(address)
+    return None if proxy_bypass(url.hostname or "") else getproxies().get(url.scheme)
 
 
 def _lease(client: ApiClient, options: Options) -> Lease | None:
