@@ -43,7 +43,7 @@ def _throughput(results: Results, file: Path) -> str:
     bars = axes.barh(actors, ratios, color=[_colour(actor) for actor in actors])
     axes.bar_label(bars, [f"{value:.2f}" for value in ratios], padding=4)
     axes.invert_yaxis()
-    axes.set_xlabel(f"resources settled per second, as a share of the bare client ({size:,} resources)")
+    axes.set_xlabel(f"share of the bare client's throughput, {size:,} resources")
     return _save(figure, file)
 
 
@@ -72,7 +72,7 @@ def _restart(results: Results, file: Path) -> str:
     ):
         medians = [median(value for resources, value in values if resources == size) for size in sizes]
         axes.plot(sizes, medians, "o-", color=_OURS)
-        axes.set_ylim(0)
+        axes.set_ylim(0, 1.15 * max(medians))
         axes.set_xlabel("resources")
         axes.set_title(label, fontsize=10)
     return _save(figure, file)
