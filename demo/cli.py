@@ -51,7 +51,7 @@ def perform(site: Site) -> int:
         stage.clear(site.kubectl, site.mlflow)
     with showing(scene, site.cluster.name, CHAPTERS, CONSOLE) as (chapter, board):
         story = tell(chapter)
-    CONSOLE.print(summary(story, board.snapshot, site.cluster.kubeconfig))
+    CONSOLE.print(summary(story, board.snapshot, site.kubectl.command))
     return _judged(story)
 
 

@@ -128,6 +128,7 @@ def event_line(event: Json) -> EventLine | None:
         warning=event.get("type") == "Warning",
         reason=event.get("reason", ""),
         about=f"{about['kind'].lower()}/{about['name']}",
+        by=event.get("reportingComponent", ""),
         message=event.get("message", ""),
     )
 

@@ -39,7 +39,7 @@ class Scene:
 
     def do(self, *words: str) -> str:
         """A command of the story: told, then run."""
-        shown = [word.removeprefix(f"{REPOSITORY}/") for word in words]
+        shown = [word.replace(f"{REPOSITORY}/", "") for word in words]
         self.note(f"kubectl -n {self.kubectl.namespace} {shlex.join(shown)}")
         return self.kubectl.run(*words)
 

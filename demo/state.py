@@ -39,6 +39,7 @@ class EventLine:
     warning: bool
     reason: str
     about: str  # trainingjob/iris
+    by: str  # tandem.dev/operator, tandem.dev/drift
     message: str
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Final
 
 from rich import box
@@ -17,7 +17,6 @@ from demo.stage import MODEL
 from demo.state import EventLine, Snapshot
 from demo.view import answers, duration, failures, short
 from demo.visitor import Tally
-from tandem.api import names
 from tandem.api.conditions import READY
 from tandem.api.meta import condition_of
 
@@ -35,15 +34,16 @@ TURNS: Final = frozenset(
         "RevisionFailed",
     }
 )
+_MIRRORED: Final = ("DriftDetected", "tandem.dev/operator")
 
 
-def summary(story: Story, snapshot: Snapshot, kubeconfig: Path) -> RenderableType:
+def summary(story: Story, snapshot: Snapshot, kubectl: Sequence[str]) -> RenderableType:
     return Group(
-        *_titled("What happened, in minutes since the beginning", timeline(snapshot.events, snapshot.begun)),
+        *_titled("What happened, and when", timeline(snapshot.events, snapshot.begun)),
         *_titled("Where that prediction came from", lineage(story.lineage)),
         *_titled("Was anybody turned away?", visitors(story)),
         *_titled("The release that never took the traffic", Text(refused(story))),
-        *_titled("Where to look next", Text("\n".join(commands(snapshot.namespace, kubeconfig)))),
+        *_titled("Where to look next", Text("\n".join(commands(snapshot.namespace, kubectl)))),
     )
 
 
@@ -57,12 +57,7 @@ def timeline(events: Iterable[EventLine], begun: datetime) -> Table:
 
 def turns(events: Iterable[EventLine]) -> list[EventLine]:
     """The Events that turn the story. Drift is told by its controller and mirrored by the operator: once is enough."""
-    told: list[EventLine] = []
-    for event in events:
-        mirrored = event.message.startswith("Drifted=True")
-        if event.reason in TURNS and not mirrored:
-            told.append(event)
-    return told
+    return [event for event in events if event.reason in TURNS and (event.reason, event.by) != _MIRRORED]
 
 
 def lineage(found: Lineage) -> Table:
@@ -91,19 +86,17 @@ def refused(story: Story) -> str:
     return f"{app.metadata.name} serves {stable}. {ready.reason}: {ready.message}" if ready else f"{stable} serves"
 
 
-def commands(namespace: str, kubeconfig: Path) -> list[str]:
+def commands(namespace: str, kubectl: Sequence[str]) -> list[str]:
     """To be pasted into a shell."""
-    version = f"'{names.TAG_GATE}'"
     return [
-        f"export KUBECONFIG={kubeconfig}",
+        f"alias kubectl={shlex.quote(shlex.join(kubectl))}",
         f"kubectl -n {namespace} get trainingjobs,appdeployments",
-        f"kubectl -n {namespace} describe trainingjob {MODEL}      # conditions, gate, data digests, history",
-        f"kubectl -n {namespace} get appdeployment web -o yaml   # why the broken release was set aside",
+        f"kubectl -n {namespace} describe trainingjob {MODEL}  # conditions, gate, data digests, history",
+        f"kubectl -n {namespace} get appdeployment web -o yaml  # why the broken release was set aside",
         "kubectl -n tandem-system logs deployment/tandem-operator",
-        "kubectl -n tandem-system port-forward service/mlflow 5000   # then http://localhost:5000: runs, metrics,",
-        f"                                       # models:/{MODEL} with its tags, {version} among them",
-        "make demo         # tells the story again, on this cluster",
-        "make demo-down    # removes the cluster",
+        f"kubectl -n tandem-system port-forward service/mlflow 5000  # then http://localhost:5000/#/models/{MODEL}",
+        "make demo  # tells the story again, on this cluster",
+        "make demo-down  # removes the cluster",
     ]
 
 

@@ -71,13 +71,14 @@ def _chapters(snapshot: Snapshot, now: datetime) -> Table:
     table = Table.grid(padding=(0, 1))
     for width in (1, 2, 42, 6):
         table.add_column(no_wrap=True, min_width=width)
-    table.add_column(no_wrap=True, overflow="ellipsis")
+    table.add_column()
     for number, line in enumerate(snapshot.chapters, start=1):
         seconds = line.seconds(now)
         took = duration(seconds) if seconds is not None else ""
         style = {"ahead": "dim", "now": "bold"}.get(line.state, "")
-        title, doing = Text(line.title, style), Text(_doing(line), "dim")
-        table.add_row(Text.from_markup(MARKS[line.state]), str(number), title, took, doing)
+        table.add_row(
+            Text.from_markup(MARKS[line.state]), str(number), Text(line.title, style), took, _cut(_doing(line), "dim")
+        )
     return table
 
 
@@ -133,11 +134,17 @@ def _events(events: tuple[EventLine, ...], begun: datetime) -> Table:
     table = Table.grid(padding=(0, 2))
     for _ in range(3):
         table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True, overflow="ellipsis")
+    table.add_column()
     for event in events:
         at = duration((event.at - begun).total_seconds())
-        table.add_row(at, event.about, Text(event.reason, "yellow" if event.warning else ""), short(event.message))
+        reason = Text(event.reason, "yellow" if event.warning else "")
+        table.add_row(at, event.about, reason, _cut(short(event.message)))
     return table
+
+
+def _cut(text: str, style: str = "") -> Text:
+    """In a column that may shrink, so that it is this text that is cut where the terminal is narrow, and no other."""
+    return Text(text, style, no_wrap=True, overflow="ellipsis")
 
 
 def _columns(*names: str) -> Table:

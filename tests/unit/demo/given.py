@@ -76,6 +76,7 @@ def event(uid: str, seconds: float, reason: str = "TrafficSwitched", message: st
         warning=bool(other.get("warning", False)),
         reason=reason,
         about=str(other.get("about", "appdeployment/iris")),
+        by=str(other.get("by", "tandem.dev/operator")),
         message=message,
     )
 

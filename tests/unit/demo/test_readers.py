@@ -21,6 +21,7 @@ EVENT: Json = {
     "type": "Warning",
     "reason": "RevisionFailed",
     "message": "revision 3 was not ready",
+    "reportingComponent": "tandem.dev/operator",
     "eventTime": "2026-05-01T12:00:07.500000Z",
 }
 VISITOR: Json = {"metadata": {"name": "visitor-iris"}, "status": {"phase": "Running"}}
@@ -48,6 +49,7 @@ def test_an_event_about_one_of_the_kinds_is_a_line() -> None:
 
     assert (line.at, line.warning, line.about) == (after(7.5), True, "appdeployment/iris")
     assert (line.reason, line.message) == ("RevisionFailed", "revision 3 was not ready")
+    assert line.by == "tandem.dev/operator"
 
 
 @pytest.mark.parametrize("kind", ["Pod", "Job", "Deployment"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -61,7 +60,7 @@ def test_the_summary_tells_what_happened_where_it_came_from_and_where_to_look() 
     happened = replace(snapshot(), events=(event("a", 61, message="revision 1 (model iris version 1) serves"),))
 
     with console.capture() as capture:
-        console.print(summary(story(GOOD), happened, Path("/home/ann/kubeconfig")))
+        console.print(summary(story(GOOD), happened, ["/opt/kubectl", "--kubeconfig=/home/ann/config"]))
     text = capture.get()
 
     for told in (
@@ -69,7 +68,7 @@ def test_the_summary_tells_what_happened_where_it_came_from_and_where_to_look() 
         "iris sha256:77bb",
         "version 1: 400, version 2: 90",
         "web serves web:2. ProbeFailed: revision 3 was not ready within 30 seconds",
-        "export KUBECONFIG=/home/ann/kubeconfig",
+        "alias kubectl='/opt/kubectl --kubeconfig=/home/ann/config'",
         "port-forward service/mlflow",
         "make demo-down",
     ):
@@ -80,8 +79,8 @@ def test_the_timeline_keeps_the_turns_and_tells_drift_once() -> None:
     events = [
         event("a", 1, "JobComplete"),
         event("b", 2, "VersionRegistered"),
-        event("c", 3, "DriftDetected", "iris version 1 drifted: accuracy 0.7"),
-        event("d", 4, "DriftDetected", "Drifted=True: iris version 1: accuracy 0.7"),
+        event("c", 3, "DriftDetected", by="tandem.dev/drift"),
+        event("d", 4, "DriftDetected", by="tandem.dev/operator"),
         event("e", 5, "RetrainRequested"),
     ]
 

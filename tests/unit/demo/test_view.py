@@ -110,6 +110,15 @@ def test_no_line_is_broken_however_narrow_the_terminal(width: int) -> None:
     assert len(lines) <= 20
 
 
+def test_on_a_narrow_terminal_it_is_the_message_that_is_cut() -> None:
+    state = replace(snapshot(), events=(event("a", 61, message="m" * 400),))
+
+    [line] = [line for line in shown(state, width=80) if "TrafficSwitched" in line]
+
+    assert line.split()[:3] == ["1m01s", "appdeployment/iris", "TrafficSwitched"]
+    assert line.endswith("m…")
+
+
 def test_a_screen_in_which_everything_happens_fits_forty_lines() -> None:
     state = replace(
         snapshot(*(ChapterLine(f"chapter {number}") for number in range(9))),
