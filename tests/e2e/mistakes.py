@@ -85,7 +85,7 @@ CASES = [
         TJ,
         job(step("train", *trains(loss=0.25, rows=150)), gate=GATE, model={"name": OURS}),
         reason="MetricNotFound",
-        says=("accuracy was never logged", "metrics that the run logged: loss, rows"),
+        says=("accuracy was never logged", "metrics that the run logged: loss, rows", "change spec.gate"),
         step="Blessed",
         events=("JobComplete", "MetricNotFound"),
         ended=True,
