@@ -89,7 +89,7 @@ class HttpTransport:
                     f"MLflow at {self._base} did not answer within {self._timeout.total_seconds():g} s"
                 ) from error
             except (aiohttp.ClientError, OSError) as error:
-                raise TrackingUnavailable(f"MLflow at {self._base} cannot be reached: {error}") from error
+                raise TrackingUnavailable(f"MLflow at {self._base} cannot be reached: {_reason(error)}") from error
 
     async def close(self) -> None:
         if self._session is not None:
@@ -167,3 +167,12 @@ async def _read(answer: aiohttp.ClientResponse) -> bytes:
             raise TrackingUnavailable(message, answered=True)
         parts.append(part)
     return b"".join(parts)
+
+
+def _reason(error: Exception) -> str:
+    """What the system says ("Connection refused"), without aiohttp's account of sockets and TLS."""
+    cause = getattr(error, "os_error", error)
+    if isinstance(cause, OSError) and cause.strerror:
+        # asyncio has texts of its own for the system's error numbers; a resolver's are negative, its text is good.
+        return os.strerror(cause.errno) if cause.errno and cause.errno > 0 else cause.strerror
+    return str(error) or type(error).__name__

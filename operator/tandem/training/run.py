@@ -122,7 +122,7 @@ def _latest(case: Case) -> RunStatus | Unanswered | Held | None:
         case None:
             return Unanswered()
         case Unavailable():
-            return Held(unavailable(tracked, "no run starts before MLflow tells which were there"))
+            return Held(unavailable(tracked, "a run starts when MLflow can tell whether there was one before"))
     from_mlflow = _from_tracked(tracked[-1]) if tracked else None
     if from_jobs is None or from_mlflow is None or from_jobs.number != from_mlflow.number:
         return max(filter(None, (from_jobs, from_mlflow)), key=lambda run: run.number, default=None)

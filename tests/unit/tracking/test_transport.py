@@ -118,7 +118,7 @@ async def test_a_server_that_is_not_there_is_unavailable(unused_tcp_port: int) -
     failed = await failure(StandIn(url=f"http://127.0.0.1:{unused_tcp_port}"))
 
     assert isinstance(failed, TrackingUnavailable)
-    assert f"http://127.0.0.1:{unused_tcp_port} cannot be reached" in failed.message
+    assert failed.message == f"MLflow at http://127.0.0.1:{unused_tcp_port} cannot be reached: Connection refused"
     assert not failed.answered
 
 
