@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
 
 from tandem.api import names
 from tandem.api.facts import (
@@ -24,6 +25,8 @@ from tandem.api.facts import (
     VersionsFrom,
 )
 from tandem.api.plan import EndRun, EnsureRun, MoveAlias, Outside, Refused, RegisterVersion, TagRun
+
+T = TypeVar("T")
 
 POLL_EVERY = timedelta(seconds=0.1)
 
@@ -129,29 +132,37 @@ class Mlflow:
 
 @dataclass
 class Tracking:
-    """The source of one operator process (``tandem.engine.facts.Source``); a dead one reaches nothing any more."""
+    """The source of one operator process (``tandem.engine.facts.Source``); a dead one reaches nothing any more.
+
+    The process has an event loop of its own; the server lives in ``home``.
+    """
 
     server: Mlflow
     wrote: Callable[[str], None]
+    home: asyncio.AbstractEventLoop
     dead: bool = False
 
     async def answer(self, queries: Collection[Query[object]]) -> Mapping[Query[object], object]:
-        await self._pass()
-        return {query: self.server.answer(query) for query in queries}
+        async def answers() -> Mapping[Query[object], object]:
+            return {query: self.server.answer(query) for query in queries}
+
+        return await self._at_home(answers())
 
     def poll_interval(self, query: Query[object]) -> timedelta | None:
         return POLL_EVERY if isinstance(query, ModelNamed | MonitorOf) else None
 
     async def carry_out(self, write: Outside) -> None:
-        await self._pass()
-        if self.server.carry_out(write):
-            self.wrote(write.id)
-        await self._pass()
+        async def carried_out() -> None:
+            if not self.dead and self.server.carry_out(write):
+                self.wrote(write.id)
 
-    async def _pass(self) -> None:
-        await asyncio.sleep(0)
+        await self._at_home(carried_out())
+
+    async def _at_home(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        result = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self.home))
         if self.dead:
             await asyncio.Event().wait()
+        return result
 
 
 def _now() -> datetime:

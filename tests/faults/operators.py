@@ -1,115 +1,149 @@
-"""One process of Tandem, in this one: the real engine, kopf included, that can be killed between any two writes."""
+"""One process of Tandem, in a thread of this one: the real engine, kopf included, that can be killed at any moment.
+
+A thread with an event loop of its own, because kopf, when it ends, cancels every task of its loop that is younger than
+itself; and because a loop that is stopped is as dead as a process after SIGKILL: no ``finally`` runs.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+import threading
+from collections.abc import Coroutine, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from kubernetes.aio.client import ApiClient, Configuration
 
+from tandem.api.facts import Query
 from tandem.engine.controller import Controller
 from tandem.engine.health import Health
 from tandem.engine.process import Engine, Options
 from tests.faults.apiserver.server import StandIn
 from tests.faults.mlflow import Tracking
 
+T = TypeVar("T")
 
-@dataclass
+_DEAD: list[asyncio.Task[Any]] = []
+
+
+@dataclass(frozen=True)
+class Mind:
+    """What the process has in mind. ``idle``: nothing is to be done, and nothing comes by itself within seconds."""
+
+    idle: bool
+    known: dict[tuple[str, str], dict[str, str]]  # (group, plural) → uid → version
+    answers: dict[Query[object], object]  # to what is polled
+    tasks: int = 0
+    queue: int = 0
+
+
+_NOTHING = Mind(False, {}, {})
+
+
 class OperatorProcess:
-    """``agent``: how the API server sees it."""
-
-    server: StandIn
-    source: Tracking
-    controllers: Sequence[Controller]
-    options: Options
-    engine: Engine = field(init=False)
-    health: Health = field(init=False)
-    client: ApiClient = field(init=False)
-    _told: asyncio.Event = field(default_factory=asyncio.Event)
-    _task: asyncio.Task[None] | None = None
+    def __init__(self, server: StandIn, source: Tracking, controllers: Sequence[Controller], options: Options) -> None:
+        self.options = options
+        self.source = source
+        self._server = server
+        self._controllers = list(controllers)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name=self.agent, daemon=True)
+        self._engine: Engine | None = None
+        self._health: Health | None = None
+        self._main: Future[None] | None = None
+        self._told: asyncio.Event | None = None
 
     @property
     def agent(self) -> str:
+        """How the API server sees it."""
         return f"{self.options.name}/{self.options.instance}"
-
-    def start(self) -> None:
-        self.client = ApiClient(Configuration(host=self.server.url))
-        self.client.user_agent = self.agent
-        self.health = Health(None, None)
-        self.engine = Engine(list(self.controllers), self.source, self.options, self.client, self.health)
-        self._task = asyncio.create_task(self.engine.run_until(self._told), name=self.agent)
 
     @property
     def ended(self) -> BaseException | None:
         """What ended it by itself, if it did."""
-        if self._task is None or not self._task.done() or self._task.cancelled():
+        if self._main is None or not self._main.done() or self._main.cancelled():
             return None
-        return self._task.exception() or RuntimeError("it ended, and said nothing")
+        return self._main.exception() or RuntimeError("it ended, and said nothing")
+
+    @property
+    def ready(self) -> bool:
+        return self._health is not None and self._health.ready
+
+    def start(self) -> None:
+        # A task or a connection that is left behind by a kill has nothing to say.
+        self._loop.set_exception_handler(lambda *_: None)
+        self._thread.start()
+        self._main = self._submit(self._operate())
 
     def cut_off(self) -> None:
         """From this moment on nothing that it does has an effect, and nothing that it asks is answered."""
-        self.server.cut_off.add(self.agent)
+        self._server.cut_off.add(self.agent)
         self.source.dead = True
 
     async def kill(self) -> None:
         """SIGKILL: no drain, no release of the lease, nothing said."""
         self.cut_off()
-        assert self._task is not None
-        self._task.cancel()
-        self.engine._stop_watching.set()
-        await self.engine._leading.cancel()
-        await self.engine._standing.cancel()
-        await asyncio.wait([self._task])
-        await self.client.close()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        await asyncio.to_thread(self._thread.join)
+        # Collected as garbage, what it was at would run its `finally` after all.
+        _DEAD.extend(asyncio.all_tasks(self._loop))
+        for transport in list(self._loop._transports.values()):  # type: ignore[attr-defined]
+            transport._sock.close()
+        self._loop.close()
 
     async def terminate(self) -> None:
         """SIGTERM."""
-        self._told.set()
-        assert self._task is not None
-        with suppress(Exception):
-            await self._task
-        await self.engine.end()
-        await self.client.close()
+        assert self._told is not None
+        self._loop.call_soon_threadsafe(self._told.set)
+        assert self._main is not None
+        await asyncio.wrap_future(self._main)
+        await self.kill()
 
-    @property
-    def idle(self) -> bool:
-        """Nothing waits, nothing is worked on, nothing is asked, nothing comes by itself within a few seconds."""
-        queue, board = self.engine._queue, self.engine._board
-        soon = asyncio.get_running_loop().time() + 5
+    def pause(self, seconds: float) -> None:
+        """SIGSTOP, and SIGCONT after a while: the event loop stands still."""
+        stopped = threading.Event()
+        self._loop.call_soon_threadsafe(stopped.wait, seconds)
+
+    async def mind(self) -> Mind:
+        if self._engine is None or self.ended is not None or self.source.dead:
+            return _NOTHING
+        try:
+            return await asyncio.wait_for(asyncio.wrap_future(self._submit(self._look())), 5)
+        except TimeoutError:
+            return _NOTHING
+
+    async def _operate(self) -> None:
+        client = ApiClient(Configuration(host=self._server.url))
+        client.user_agent = self.agent
+        self._health, self._told = Health(None, None), asyncio.Event()
+        engine = Engine(self._controllers, self.source, self.options, client, self._health)
+        self._engine = engine
+        try:
+            await engine.run_until(self._told)
+        finally:
+            await engine.end()
+            await client.close()  # type: ignore[no-untyped-call]
+
+    async def _look(self) -> Mind:
+        assert self._engine is not None
+        queue, board, store = self._engine._queue, self._engine._board, self._engine._store
+        soon = self._loop.time() + 5
         awaited = any(due < soon for due in queue._due.values())
-        return not (queue._added_at or queue._active or queue._again or awaited or board._pending or board._asking)
-
-    @property
-    def up_to_date(self) -> bool:
-        """What it has in mind is what there is, in the cluster and in MLflow."""
-        return self.health.ready and self._knows_the_cluster() and self._knows_mlflow()
-
-    def _knows_the_cluster(self) -> bool:
-        store = self.engine._store
-        for type_ in store.watched():
-            known = {uid: meta.resource_version for uid, meta in store.known(type_.kind).items()}
-            if known != self._there(type_.group, type_.plural):
-                return False
-        return True
-
-    def _there(self, group: str, plural: str) -> dict[str, str]:
-        """uid → version of everything that it should have seen."""
-        return {
-            body["metadata"]["uid"]: body["metadata"]["resourceVersion"]
-            for (kind, _, _), body in self.server.database.all().items()
-            if (kind.group, kind.plural) == (group, plural)
-            and (kind.schema is not None or _managed(body["metadata"].get("labels") or {}))
+        unanswered = any(query not in board._answers for query in board._readers)
+        busy = queue._added_at or queue._active or queue._again or awaited
+        asks = board._pending or board._asking or unanswered
+        known = {
+            (type_.group, type_.plural): {u: meta.resource_version for u, meta in store.known(type_.kind).items()}
+            for type_ in store.watched()
         }
+        polled = {q: a for q, a in board._answers.items() if self.source.poll_interval(q) is not None}
+        tasks = len(asyncio.all_tasks())
+        return Mind(self.ready and not busy and not asks, known, polled, tasks, queue.depth)
 
-    def _knows_mlflow(self) -> bool:
-        board = self.engine._board
-        polled = [query for query in board._readers if self.source.poll_interval(query) is not None]
-        return all(query in board._answers for query in board._readers) and all(
-            board._answers[query] == self.source.server.answer(query) for query in polled
-        )
+    def _submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
-
-def _managed(labels: dict[str, str]) -> bool:
-    return labels.get("app.kubernetes.io/managed-by") == "tandem"
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()

@@ -80,7 +80,7 @@ def serves(revision: int) -> Callable[[World], bool]:
 
     def holds(world: World) -> bool:
         selector = world.read(SERVICES, "shop").get("spec", {}).get("selector", {})
-        return selector.get("tandem.dev/revision") == str(revision) and app_is("Ready", "True")(world)
+        return bool(selector.get("tandem.dev/revision") == str(revision)) and app_is("Ready", "True")(world)
 
     return holds
 
@@ -90,7 +90,7 @@ def app_is(type_: str, status: str) -> Callable[[World], bool]:
         current = world.read(APP_DEPLOYMENTS, "shop").get("metadata", {}).get("generation")
         conditions = {c["type"]: c for c in world.app().get("conditions", ())}
         found = conditions.get(type_, {})
-        return found.get("status") == status and found.get("observedGeneration") == current
+        return bool(found.get("status") == status and found.get("observedGeneration") == current)
 
     return holds
 
@@ -202,7 +202,7 @@ TAKEN_AWAY = Scenario(
     (
         Step(both(train(), deploy(image="shop:1")), lambda w: runs("iris-1")(w) and serves(1)(w), "both are there"),
         Step(
-            lambda world: [world.delete(TRAINING_JOBS, "iris"), world.delete(APP_DEPLOYMENTS, "shop")],
+            both(lambda world: world.delete(TRAINING_JOBS, "iris"), lambda w: w.delete(APP_DEPLOYMENTS, "shop")),
             nothing_is_left,
             "nothing is left",
         ),

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Final, Self
 from unittest.mock import patch
 
+from tandem.api import names
 from tandem.engine.process import Options
 from tandem.main import Configuration, app_controller, drift_controller, training_controller
 from tests.faults.apiserver.faults import Request
@@ -22,10 +23,10 @@ from tests.faults.apiserver.server import StandIn
 from tests.faults.apiserver.writes import Target
 from tests.faults.controllers import Controllers
 from tests.faults.mlflow import Mlflow, Tracking
-from tests.faults.operators import OperatorProcess
+from tests.faults.operators import Mind, OperatorProcess
 
 CONFIGURATION: Final = Configuration("http://mlflow.mlflow:5000", "tandem-runtime:1", timedelta(seconds=1))
-PATIENCE: Final = 40.0  # seconds; a few of them on a quiet machine
+PATIENCE: Final = 20.0  # seconds; a few of them on a quiet machine
 RARELY: Final = 600.0
 OFTEN: Final = 0.3
 OPERATOR, DRIFT = "tandem-operator", "tandem-drift"
@@ -83,7 +84,7 @@ class World:
         self._incarnation += 1
         instance = f"{self._incarnation}"
         agent = f"{name}/{instance}"
-        source = Tracking(self.mlflow, lambda what: self._count(agent, what))
+        source = Tracking(self.mlflow, lambda what: self._count(agent, what), asyncio.get_running_loop())
         kinds = (drift_controller(),)
         if name == OPERATOR:
             kinds = (training_controller(CONFIGURATION), app_controller(CONFIGURATION))  # type: ignore[assignment]
@@ -155,35 +156,57 @@ class World:
         self.controllers.end_job("default", job, failed="ValueError: no data")
 
     def runs(self, job: str) -> bool:
-        return self.read(JOBS, job).get("status", {}).get("active", 0) == 1
+        return bool(self.read(JOBS, job).get("status", {}).get("active"))
 
     # --- waiting -----------------------------------------------------------------------------------------------------
 
     async def until(self, holds: Callable[[World], object], what: str = "") -> None:
-        async def wait() -> None:
-            while not holds(self):
-                for process in self.processes.values():
-                    if process.ended is not None:
-                        raise AssertionError(f"{process.agent} has ended") from process.ended
-                await asyncio.sleep(0.005)
-
         try:
-            await asyncio.wait_for(wait(), PATIENCE)
+            async with asyncio.timeout(PATIENCE):
+                while not holds(self):
+                    self._check_lives()
+                    await asyncio.sleep(0.005)
         except TimeoutError:
             raise AssertionError(f"not within {PATIENCE:.0f} s: {what or holds}\n{self.told()}") from None
 
     async def settled(self) -> None:
-        """Everybody knows everything and has nothing left to do, twice with a moment in between."""
-        for _ in range(2):
-            await self.until(World._at_rest, "rest")
-            await asyncio.sleep(0.03)
-        await self.until(World._at_rest, "rest")
+        """Everybody knows everything and has nothing left to do, three times with a moment in between."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                in_a_row = 0
+                while in_a_row < 3:
+                    self._check_lives()
+                    in_a_row = in_a_row + 1 if await self._at_rest() else 0
+                    await asyncio.sleep(0.015)
+        except TimeoutError:
+            raise AssertionError(f"no rest within {PATIENCE:.0f} s\n{self.told()}") from None
 
-    def _at_rest(self) -> bool:
+    def _check_lives(self) -> None:
+        for process in self.processes.values():
+            if process.ended is not None:
+                raise AssertionError(f"{process.agent} has ended") from process.ended
+
+    async def _at_rest(self) -> bool:
+        before = self._situation()
         if self._restarts or self.controllers.busy or self.server.garbage.busy:
             return False
-        running = all(name in self.processes for name in self._names)
-        return running and all(process.idle and process.up_to_date for process in self.processes.values())
+        if any(name not in self.processes for name in self._names):
+            return False
+        minds = [await process.mind() for process in list(self.processes.values())]
+        return before == self._situation() and all(mind.idle and self._is_true(mind) for mind in minds)
+
+    def _situation(self) -> tuple[int, int, int]:
+        return self.server.database.revision, len(self.written), len(self._restarts)
+
+    def _is_true(self, mind: Mind) -> bool:
+        """What it has in mind is what there is, in the cluster and in MLflow."""
+        there: dict[tuple[str, str], dict[str, str]] = {place: {} for place in mind.known}
+        for (kind, _, _), body in self.server.database.all().items():
+            meta = body["metadata"]
+            managed = (meta.get("labels") or {}).get(names.MANAGED_BY_LABEL) == names.MANAGED_BY
+            if (kind.group, kind.plural) in there and (kind.schema is not None or managed):
+                there[kind.group, kind.plural][meta["uid"]] = meta["resourceVersion"]
+        return mind.known == there and all(self.mlflow.answer(q) == answer for q, answer in mind.answers.items())
 
     def lists(self) -> int:
         """Comparisons that the processes of now have begun."""

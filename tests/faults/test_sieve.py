@@ -1,0 +1,81 @@
+"""Sieve's three patterns (OSDI '22), for every scenario: what was half done, what was never seen, what was seen late.
+
+Each variation of a history must end like the history without the fault, and break no invariant on its way.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.faults import endstate
+from tests.faults.apiserver.kinds import Json
+from tests.faults.apiserver.watching import Sent, Watch
+from tests.faults.scenarios import SCENARIOS, Scenario
+from tests.faults.world import OFTEN, World
+
+_wanted: dict[str, Json] = {}
+
+
+async def wanted(scenario: Scenario) -> Json:
+    """The end without any fault."""
+    if scenario.name not in _wanted:
+        async with World(drift=scenario.drift) as world:
+            await scenario.play(world)
+            _wanted[scenario.name] = endstate.picture(world)
+    return _wanted[scenario.name]
+
+
+async def verdict(scenario: Scenario, world: World) -> str:
+    """Play it; nothing, or what is wrong with the end of it."""
+    try:
+        await scenario.play(world)
+    except AssertionError as error:
+        return str(error)
+    broken = endstate.violations(world)
+    return "\n".join(broken) or endstate.differences(await wanted(scenario), endstate.picture(world))
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
+async def test_a_crash_after_any_write_changes_nothing_in_the_end(scenario: Scenario) -> None:
+    """Killed right after the write took effect and before its answer came; then started anew."""
+    await wanted(scenario)
+    wrong, crashes = [], 0
+    while True:
+        async with World(drift=scenario.drift, die_after=crashes + 1) as world:
+            told = await verdict(scenario, world)
+            if world.died is None:
+                break
+            crashes += 1
+            if told:
+                wrong.append(f"crash after write {crashes} ({world.died.what}):\n{told}")
+    assert not wrong, "\n\n".join(wrong)
+    assert crashes > 3, "there were writes to crash after"
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
+async def test_an_event_that_is_never_seen_changes_nothing_in_the_end(scenario: Scenario) -> None:
+    """Each event of a watch in turn is left out; the resync finds what it told."""
+    await wanted(scenario)
+    wrong, dropped = [], 0
+    while True:
+        counted = 0
+        lost = ""
+
+        def drop(watch: Watch, event: Json, which: int = dropped) -> Sent:
+            nonlocal counted, lost
+            counted += 1
+            if counted == which + 1:
+                lost = f"{event['type']} {watch.kind.kind} {event['object']['metadata']['name']}"
+                return []
+            return [event]
+
+        async with World(drift=scenario.drift, resync=OFTEN) as world:
+            world.server.watches.meddle = drop
+            told = await verdict(scenario, world)
+        if not lost:
+            break
+        dropped += 1
+        if told:
+            wrong.append(f"without event {dropped} ({lost}):\n{told}")
+    assert not wrong, "\n\n".join(wrong)
+    assert dropped > 3, "there were events to miss"
