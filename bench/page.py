@@ -18,9 +18,9 @@ server's own, from its audit log; requests are counted there, exactly."""
 
 _THROUGHPUT = """\
 TrainingJobs are created 32 at a time over eight namespaces. The clock runs from the first creation to the moment at
-which every resource has its Job and the status that says so. The bare client makes the same three writes, with the same
-bytes (they come from Tandem's own plan), and needs neither watch nor memory: it is the ceiling. It has 32 requests under
-way; an operator has its own besides the 32 of the creations, so a small lead over the bare client is possible."""
+which every resource has its Job and the status that says so. The bare client makes the same three writes, with the
+same bytes (they come from Tandem's own plan), and needs neither watch nor memory: it is the ceiling. It has 32
+requests under way; an operator has its own besides the 32 of the creations, so a small lead over it is possible."""
 
 _LATENCY = """\
 From the answer to the creation of the resource to the answer to that of its Job, at a steady rate of creations. The
