@@ -85,9 +85,13 @@ class Cluster:
             if error.code not in {404, 409}:
                 raise
 
-    async def write_status(self, controller: Controller, meta: ObjectMeta, patch: Json) -> None:
-        """One merge patch of /status. The uid in it makes a resource of the same name, made anew, refuse it."""
-        body = {"metadata": {"uid": meta.uid}, "status": patch}
+    async def write_status(self, controller: Controller, meta: ObjectMeta, patch: Json) -> bool:
+        """One merge patch of /status of the version that the plan was made from; False if that is not the present one.
+
+        Then the present one is read, and planned for. (A uid would not do: of a patch of /status the API server
+        ignores it, and writes into a resource of the same name that was made anew. Measured on 1.34.)
+        """
+        body = {"metadata": {"resourceVersion": meta.resource_version}, "status": patch}
         names = {"namespace": meta.namespace, "name": meta.name}
         try:
             made = await self._api.request(
@@ -99,10 +103,13 @@ class Cluster:
                 content_type=MERGE_PATCH,
             )
         except ApiError as error:
-            if error.code in {404, 409}:  # deleted, or made anew, since the plan was made
-                return
-            raise
+            if error.code not in {404, 409}:
+                raise
+            if error.code == 409:
+                await self._read_again(controller.resource, names)
+            return False
         self._observe(controller.resource.kind, made)
+        return True
 
     async def emit(self, controller: Controller, meta: ObjectMeta, event: Emit, now: datetime) -> None:
         """One Event per transition: its name is made from what it says, so saying it again changes nothing.
@@ -137,6 +144,15 @@ class Cluster:
         except (ApiError, ApiUnavailable) as error:
             if not isinstance(error, ApiError) or error.code not in {404, 409}:
                 logger.warning("an Event was not written: %s", error, extra={"key": str(key_of(controller, meta))})
+
+    async def _read_again(self, type_: ResourceType, names: dict[str, str]) -> None:
+        try:
+            present = await self._api.request("GET", object_path(type_), names)
+        except ApiError as error:
+            if error.code != 404:
+                raise
+            return
+        self._observe(type_.kind, present)
 
     async def _existing(self, type_: ResourceType, names: dict[str, str], manifest: Json) -> Json | None:
         """The object that has the name already, if there is one and it is ours by controller uid.

@@ -30,7 +30,7 @@ from tandem.engine.handlers import watch
 from tandem.engine.health import Health
 from tandem.engine.lease import Lease, LeaseTimes
 from tandem.engine.queue import KeyedQueue
-from tandem.engine.reconcile import Reconciler
+from tandem.engine.reconcile import SHORTEST_REQUEUE, Reconciler
 from tandem.engine.resync import PERIOD, Resync
 from tandem.engine.store import Store
 from tandem.engine.tasks import Endless, MustEnd
@@ -96,6 +96,7 @@ class Engine:
         api = ApiServer(client, AsyncLimiter(2 * options.requests_per_second, time_period=2))
         self._options = options
         self._health = health
+        self._kinds = {controller.resource.kind for controller in controllers}
         self._store = Store(controllers)
         self._queue: KeyedQueue[Key] = KeyedQueue()
         self._board = FactBoard(source, self._queue.add, utc_now)
@@ -163,10 +164,11 @@ class Engine:
         """The answer to a write of ours is news, once: the event that tells the same is none any more.
 
         Our own status as well: a plan may go on from it (a run is stopped only when it is written down that it is),
-        and the answer may show another's change that came just before.
+        and the answer may show another's change that came just before. A moment later, though: a plan that never
+        agrees with itself must not take a whole core.
         """
         for key in self._store.observe(kind, body):
-            self._queue.add(key)
+            self._queue.add_after(key, SHORTEST_REQUEUE if kind in self._kinds else 0)
 
 
 async def _wait(told: asyncio.Event) -> None:

@@ -33,7 +33,7 @@ LAST_REST: Final = timedelta(minutes=5)
 _POISON_RETRY: Final = 300.0
 # All keys fail together when the API server is away, and all must come back soon after it does.
 _LONGEST_OUTAGE_RETRY: Final = 20.0
-_SHORTEST_REQUEUE: Final = 0.1  # a plan that always asks to be called at once would take a whole core
+SHORTEST_REQUEUE: Final = 0.1  # a plan that always asks to be called at once would take a whole core
 
 
 @dataclass
@@ -111,7 +111,7 @@ class Reconciler:
             return
         await self._tell(controller, entry, plan)
         if plan.requeue_after is not None:
-            self._queue.add_after(key, max(plan.requeue_after.total_seconds(), _SHORTEST_REQUEUE))
+            self._queue.add_after(key, max(plan.requeue_after.total_seconds(), SHORTEST_REQUEUE))
 
     def _refusals_of(self, key: Key, entry: Entry) -> _Refusals:
         """Another spec, or another resource of the same name, is not refused yet."""
@@ -192,7 +192,8 @@ class Reconciler:
         difference = status_difference(entry.status(), plan.status, controller.status_fields)
         if not difference:
             return
-        await self._cluster.write_status(controller, entry.metadata, difference)
+        if not await self._cluster.write_status(controller, entry.metadata, difference):
+            return  # the next plan, of what is there now, tells it
         for event in plan.events:
             await self._cluster.emit(controller, entry.metadata, event, self._clock())
 

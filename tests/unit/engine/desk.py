@@ -21,7 +21,7 @@ from tandem.engine.cluster import Cluster
 from tandem.engine.controller import Named
 from tandem.engine.facts import FactBoard
 from tandem.engine.queue import KeyedQueue
-from tandem.engine.reconcile import Reconciler
+from tandem.engine.reconcile import SHORTEST_REQUEUE, Reconciler
 from tandem.engine.store import Store
 from tests.unit.engine.objects import Json, Widget, child, controller, resource
 from tests.unit.engine.strict_api import StrictApi
@@ -99,10 +99,9 @@ class Desk:
         return draft.finish({"observedGeneration": widget.metadata.generation, "phase": phase})
 
     def observed(self, kind: str, body: Json) -> None:
-        keys = self.store.observe(kind, body)
-        if kind != "Widget":
-            for key in keys:
-                self.queue.add(key)
+        """The answer to a write."""
+        for key in self.store.observe(kind, body):
+            self.queue.add_after(key, SHORTEST_REQUEUE if kind == "Widget" else 0)
 
     def show(self, kind: str, body: Json) -> None:
         """As a watch would."""
