@@ -19,9 +19,10 @@ from demo.scene import Scene, StoryStopped
 from demo.setup import Site, set_up
 from demo.show import showing
 from demo.story import CHAPTERS, tell
-from demo.summary import summary, verdict
+from demo.summary import commands, summary, verdict
 
-CONSOLE = Console()
+# A log has no width of its own.
+CONSOLE = Console(width=None if sys.stdout.isatty() else 160)
 INTERRUPTED = 130
 
 
@@ -51,7 +52,10 @@ def perform(site: Site) -> int:
         stage.clear(site.kubectl, site.mlflow)
     with showing(scene, site.cluster.name, CHAPTERS, CONSOLE) as (chapter, board):
         story = tell(chapter)
-    CONSOLE.print(summary(story, board.snapshot, site.kubectl.command))
+    CONSOLE.print(summary(story, board.snapshot))
+    CONSOLE.print("\nWhere to look next", style="bold underline")
+    for line in commands(stage.NAMESPACE, site.kubectl.command):
+        CONSOLE.print(line, highlight=False, markup=False, soft_wrap=True)
     return _judged(story)
 
 

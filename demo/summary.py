@@ -37,13 +37,12 @@ TURNS: Final = frozenset(
 _MIRRORED: Final = ("DriftDetected", "tandem.dev/operator")
 
 
-def summary(story: Story, snapshot: Snapshot, kubectl: Sequence[str]) -> RenderableType:
+def summary(story: Story, snapshot: Snapshot) -> RenderableType:
     return Group(
         *_titled("What happened, and when", timeline(snapshot.events, snapshot.begun)),
         *_titled("Where that prediction came from", lineage(story.lineage)),
         *_titled("Was anybody turned away?", visitors(story)),
         *_titled("The release that never took the traffic", Text(refused(story))),
-        *_titled("Where to look next", Text("\n".join(commands(snapshot.namespace, kubectl)))),
     )
 
 
@@ -63,7 +62,8 @@ def turns(events: Iterable[EventLine]) -> list[EventLine]:
 def lineage(found: Lineage) -> Table:
     table = Table.grid(padding=(0, 2))
     for link in found.links:
-        table.add_row(Text(link.what, "bold"), link.value)
+        # Folded, never cut: half a digest is none.
+        table.add_row(Text(link.what, "bold"), Text(link.value, overflow="fold"))
     return table
 
 
@@ -87,7 +87,7 @@ def refused(story: Story) -> str:
 
 
 def commands(namespace: str, kubectl: Sequence[str]) -> list[str]:
-    """To be pasted into a shell."""
+    """Where to look next, to be pasted into a shell: so these lines are never broken."""
     return [
         f"alias kubectl={shlex.quote(shlex.join(kubectl))}",
         f"kubectl -n {namespace} get trainingjobs,appdeployments",

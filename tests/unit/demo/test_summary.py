@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from demo.facts import Drifted, Lineage, Link, Prediction, Released, Served, Story, Trained, Watched
-from demo.summary import summary, turns, verdict
+from demo.summary import commands, lineage, summary, turns, verdict
 from demo.visitor import Tally
 from tandem.api.trainingjob import RetrainRequest
 from tests.unit.demo.given import WEB, after, app, event, snapshot, training_job
@@ -55,12 +55,12 @@ def test_one_bad_answer_is_no_success(visitors: dict[str, Tally], told: str) -> 
     assert verdict(story({**GOOD, **visitors})) == [told]
 
 
-def test_the_summary_tells_what_happened_where_it_came_from_and_where_to_look() -> None:
+def test_the_summary_tells_what_happened_and_where_a_prediction_came_from() -> None:
     console = Console(width=160, file=io.StringIO())
     happened = replace(snapshot(), events=(event("a", 61, message="revision 1 (model iris version 1) serves"),))
 
     with console.capture() as capture:
-        console.print(summary(story(GOOD), happened, ["/opt/kubectl", "--kubeconfig=/home/ann/config"]))
+        console.print(summary(story(GOOD), happened))
     text = capture.get()
 
     for told in (
@@ -68,11 +68,26 @@ def test_the_summary_tells_what_happened_where_it_came_from_and_where_to_look() 
         "iris sha256:77bb",
         "version 1: 400, version 2: 90",
         "web serves web:2. ProbeFailed: revision 3 was not ready within 30 seconds",
-        "alias kubectl='/opt/kubectl --kubeconfig=/home/ann/config'",
-        "port-forward service/mlflow",
-        "make demo-down",
     ):
         assert told in text
+
+
+def test_a_digest_is_never_cut() -> None:
+    digest = "sha256:" + "0123456789abcdef" * 4
+    console = Console(width=60, file=io.StringIO())
+
+    with console.capture() as capture:
+        console.print(lineage(Lineage(PREDICTION, {}, (Link("data", digest),))))
+
+    assert digest in "".join(capture.get().split())
+
+
+def test_the_commands_reach_this_cluster_and_no_other() -> None:
+    first, *others = commands("demo", ["/opt/kubectl", "--kubeconfig=/home/ann/config"])
+
+    assert first == "alias kubectl='/opt/kubectl --kubeconfig=/home/ann/config'"
+    assert any("port-forward service/mlflow" in line for line in others)
+    assert any(line.startswith("make demo-down") for line in others)
 
 
 def test_the_timeline_keeps_the_turns_and_tells_drift_once() -> None:
