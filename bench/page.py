@@ -43,13 +43,16 @@ _NOT = """\
 
 def page(results: Results, plots: Sequence[str]) -> str:
     parts = [TITLE, _INTRODUCTION, _machine(results.machine)]
-    parts += ["## Throughput", _THROUGHPUT, _throughput(results)]
-    parts += ["### Requests for one resource", _requests(results)]
-    parts += ["## From a resource to its Job", _LATENCY, _latency(results)]
-    parts += ["## Restart and rest", _RESTART, _restart(results.restart)]
+    if results.throughput:
+        parts += ["## Throughput", _THROUGHPUT, _throughput(results)]
+        parts += ["### Requests for one resource", _requests(results)]
+    if results.latency:
+        parts += ["## From a resource to its Job", _LATENCY, _latency(results)]
+    if results.restart:
+        parts += ["## Restart and rest", _RESTART, _restart(results.restart)]
     parts += [f"![{_caption(plot)}](performance/{plot})" for plot in plots]
     parts += ["## What this does not measure", _NOT]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return "\n\n".join(parts) + "\n"
 
 
 def _machine(machine: Machine) -> str:

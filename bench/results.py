@@ -90,7 +90,7 @@ def growth(rows: list[Restart]) -> float | None:
     None: too few to tell.
     """
     cpu = {size: median(r.cpu_seconds for r in rows if r.resources == size) for size in {r.resources for r in rows}}
-    most = max(cpu)
+    most = max(cpu, default=0)
     half = cpu.get(most // 2, 0.0) - cpu.get(0, 0.0)
     if {0, most // 2} <= cpu.keys() and most > 1 and half > LEAST_GROWTH:
         return (cpu[most] - cpu[0]) / half

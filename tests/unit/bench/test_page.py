@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bench.actors import BARE, KOPF, SHIPPED, TANDEM, Actor
@@ -77,3 +78,14 @@ def test_every_plot_is_shown_and_small_and_the_same_again(results: Results, tmp_
         assert f"(performance/{plot})" in page(results, plots)
         assert (tmp_path / "one" / plot).stat().st_size < 100_000
         assert (tmp_path / "one" / plot).read_bytes() == (tmp_path / "two" / plot).read_bytes()
+
+
+@pytest.mark.parametrize("part", ["throughput", "latency", "restart"])
+def test_a_part_that_was_not_measured_is_not_on_the_page(results: Results, part: str, tmp_path: Path) -> None:
+    without = msgspec.structs.replace(results, **{part: []})
+    headings = {"throughput": "## Throughput", "latency": "## From a resource", "restart": "## Restart"}
+
+    shown = page(without, draw(without, tmp_path))
+
+    assert {name for name, heading in headings.items() if heading in shown} == headings.keys() - {part}
+    assert f"{part}.svg" not in shown
