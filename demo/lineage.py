@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from demo.facts import Lineage, Link, Prediction
 from demo.kubectl import Json
 from demo.scene import Scene
 from tandem.api import names
+from tandem.api.trainingjob import Trigger
 
 
 def trace(scene: Scene, prediction: Prediction) -> Lineage:
@@ -55,9 +58,5 @@ def _data(tags: Mapping[str, str]) -> str:
 
 
 def _trigger(run: Mapping[str, str]) -> str:
-    import msgspec
-
-    from tandem.api.trainingjob import Trigger
-
     trigger = msgspec.json.decode(run.get(names.TAG_TRIGGER, '{"type": "Created"}'), type=Trigger)
     return f"{trigger.type}: {trigger.message}"
