@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-down test lint format types layers unit contract cluster-test e2e cluster-up cluster-down \
-        images lock clean
+        images bench lock clean
 
 help: ## List the verbs
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ cluster-test: setup ## Tests of the local cluster itself
 
 e2e: setup ## The whole demo, its faults and bad input, as assertions on real pods
 	@$(BIN)/python -m checks e2e
+
+bench: setup ## Every performance figure, as ratios in one run, written to docs/performance.md (a quiet machine, 17 minutes)
+	@$(BIN)/python -m bench --write-docs
 
 cluster-up: setup ## Start the local cluster `tandem` (kind where Docker is, the embedded one elsewhere)
 	@$(BIN)/python -m cluster up
