@@ -34,7 +34,6 @@ TURNS: Final = frozenset(
         "RevisionFailed",
     }
 )
-_MIRRORED: Final = ("DriftDetected", "tandem.dev/operator")
 
 
 def summary(story: Story, snapshot: Snapshot) -> RenderableType:
@@ -55,8 +54,8 @@ def timeline(events: Iterable[EventLine], begun: datetime) -> Table:
 
 
 def turns(events: Iterable[EventLine]) -> list[EventLine]:
-    """The Events that turn the story. Drift is told by its controller and mirrored by the operator: once is enough."""
-    return [event for event in events if event.reason in TURNS and (event.reason, event.by) != _MIRRORED]
+    """The Events that turn the story."""
+    return [event for event in events if event.reason in TURNS]
 
 
 def lineage(found: Lineage) -> Table:

@@ -139,25 +139,24 @@ def shortened(message: str, limit: int = MESSAGE_LIMIT) -> str:
 
 
 def transitions(previous: tuple[Condition, ...], current: tuple[Condition, ...]) -> list[Emit]:
-    """One Event for each condition that has become True or False since the status was last written.
-
-    Ready and Reconciling only repeat what the steps say, so they emit nothing.
-    """
+    """One Event for each condition that has become True or False since the status was last written."""
     events: list[Emit] = []
     for now in current:
-        if now.type in {READY, RECONCILING, STALLED} or now.status == "Unknown":
+        if now.type in _TOLD_ELSEWHERE or now.status == "Unknown":
             continue
         before = condition_of(previous, now.type)
         same = before is not None and (before.status, before.reason) == (now.status, now.reason)
-        if not same and not (before is None and now.type == "Drifted" and now.status == "False"):
+        if not same:
             event = Emit("Warning" if _is_bad(now) else "Normal", now.reason, now.message)
             if event not in events:  # Trained=False and Failed=True say the same
                 events.append(event)
     return events
 
 
-# Conditions that are bad news when they are True; every other one is bad news when it is False.
-_ABNORMAL_TRUE: Final = frozenset({"Failed", "Drifted", "Stalled"})
+# Three only repeat what the steps say; Drifted mirrors what the model-drift controller tells by Events of its own.
+_TOLD_ELSEWHERE: Final = frozenset({READY, RECONCILING, STALLED, "Drifted"})
+# Bad news when it is True; every other condition is bad news when it is False.
+_ABNORMAL_TRUE: Final = frozenset({"Failed"})
 
 
 def _is_bad(condition_: Condition) -> bool:

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Iterable
+from itertools import chain, repeat
 from typing import Final
 
 import msgspec
@@ -24,6 +25,8 @@ from tandem.engine.store import Store
 logger = logging.getLogger(__name__)
 
 PERIOD: Final = 600.0  # seconds; ± 10 %, so that replicas do not all list at once
+# kopf makes a list of its own, after ours: what is deleted in between (by ourselves, say) no event tells.
+_AFTER_START: Final = (5.0, 30.0)
 
 
 class Resync:
@@ -56,8 +59,8 @@ class Resync:
         self._enqueue_all(self._store.all_keys())
 
     async def run(self) -> None:
-        while True:
-            await asyncio.sleep(self._period * random.uniform(0.9, 1.1))
+        for delay in chain(_AFTER_START, repeat(self._period)):
+            await asyncio.sleep(min(delay, self._period) * random.uniform(0.9, 1.1))
             for type_ in self._store.watched():
                 try:
                     await self.compare(type_)

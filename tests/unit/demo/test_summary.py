@@ -90,12 +90,11 @@ def test_the_commands_reach_this_cluster_and_no_other() -> None:
     assert any(line.startswith("make demo-down") for line in others)
 
 
-def test_the_timeline_keeps_the_turns_and_tells_drift_once() -> None:
+def test_the_timeline_keeps_the_turns_of_the_story() -> None:
     events = [
         event("a", 1, "JobComplete"),
         event("b", 2, "VersionRegistered"),
         event("c", 3, "DriftDetected", by="tandem.dev/drift"),
-        event("d", 4, "DriftDetected", by="tandem.dev/operator"),
         event("e", 5, "RetrainRequested"),
     ]
 
