@@ -7,7 +7,7 @@ export PYTHONPATH := operator:.
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-down test lint format types layers unit contract cluster-test e2e cluster-up cluster-down \
+.PHONY: help setup demo demo-down test lint format types layers unit contract faults cluster-test e2e cluster-up cluster-down \
         images bench lock clean
 
 help: ## List the verbs
@@ -19,13 +19,13 @@ $(VENV)/.complete: requirements/dev.txt requirements/bootstrap.txt checks/setup.
 	@PYTHON=$(PYTHON) VENV=$(VENV) checks/setup.sh
 	@touch $@
 
-demo: setup ## The whole story on a real Kubernetes: train, gate, serve, drift, retrain, replace (the README's first command)
+demo: setup ## The whole story on a real Kubernetes (the first command of the README)
 	@$(BIN)/python -m demo
 
 demo-down: setup ## Take the demo's cluster away
 	@$(BIN)/python -m demo down
 
-test: setup ## All checks, on real parts (the README's second command; CI runs it)
+test: setup ## Every check, on real parts (the second; CI runs it)
 	@$(BIN)/python -m checks
 
 lint: setup ## Style, formatting, layers: as fast as a breath
@@ -46,13 +46,16 @@ unit: setup ## Tests that need nothing but Python
 contract: setup ## Tests against a real API server and a real MLflow (no root, no pods)
 	@$(BIN)/python -m checks contract
 
+faults: setup ## Every fault we can name, on a strict API server of our own
+	@$(BIN)/python -m checks faults
+
 cluster-test: setup ## Tests of the local cluster itself
 	@$(BIN)/python -m checks cluster
 
 e2e: setup ## The whole demo, its faults and bad input, as assertions on real pods
 	@$(BIN)/python -m checks e2e
 
-bench: setup ## Every performance figure, as ratios in one run, written to docs/performance.md (a quiet machine, 17 minutes)
+bench: setup ## Every performance figure, into docs/performance.md (a quiet machine, ~17 min)
 	@$(BIN)/python -m bench --write-docs
 
 cluster-up: setup ## Start the local cluster `tandem` (kind where Docker is, the embedded one elsewhere)

@@ -3,57 +3,117 @@
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
 import sys
+import threading
 import time
-from pathlib import Path
+from contextlib import AbstractContextManager, nullcontext
 
 from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from checks.steps import CHECKS, Check
+from checks.run import Lanes, Result, alone
+from checks.steps import CHECKS, FIRST, LANES, Check
 
 CONSOLE = Console()
+HEARTBEAT = 60.0
+
+
+class Screen:
+    """What runs now and for how long: spinners on a terminal, a line a minute elsewhere."""
+
+    def __init__(self) -> None:
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        self._progress = Progress(*columns, console=CONSOLE, transient=True) if CONSOLE.is_terminal else None
+        self._tasks: dict[str, TaskID] = {}
+        self._running: dict[str, float] = {}
+        self._over = threading.Event()
+        self.results: list[Result] = []
+
+    def live(self) -> AbstractContextManager[object]:
+        if self._progress is None:
+            threading.Thread(target=self._beat, daemon=True).start()
+        return self._progress or nullcontext()
+
+    def begun(self, check: Check) -> None:
+        self._running[check.name] = time.monotonic()
+        if self._progress is None:
+            CONSOLE.print(f"{check.name} …", highlight=False)
+        else:
+            self._tasks[check.name] = self._progress.add_task(f"{check.name}: {check.purpose}", total=None)
+
+    def ended(self, result: Result) -> None:
+        self.results.append(result)
+        self._running.pop(result.check.name, None)
+        if self._progress is not None:
+            self._progress.remove_task(self._tasks[result.check.name])
+        _head(result.check)
+        CONSOLE.out(result.output, highlight=False)
+
+    def close(self) -> None:
+        self._over.set()
+
+    def _beat(self) -> None:
+        while not self._over.wait(HEARTBEAT):
+            now = time.monotonic()
+            told = ", ".join(f"{name} {now - begun:.0f} s" for name, begun in list(self._running.items()))
+            CONSOLE.print(f"… {told}", highlight=False)
 
 
 def main() -> int:
     names = [check.name for check in CHECKS]
     parser = argparse.ArgumentParser(prog="python -m checks", description=__doc__)
     parser.add_argument("steps", nargs="*", metavar="STEP", help=f"of {', '.join(names)}; all without")
-    wanted = parser.parse_args().steps or names
+    wanted = parser.parse_args().steps
     unknown = sorted(set(wanted) - set(names))
     if unknown:
         parser.error(f"no such step: {', '.join(unknown)}; there are {', '.join(names)}")
-    checks = [check for check in CHECKS if check.name in wanted]
-    told = Table("step", "what", "result", "seconds", box=None, pad_edge=False, padding=(0, 3, 0, 0))
-    failed = False
-    for number, check in enumerate(checks, start=1):
-        CONSOLE.rule(f"[bold]{number}/{len(checks)} {check.name}[/bold]: {check.purpose}", align="left")
-        begun = time.monotonic()
-        failed = not _run(check)
-        told.add_row(check.name, check.purpose, "FAILED" if failed else "ok", f"{time.monotonic() - begun:.0f}")
-        if failed:
-            break
-    CONSOLE.rule()
-    CONSOLE.print(told)
-    return 1 if failed else 0
-
-
-def _run(check: Check) -> bool:
-    binaries = Path(sys.executable).parent
-    return all(_call(command, binaries) for command in check.commands)
-
-
-def _call(command: tuple[str, ...], binaries: Path) -> bool:
-    filled = [part.format(python=sys.executable, bin=binaries) for part in command]
-    # Tools that a test starts by name are those of this environment.
-    path = f"{binaries}{os.pathsep}{os.environ.get('PATH', '')}"
+    begun = time.monotonic()
     try:
-        return subprocess.run(filled, env={**os.environ, "PATH": path}, check=False).returncode == 0
+        results = _some([check for check in CHECKS if check.name in wanted]) if wanted else _all()
     except KeyboardInterrupt:
         CONSOLE.print("\ninterrupted; the same command goes on where caches allow")
-        raise SystemExit(130) from None
+        return 130
+    _tell(results, time.monotonic() - begun)
+    return 0 if all(result.passed for result in results) else 1
+
+
+def _some(checks: list[Check]) -> list[Result]:
+    results: list[Result] = []
+    for check in checks:
+        _head(check)
+        results.append(alone(check))
+        if not results[-1].passed:
+            break
+    return results
+
+
+def _all() -> list[Result]:
+    results = _some(list(FIRST))
+    if not all(result.passed for result in results):
+        return results
+    screen = Screen()
+    with screen.live():
+        try:
+            Lanes(LANES, screen.begun, screen.ended).run()
+        finally:
+            screen.close()
+    return results + screen.results
+
+
+def _head(check: Check) -> None:
+    CONSOLE.rule(f"[bold]{check.name}[/bold]: {check.purpose}", align="left")
+
+
+def _tell(results: list[Result], seconds: float) -> None:
+    table = Table("check", "what", "result", "seconds", box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    for result in results:
+        table.add_row(
+            result.check.name, result.check.purpose, "ok" if result.passed else "FAILED", f"{result.seconds:.0f}"
+        )
+    table.add_row("", "altogether", "", f"{seconds:.0f}")
+    CONSOLE.rule()
+    CONSOLE.print(table)
 
 
 if __name__ == "__main__":
