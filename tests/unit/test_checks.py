@@ -1,0 +1,50 @@
+"""The checks themselves: what runs in which order, and that a failure is never lost."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from checks.run import Lanes, Result, alone
+from checks.steps import CHECKS, FIRST, LANES, Check
+
+
+def check(name: str, code: str) -> Check:
+    return Check(name, "for this test", ((sys.executable, "-c", code),))
+
+
+def played(*lanes: tuple[Check, ...]) -> tuple[list[str], list[Result]]:
+    begun: list[str] = []
+    results: list[Result] = []
+    Lanes(lanes, lambda it: begun.append(it.name), results.append).run()
+    return begun, results
+
+
+def test_every_check_has_a_name_of_its_own_and_runs_once() -> None:
+    names = [it.name for it in CHECKS]
+
+    assert len(names) == len(set(names))
+    assert set(names) == {it.name for it in FIRST} | {it.name for lane in LANES for it in lane}
+
+
+@pytest.mark.parametrize(("code", "passed"), [("", True), ("raise SystemExit(3)", False)])
+def test_a_check_passes_when_its_commands_exit_with_zero(code: str, passed: bool) -> None:
+    assert alone(check("one", code)).passed is passed
+
+
+def test_the_output_of_a_lane_is_kept_until_its_check_ends() -> None:
+    _, (result,) = played((check("one", "print('said'); raise SystemExit(1)"),))
+
+    assert (result.passed, result.output) == (False, "said\n")
+
+
+def test_after_a_failure_no_lane_begins_another_check() -> None:
+    slower_than_a_failure = "import time; time.sleep(3)"
+    begun, results = played(
+        (check("fails", "raise SystemExit(1)"), check("never", "")),
+        (check("goes on", slower_than_a_failure), check("never either", "")),
+    )
+
+    assert sorted(begun) == ["fails", "goes on"]
+    assert {result.check.name: result.passed for result in results} == {"fails": False, "goes on": True}
