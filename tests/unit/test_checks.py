@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,13 +13,6 @@ from checks.steps import CHECKS, FIRST, LANES, Check
 
 def check(name: str, code: str) -> Check:
     return Check(name, "for this test", ((sys.executable, "-c", code),))
-
-
-def played(*lanes: tuple[Check, ...]) -> tuple[list[str], list[Result]]:
-    begun: list[str] = []
-    results: list[Result] = []
-    Lanes(lanes, lambda it: begun.append(it.name), results.append).run()
-    return begun, results
 
 
 def test_every_check_has_a_name_of_its_own_and_runs_once() -> None:
@@ -34,17 +28,27 @@ def test_a_check_passes_when_its_commands_exit_with_zero(code: str, passed: bool
 
 
 def test_the_output_of_a_lane_is_kept_until_its_check_ends() -> None:
-    _, (result,) = played((check("one", "print('said'); raise SystemExit(1)"),))
+    results: list[Result] = []
+    Lanes(((check("one", "print('said'); raise SystemExit(1)"),),), lambda _: None, results.append).run()
 
-    assert (result.passed, result.output) == (False, "said\n")
+    assert [(result.passed, result.output) for result in results] == [(False, "said\n")]
 
 
-def test_after_a_failure_no_lane_begins_another_check() -> None:
-    slower_than_a_failure = "import time; time.sleep(3)"
-    begun, results = played(
+def test_after_a_failure_no_lane_begins_another_check(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    goes_on = f"import pathlib, time\nwhile not pathlib.Path({str(told)!r}).exists(): time.sleep(0.02)"
+    begun: list[str] = []
+    results: dict[str, bool] = {}
+
+    def ended(result: Result) -> None:
+        results[result.check.name] = result.passed
+        told.touch()
+
+    lanes = (
         (check("fails", "raise SystemExit(1)"), check("never", "")),
-        (check("goes on", slower_than_a_failure), check("never either", "")),
+        (check("goes on", goes_on), check("never either", "")),
     )
+    Lanes(lanes, lambda it: begun.append(it.name), ended).run()
 
     assert sorted(begun) == ["fails", "goes on"]
-    assert {result.check.name: result.passed for result in results} == {"fails": False, "goes on": True}
+    assert results == {"fails": False, "goes on": True}
