@@ -89,7 +89,8 @@ class OperatorProcess:
         # Collected as garbage, what it was at would run its `finally` after all.
         _DEAD.extend(asyncio.all_tasks(self._loop))
         for transport in list(self._loop._transports.values()):  # type: ignore[attr-defined]
-            transport._sock.close()
+            if transport._sock is not None:
+                transport._sock.close()
         self._loop.close()
 
     async def terminate(self) -> None:

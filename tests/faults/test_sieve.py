@@ -8,10 +8,12 @@ from __future__ import annotations
 import pytest
 
 from tests.faults import endstate
-from tests.faults.apiserver.kinds import Json
+from tests.faults.apiserver.kinds import EVENTS, KINDS, Json
 from tests.faults.apiserver.watching import Sent, Watch
 from tests.faults.scenarios import SCENARIOS, Scenario
 from tests.faults.world import OFTEN, World
+
+SEEN = frozenset(KINDS) - {EVENTS}
 
 _wanted: dict[str, Json] = {}
 
@@ -79,3 +81,26 @@ async def test_an_event_that_is_never_seen_changes_nothing_in_the_end(scenario: 
             wrong.append(f"without event {dropped} ({lost}):\n{told}")
     assert not wrong, "\n\n".join(wrong)
     assert dropped > 3, "there were events to miss"
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
+async def test_an_older_view_after_a_restart_changes_nothing_in_the_end(scenario: Scenario) -> None:
+    """At its end the operator is started anew: it sees the cluster as it was at one moment before, then as it is."""
+    async with World(drift=scenario.drift) as world:
+        await scenario.play(world)
+        moments = sorted({change.revision for change in world.server.database.changes if change.place[0] in SEEN})
+        wrong = []
+        for moment in moments[:-1]:
+            world.server.look_back(moment)
+            for name in list(world.processes):
+                await world.restart(name)
+            await world.settled(in_the_past=True)
+            world.server.look_back(None)
+            await world.settled()
+            broken = endstate.violations(world)
+            told = "\n".join(broken) or endstate.differences(await wanted(scenario), endstate.picture(world))
+            if told:
+                wrong.append(f"seen as of version {moment}:\n{told}")
+                break
+        assert not wrong, "\n\n".join(wrong)
+        assert len(moments) > 5, "there was a past to look at"

@@ -41,9 +41,14 @@ class Write:
 
 
 class World:
-    """``die_after``: the process that makes this write (1 is the first) is killed right after it, and started anew."""
+    """``empty``: no process runs before a test starts one.
 
-    def __init__(self, *, resync: float = RARELY, drift: bool = False, die_after: int | None = None) -> None:
+    ``die_after``: the process that makes this write (1 is the first) is killed right after it, and started anew.
+    """
+
+    def __init__(
+        self, *, resync: float = RARELY, drift: bool = False, die_after: int | None = None, empty: bool = False
+    ) -> None:
         self.server = StandIn()
         self.mlflow = Mlflow()
         self.controllers = Controllers(self.server)
@@ -52,7 +57,9 @@ class World:
         self.died: Write | None = None
         self.before_restart: Callable[[], None] = lambda: None
         self.processes: dict[str, OperatorProcess] = {}
-        self._names = (OPERATOR, DRIFT) if drift else (OPERATOR,)
+        self._names: tuple[str, ...] = (OPERATOR, DRIFT) if drift else (OPERATOR,)
+        if empty:
+            self._names = ()
         self._resync = resync
         self._incarnation = 0
         self._restarts: set[asyncio.Task[None]] = set()
@@ -80,7 +87,9 @@ class World:
 
     # --- Tandem's processes ------------------------------------------------------------------------------------------
 
-    def start(self, name: str = OPERATOR, resync: float | None = None, **options: object) -> OperatorProcess:
+    def start(
+        self, name: str = OPERATOR, resync: float | None = None, replica: str = "", **options: object
+    ) -> OperatorProcess:
         self._incarnation += 1
         instance = f"{self._incarnation}"
         agent = f"{name}/{instance}"
@@ -95,7 +104,7 @@ class World:
             kinds,
             Options(name, instance, resync_period=period, **options),  # type: ignore[arg-type]
         )
-        self.processes[name] = process
+        self.processes[replica or name] = process
         process.start()
         return process
 
@@ -169,14 +178,14 @@ class World:
         except TimeoutError:
             raise AssertionError(f"not within {PATIENCE:.0f} s: {what or holds}\n{self.told()}") from None
 
-    async def settled(self) -> None:
-        """Everybody knows everything and has nothing left to do, three times with a moment in between."""
+    async def settled(self, *, in_the_past: bool = False) -> None:
+        """Everybody has nothing left to do and knows everything (or thinks so), three times in a row."""
         try:
             async with asyncio.timeout(PATIENCE):
                 in_a_row = 0
                 while in_a_row < 3:
                     self._check_lives()
-                    in_a_row = in_a_row + 1 if await self._at_rest() else 0
+                    in_a_row = in_a_row + 1 if await self._at_rest(in_the_past) else 0
                     await asyncio.sleep(0.015)
         except TimeoutError:
             raise AssertionError(f"no rest within {PATIENCE:.0f} s\n{self.told()}") from None
@@ -186,14 +195,15 @@ class World:
             if process.ended is not None:
                 raise AssertionError(f"{process.agent} has ended") from process.ended
 
-    async def _at_rest(self) -> bool:
+    async def _at_rest(self, in_the_past: bool) -> bool:
         before = self._situation()
         if self._restarts or self.controllers.busy or self.server.garbage.busy:
             return False
         if any(name not in self.processes for name in self._names):
             return False
         minds = [await process.mind() for process in list(self.processes.values())]
-        return before == self._situation() and all(mind.idle and self._is_true(mind) for mind in minds)
+        idle = before == self._situation() and all(mind.idle for mind in minds)
+        return idle and (in_the_past or all(self._is_true(mind) for mind in minds))
 
     def _situation(self) -> tuple[int, int, int]:
         return self.server.database.revision, len(self.written), len(self._restarts)

@@ -11,15 +11,20 @@ class Garbage:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._scheduled = False
+        self._paused = False
         database.listeners.append(self._look)
 
     @property
     def busy(self) -> bool:
         return self._scheduled
 
+    def pause(self) -> None:
+        """From now on nothing is collected."""
+        self._paused = True
+
     def _look(self, change: Change) -> None:
         orphaned = change.type == "DELETED" or change.object["metadata"].get("ownerReferences")
-        if orphaned and not self._scheduled:
+        if orphaned and not (self._scheduled or self._paused):
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._collect)
 

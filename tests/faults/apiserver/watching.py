@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from aiohttp import web
@@ -32,6 +32,7 @@ class Watch:
     selects: Selects
     seen: int  # the revision up to which everything was sent
     silent: bool = False  # the connection is dead, and nobody has told
+    news: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Watches:
@@ -39,8 +40,6 @@ class Watches:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._news = asyncio.Condition()
-        self._wakes: set[asyncio.Task[None]] = set()
         self.open: list[Watch] = []
         self.view: int | None = None
         self.meddle: Meddle = faithful
@@ -48,19 +47,13 @@ class Watches:
         database.listeners.append(lambda _: self.wake())
 
     def wake(self) -> None:
-        task = asyncio.get_running_loop().create_task(self._notify())
-        self._wakes.add(task)
-        task.add_done_callback(self._wakes.discard)
+        for watch in self.open:
+            watch.news.set()
 
     def bookmark(self) -> None:
         """Tell every watcher which version is the present one."""
         self.bookmarks += 1
         self.wake()
-
-    @property
-    def delivered(self) -> bool:
-        """Whether every open stream has been sent everything."""
-        return all(watch.silent or watch.seen >= self._horizon for watch in self.open)
 
     async def serve(self, request: web.Request, watch: Watch, since: str) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
@@ -88,6 +81,7 @@ class Watches:
     async def _follow(self, response: web.StreamResponse, watch: Watch) -> None:
         marked = self.bookmarks
         while True:
+            watch.news.clear()
             horizon = self._horizon  # what happens while lines are sent is for the next round
             for change in self._changes_after(watch.seen):
                 watch.seen = change.revision
@@ -98,9 +92,7 @@ class Watches:
             if marked != self.bookmarks and not watch.silent:
                 marked = self.bookmarks
                 await response.write(_line(_bookmark(watch)))
-            async with self._news:
-                while watch.seen >= self._horizon and marked == self.bookmarks:
-                    await self._news.wait()
+            await watch.news.wait()
 
     def _changes_after(self, revision: int) -> list[Change]:
         # Revisions have no gaps: the first one to be sent is found by counting from the end.
@@ -113,10 +105,6 @@ class Watches:
             if line is None:
                 raise Dropped
             await response.write(line.encode() if isinstance(line, str) else _line(line))
-
-    async def _notify(self) -> None:
-        async with self._news:
-            self._news.notify_all()
 
 
 def _seen_by(watch: Watch, change: Change) -> Json | None:
