@@ -43,7 +43,7 @@ def _code(scene: Scene, run: Mapping[str, str]) -> str:
     commit = run.get(names.TAG_COMMIT)
     if commit:
         return f"commit {commit} of {run.get(names.TAG_REPOSITORY, '')}".rstrip(" of")
-    return f"{source_of(scene.kubectl.get('trainingjob/iris'))}, spec digest {run.get(names.TAG_SPEC_DIGEST)}"
+    return f"{source_of(scene.kubectl.get('trainingjob/iris'))} {run.get(names.TAG_SOURCE_DIGEST, '')}".rstrip()
 
 
 def _headers(prediction: Prediction) -> str:

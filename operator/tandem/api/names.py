@@ -37,6 +37,7 @@ TAG_TRAINED: Final = f"{GROUP}/trained"  # every step of the run succeeded: what
 TAG_IMAGE: Final = f"{GROUP}/image"
 TAG_IMAGE_DIGEST: Final = f"{GROUP}/image-digest"
 TAG_COMMIT: Final = "mlflow.source.git.commit"
+TAG_SOURCE_DIGEST: Final = f"{GROUP}/source-digest"
 TAG_REPOSITORY: Final = "mlflow.source.git.repoURL"
 TAG_DATA: Final = f"{GROUP}/data"
 TAG_RUN_ID: Final = f"{GROUP}/run-id"

@@ -168,7 +168,10 @@ class Failure(Wire, frozen=True):
 
 
 class SourceStatus(Wire, frozen=True):
-    commit: str
+    """The code of a run: a commit of Git, or the digest of a ConfigMap's files."""
+
+    commit: str = ""
+    digest: str = ""
 
 
 class ImageStatus(Wire, frozen=True):

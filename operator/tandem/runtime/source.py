@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -74,8 +75,8 @@ def clone(git: Git, folder: Path) -> str:
     return commit
 
 
-def copy_files(mounted: Path, folder: Path) -> None:
-    """Copy the files of a mounted ConfigMap into ``folder`` (made new).
+def copy_files(mounted: Path, folder: Path) -> str:
+    """Copy the files of a mounted ConfigMap into ``folder`` (made new); the digest of their names and contents.
 
     A mounted ConfigMap holds links into ``..data``, which the kubelet swaps when it changes; the run keeps what it
     started with.
@@ -95,6 +96,13 @@ def copy_files(mounted: Path, folder: Path) -> None:
     folder.mkdir(parents=True)
     for entry in files:
         shutil.copyfile(entry, folder / entry.name)
+    return digest_of(folder)
+
+
+def digest_of(folder: Path) -> str:
+    """``sha256:…`` over a line per file, by name: the same lines as ``sha256sum *`` prints there."""
+    lines = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in sorted(folder.iterdir())]
+    return f"sha256:{hashlib.sha256(''.join(lines).encode()).hexdigest()}"
 
 
 def _fetch(checkout: Path, git: Git) -> str:

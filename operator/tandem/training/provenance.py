@@ -28,6 +28,7 @@ class FetchedData(msgspec.Struct, frozen=True):
 class FetchReport(msgspec.Struct, frozen=True):
     commit: Commit | None = None
     data: Annotated[tuple[FetchedData, ...], msgspec.Meta(max_length=16)] = ()
+    files: Sha256 | None = None
 
 
 def with_provenance(found: Findings, pods: tuple[Pod, ...]) -> Findings:
@@ -40,7 +41,7 @@ def with_provenance(found: Findings, pods: tuple[Pod, ...]) -> Findings:
     digest = _digest(last[0].image_id) if last else ""
     return replace(
         found,
-        source=SourceStatus(commit=report.commit) if report and report.commit else found.source,
+        source=_source(report) or found.source,
         data=(
             tuple(DataStatus(name=d.name, digest=d.digest, bytes=d.bytes) for d in report.data)
             if report
@@ -53,12 +54,20 @@ def with_provenance(found: Findings, pods: tuple[Pod, ...]) -> Findings:
 def lineage_tags(found: Findings) -> dict[str, str]:
     """The tags by which a run, and the version made from it, lead back to code, data and image."""
     tags = {}
-    if found.source:
+    if found.source and found.source.commit:
         tags[names.TAG_COMMIT] = found.source.commit
+    if found.source and found.source.digest:
+        tags[names.TAG_SOURCE_DIGEST] = found.source.digest
     if found.image:
         tags[names.TAG_IMAGE_DIGEST] = found.image.digest
     tags.update({f"{names.TAG_DATA}.{data.name}": data.digest for data in found.data})
     return tags
+
+
+def _source(report: FetchReport | None) -> SourceStatus | None:
+    if report is None or not (report.commit or report.files):
+        return None
+    return SourceStatus(commit=report.commit or "", digest=report.files or "")
 
 
 def _report(fetch: ContainerStatus | None) -> FetchReport | None:

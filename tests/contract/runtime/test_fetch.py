@@ -119,7 +119,19 @@ def test_the_files_of_a_config_map_are_copied_without_the_kubelets_links(pod: Fe
     assert done.code == 0, done.err
     assert pod.files() == {"src/train.py": "print()"}
     assert not (pod.workspace / "src" / "train.py").is_symlink()
-    assert pod.report == {"commit": None, "data": []}
+
+
+def test_the_files_of_a_config_map_have_the_digest_that_a_person_can_compute(pod: FetchPod) -> None:
+    mounted = pod.folder / "source"
+    mounted.mkdir()
+    for name, text in {"train.py": "print()", "flowers.py": "", "Zebra.txt": "z"}.items():
+        (mounted / name).write_text(text)
+    done = pod.fetch(files=str(mounted))
+    assert done.code == 0, done.err
+    said = subprocess.run(
+        "LC_ALL=C sha256sum * | sha256sum", shell=True, cwd=mounted, check=True, capture_output=True, text=True
+    )
+    assert pod.report == {"commit": None, "data": [], "files": f"sha256:{said.stdout.split()[0]}"}
 
 
 def test_without_a_source_the_folder_of_the_code_is_empty(pod: FetchPod) -> None:
