@@ -43,12 +43,18 @@ def differences(one: Json, other: Json) -> str:
 def violations(world: World) -> list[str]:
     """Invariants of every history, whatever went wrong in it."""
     changes = world.server.database.changes
-    made = Counter(change.place[2] for change in changes if change.place[0] is JOBS and change.type == "ADDED")
+    made: Counter[str] = Counter()
+    gone = set()
+    for change in changes:
+        if change.type == "DELETED":
+            gone.add(change.object["metadata"]["uid"])
+        elif change.place[0] is JOBS and change.type == "ADDED" and _owner(change.object) not in gone:
+            made[change.place[2]] += 1  # one that is made for what is deleted already is collected at once
     broken = [f"Job {name} was made {times} times" for name, times in made.items() if times > 1]
     live: dict[str, set[str]] = {}
     for change in changes:
         if change.place[0] is JOBS:
-            owner = change.object["metadata"]["ownerReferences"][0]["uid"]
+            owner = _owner(change.object)
             ended = change.type == "DELETED" or bool(change.object.get("status", {}).get("conditions"))
             jobs = live.setdefault(owner, set())
             jobs.discard(change.place[2]) if ended else jobs.add(change.place[2])
@@ -59,6 +65,11 @@ def violations(world: World) -> list[str]:
     versions = Counter((version.name, version.run_id) for version in world.mlflow.versions)
     broken += [f"model {name} has {n} versions of {run}" for (name, run), n in versions.items() if n > 1]
     return broken + _statuses(world)
+
+
+def _owner(body: Json) -> str:
+    owners = body["metadata"].get("ownerReferences") or [{"uid": ""}]
+    return str(owners[0]["uid"])
 
 
 def _statuses(world: World) -> list[str]:

@@ -1,21 +1,49 @@
 """Sieve's three patterns (OSDI '22), for every scenario: what was half done, what was never seen, what was seen late.
 
-Each variation of a history must end like the history without the fault, and break no invariant on its way.
+Each variation of a history must end like the history without the fault, and break no invariant on its way. Every third
+crash and every third event is played, all of them with ``FAULTS=all``; every older view always.
 """
 
 from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from itertools import count
 
 import pytest
 
 from tests.faults import endstate
 from tests.faults.apiserver.kinds import EVENTS, KINDS, Json
 from tests.faults.apiserver.watching import Sent, Watch
-from tests.faults.scenarios import SCENARIOS, Scenario
+from tests.faults.scenarios import BROKEN_IMAGE, DRIFT_RETRAINS, SCENARIOS, Scenario
 from tests.faults.world import OFTEN, World
+
+STEP = 1 if os.environ.get("FAULTS") == "all" else 3
 
 SEEN = frozenset(KINDS) - {EVENTS}
 
 _wanted: dict[str, Json] = {}
+
+
+@dataclass
+class Loss:
+    """One event of a watch, counted over all watches, is left out."""
+
+    which: int
+    seen: int = 0
+    lost: str = ""
+
+    def __call__(self, watch: Watch, event: Json) -> Sent:
+        self.seen += 1
+        if self.seen != self.which:
+            return [event]
+        self.lost = f"{event['type']} {watch.kind.kind} {event['object']['metadata']['name']}"
+        return []
+
+
+def _first(scenario: Scenario) -> int:
+    """Not the same ones of every scenario."""
+    return 1 + SCENARIOS.index(scenario) % STEP
 
 
 async def wanted(scenario: Scenario) -> Json:
@@ -42,16 +70,16 @@ async def test_a_crash_after_any_write_changes_nothing_in_the_end(scenario: Scen
     """Killed right after the write took effect and before its answer came; then started anew."""
     await wanted(scenario)
     wrong, crashes = [], 0
-    while True:
-        async with World(drift=scenario.drift, die_after=crashes + 1) as world:
+    for which in count(_first(scenario), STEP):
+        async with World(drift=scenario.drift, die_after=which) as world:
             told = await verdict(scenario, world)
             if world.died is None:
                 break
             crashes += 1
             if told:
-                wrong.append(f"crash after write {crashes} ({world.died.what}):\n{told}")
+                wrong.append(f"crash after write {which} ({world.died.what}):\n{told}")
     assert not wrong, "\n\n".join(wrong)
-    assert crashes > 3, "there were writes to crash after"
+    assert crashes, "there were writes to crash after"
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
@@ -59,31 +87,36 @@ async def test_an_event_that_is_never_seen_changes_nothing_in_the_end(scenario: 
     """Each event of a watch in turn is left out; the resync finds what it told."""
     await wanted(scenario)
     wrong, dropped = [], 0
-    while True:
-        counted = 0
-        lost = ""
-
-        def drop(watch: Watch, event: Json, which: int = dropped) -> Sent:
-            nonlocal counted, lost
-            counted += 1
-            if counted == which + 1:
-                lost = f"{event['type']} {watch.kind.kind} {event['object']['metadata']['name']}"
-                return []
-            return [event]
-
+    for which in count(_first(scenario), STEP):
+        loss = Loss(which)
         async with World(drift=scenario.drift, resync=OFTEN) as world:
-            world.server.watches.meddle = drop
+            world.server.watches.meddle = loss
             told = await verdict(scenario, world)
-        if not lost:
+        if not loss.lost:
             break
         dropped += 1
         if told:
-            wrong.append(f"without event {dropped} ({lost}):\n{told}")
+            wrong.append(f"without event {which} ({loss.lost}):\n{told}")
     assert not wrong, "\n\n".join(wrong)
-    assert dropped > 3, "there were events to miss"
+    assert dropped, "there were events to miss"
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
+# What the sieve has found and what is not mended yet: each must fail until it is.
+ALIAS_GOES_BACK = (
+    "an operator that sees the past promotes the former run's version again: MLflow's alias goes back, and nobody "
+    "moves it forth (writes to MLflow are not fenced by the version of the resource, as those of the status are)"
+)
+QUARANTINE_IS_FORGOTTEN = (
+    "an operator that sees the past applies a Deployment's former annotations: the verdict on a failed revision is "
+    "lost (applies are not fenced by the version of the child)"
+)
+OLDER_VIEWS = {
+    DRIFT_RETRAINS.name: pytest.mark.xfail(reason=ALIAS_GOES_BACK, strict=True),
+    BROKEN_IMAGE.name: pytest.mark.xfail(reason=QUARANTINE_IS_FORGOTTEN, strict=True),
+}
+
+
+@pytest.mark.parametrize("scenario", [pytest.param(s, marks=OLDER_VIEWS.get(s.name, ()), id=s.name) for s in SCENARIOS])
 async def test_an_older_view_after_a_restart_changes_nothing_in_the_end(scenario: Scenario) -> None:
     """At its end the operator is started anew: it sees the cluster as it was at one moment before, then as it is."""
     async with World(drift=scenario.drift) as world:
