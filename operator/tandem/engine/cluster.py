@@ -23,10 +23,14 @@ _NOTE_LIMIT: Final = 1024  # bytes: events.k8s.io/v1 refuses a longer note
 _NAME_LIMIT: Final = 236  # a name has at most 253 characters; 17 are the digest
 
 
+class StaleView(Exception):
+    """The plan was made from a version that is not the present one; that is read by now, and is to be planned for."""
+
+
 class Cluster:
     """Writes, with the answers observed at once (``observe``) so that the next plan sees them.
 
-    Raises of every method: ApiError, ApiUnavailable.
+    Raises of every method: ApiError, ApiUnavailable; of those that are fenced by a version: StaleView.
     """
 
     def __init__(self, api: ApiServer, observe: Callable[[str, Json], object], instance: str) -> None:
@@ -51,23 +55,45 @@ class Cluster:
             made = existing
         self._observe(type_.kind, made)
 
-    async def apply(self, action: Apply, field_manager: str, known_uid: str) -> None:
+    async def apply(self, action: Apply, field_manager: str, known: ObjectMeta | None) -> None:
         """Server-side apply, forced: these fields are ours (KEP-555, "controllers should always force").
 
-        ``known_uid`` names the child as it was observed. Without one the name is looked up first, so that an apply
-        never takes over an object that somebody else has under that name.
+        ``known`` is the child as the plan saw it, and only that version is applied to: an operator with an older view
+        would take back what was written since. Without one the name is looked up first, so that an apply never takes
+        over an object that somebody else has under that name.
         """
         manifest = action.manifest
         type_, names = WRITABLE[manifest["kind"]], _names(manifest)
-        uid = known_uid
-        if not uid:
+        if known is None:
             existing = await self._existing(type_, names, manifest)
-            uid = existing["metadata"]["uid"] if existing is not None else ""
-        if uid:
-            manifest = {**manifest, "metadata": {**manifest["metadata"], "uid": uid}}
+            if existing is not None:
+                self._observe(type_.kind, existing)
+                raise StaleView(f"{type_.kind} {names['name']} was not seen before")
+        else:
+            version = {"uid": known.uid, "resourceVersion": known.resource_version}
+            manifest = {**manifest, "metadata": {**manifest["metadata"], **version}}
         query = {"fieldManager": field_manager, "force": "true"}
-        made = await self._api.request("PATCH", object_path(type_), names, query, manifest, content_type=APPLY_PATCH)
+        try:
+            made = await self._api.request(
+                "PATCH", object_path(type_), names, query, manifest, content_type=APPLY_PATCH
+            )
+        except ApiError as error:
+            if error.code != 409:
+                raise
+            await self._read_again(type_, names)
+            raise StaleView(f"{type_.kind} {names['name']} has changed") from error
         self._observe(type_.kind, made)
+
+    async def confirm(self, controller: Controller, meta: ObjectMeta) -> None:
+        """The plan was made from the present version: asked before a write that nothing else fences.
+
+        Raises:
+            StaleView: it was not.
+        """
+        names = {"namespace": meta.namespace, "name": meta.name}
+        present = await self._read_again(controller.resource, names)
+        if present is None or present["metadata"]["resourceVersion"] != meta.resource_version:
+            raise StaleView(f"{controller.resource.kind} {meta.name} has changed")
 
     async def delete(self, action: Delete) -> None:
         """Delete exactly this object (by uid), its children after it; gone already is as good."""
@@ -89,7 +115,7 @@ class Cluster:
         """One merge patch of /status of the version that the plan was made from; False if that is not the present one.
 
         Then the present one is read, and planned for. (A uid would not do: of a patch of /status the API server
-        ignores it, and writes into a resource of the same name that was made anew. Measured on 1.34.)
+        ignores it, and writes into a resource of the same name that was made anew. Measured on 1.37.)
         """
         body = {"metadata": {"resourceVersion": meta.resource_version}, "status": patch}
         names = {"namespace": meta.namespace, "name": meta.name}
@@ -145,14 +171,15 @@ class Cluster:
             if not isinstance(error, ApiError) or error.code not in {404, 409}:
                 logger.warning("an Event was not written: %s", error, extra={"key": str(key_of(controller, meta))})
 
-    async def _read_again(self, type_: ResourceType, names: dict[str, str]) -> None:
+    async def _read_again(self, type_: ResourceType, names: dict[str, str]) -> Json | None:
         try:
             present = await self._api.request("GET", object_path(type_), names)
         except ApiError as error:
             if error.code != 404:
                 raise
-            return
+            return None
         self._observe(type_.kind, present)
+        return present
 
     async def _existing(self, type_: ResourceType, names: dict[str, str], manifest: Json) -> Json | None:
         """The object that has the name already, if there is one and it is ours by controller uid.

@@ -16,10 +16,10 @@ from typing import Final
 import msgspec
 
 from tandem.api.conditions import Failed, Passed, summarise
-from tandem.api.meta import Condition, Key, to_json
-from tandem.api.plan import Action, Apply, Create, Delete, Emit, Outside, Plan, Refusal, Refused
+from tandem.api.meta import Condition, Key, ObjectMeta, to_json
+from tandem.api.plan import Action, Apply, Create, Delete, Emit, MoveAlias, Outside, Plan, Refusal, Refused
 from tandem.engine.api import ApiError, ApiUnavailable
-from tandem.engine.cluster import Cluster
+from tandem.engine.cluster import Cluster, StaleView
 from tandem.engine.controller import Controller, status_difference
 from tandem.engine.facts import FactBoard, Source
 from tandem.engine.queue import KeyedQueue
@@ -34,6 +34,11 @@ _POISON_RETRY: Final = 300.0
 # All keys fail together when the API server is away, and all must come back soon after it does.
 _LONGEST_OUTAGE_RETRY: Final = 20.0
 SHORTEST_REQUEUE: Final = 0.1  # a plan that always asks to be called at once would take a whole core
+
+
+# What takes something back that was there before. An operator with an older view (stopped in the middle of a plan, or
+# no leader any more) must not: the resource is read again first. Creations are safe by their names and keys.
+FENCED: Final = (Apply, Delete, MoveAlias)
 
 
 @dataclass
@@ -75,6 +80,9 @@ class Reconciler:
     async def _reconcile_safely(self, key: Key) -> None:
         try:
             await self.reconcile(key)
+        except StaleView as error:
+            self._queue.retry(key)
+            logger.debug("planned again: %s", error, extra={"key": str(key)})
         except ApiUnavailable as error:
             delay = self._queue.retry(key, _LONGEST_OUTAGE_RETRY)
             logger.warning("the API server did not answer, again in %.3g s: %s", delay, error, extra={"key": str(key)})
@@ -134,9 +142,12 @@ class Reconciler:
         self, key: Key, controller: Controller, entry: Entry, plan: Plan, refusals: dict[str, Refusal]
     ) -> bool:
         """All actions in order; False at the first that is refused."""
-        asked_outside = False
+        asked_outside = confirmed = False
         try:
             for action in plan.actions:
+                if isinstance(action, FENCED) and not confirmed:
+                    await self._cluster.confirm(controller, entry.metadata)
+                    confirmed = True
                 try:
                     asked_outside |= await self._act(action, controller, entry)
                 except (Refused, ApiError) as error:
@@ -156,7 +167,7 @@ class Reconciler:
             case Create():
                 await self._cluster.create(action)
             case Apply():
-                await self._cluster.apply(action, controller.field_manager, self._known_uid(action, entry))
+                await self._cluster.apply(action, controller.field_manager, self._known(action, entry))
             case Delete():
                 await self._cluster.delete(action)
             case Emit():
@@ -175,15 +186,15 @@ class Reconciler:
             logger.exception("a source failed to carry out: %s", action.id)
             raise Refused("SourceFailed", f"{action.id} failed: {error!r}") from error
 
-    def _known_uid(self, action: Apply, entry: Entry) -> str:
-        """The uid of the child that this apply is for, if one of that kind and name is ours."""
+    def _known(self, action: Apply, entry: Entry) -> ObjectMeta | None:
+        """The child that this apply is for, if one of that kind and name is ours."""
         names = (action.manifest["metadata"]["name"], action.manifest["kind"])
-        uids = (
-            child.metadata.uid
+        found = (
+            child.metadata
             for child in self._store.children_of(entry.metadata.uid)
             if (child.metadata.name, type(child).__name__) == names
         )
-        return next(uids, "")
+        return next(found, None)
 
     async def _tell(self, controller: Controller, entry: Entry, plan: Plan) -> None:
         """Write the difference between the stored status and the planned one, then the Events; nothing if none."""

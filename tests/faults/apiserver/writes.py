@@ -17,6 +17,7 @@ _NAME: Final = re.compile(r"[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
 _NOTE_LIMIT: Final = 1024
 _NOTHING: Final[Json] = {"metadata": {"managedFields": []}}
 # What the API server alone writes into metadata.
+_MODIFIED: Final = "the object has been modified; please apply your changes to the latest version and try again"
 _SYSTEM: Final = ("uid", "creationTimestamp", "generation", "resourceVersion", "deletionTimestamp", "managedFields")
 
 
@@ -96,7 +97,10 @@ class Writes:
                 why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
                 raise conflict(target.kind, target.name, why)
             return self._applied_first(target, config)
-        wanted = {**config, "metadata": {k: v for k, v in config["metadata"].items() if k != "uid"}}
+        if config["metadata"].get("resourceVersion") not in {None, "", before["metadata"]["resourceVersion"]}:
+            raise conflict(target.kind, target.name, _MODIFIED)
+        preconditions = {"uid", "resourceVersion"}
+        wanted = {**config, "metadata": {k: v for k, v in config["metadata"].items() if k not in preconditions}}
         after = ownership.applied(target.kind, before, wanted, target.manager, force=force)
         if uid:
             after = {**after, "metadata": {**after["metadata"], "uid": uid}}
@@ -168,8 +172,7 @@ class Writes:
             told = f"Invalid value: {meta['uid']!r}: field is immutable"
             raise invalid(target.kind, target.name, [Cause("metadata.uid", "FieldValueInvalid", told)])
         if meta.get("resourceVersion") not in {None, "", known["resourceVersion"]}:
-            why = "the object has been modified; please apply your changes to the latest version and try again"
-            raise conflict(target.kind, target.name, why)
+            raise conflict(target.kind, target.name, _MODIFIED)
 
     def _check_names(self, target: Target, body: Json) -> None:
         meta, name = body.get("metadata", {}), body.get("metadata", {}).get("name", "")

@@ -80,11 +80,11 @@ class StrictApi:
         if known is None and not (method == "PATCH" and not match["sub"]):
             return _status(404, "NotFound")
         wanted_uid = body["preconditions"]["uid"] if method == "DELETE" else body.get("metadata", {}).get("uid")
-        if match["sub"] and known is not None:  # a uid is ignored here, a version is not: as the real one does
-            wanted_version = body.get("metadata", {}).get("resourceVersion", known["metadata"]["resourceVersion"])
-            if wanted_version != known["metadata"]["resourceVersion"]:
-                return _status(409, "Conflict")
-        elif wanted_uid and (known is None or known["metadata"]["uid"] != wanted_uid):
+        wanted_version = body.get("metadata", {}).get("resourceVersion")
+        if wanted_version and known is not None and wanted_version != known["metadata"]["resourceVersion"]:
+            return _status(409, "Conflict")
+        # A uid is ignored in a patch of a subresource: as the real one does.
+        if not match["sub"] and wanted_uid and (known is None or known["metadata"]["uid"] != wanted_uid):
             return _status(409, "Conflict")
         if method == "GET":
             return web.json_response(known)
