@@ -146,12 +146,15 @@ def _options(
 
 def _run(coroutine: Coroutine[None, None, None], log_format: LogFormat) -> None:
     set_up_logging(log_format)
-    try:
-        asyncio.run(coroutine)
-    except process.MustEnd as reason:
-        # Another replica may lead by now: end at once, the kubelet starts this one anew.
-        logger.critical("%s", reason)
-        raise typer.Exit(1) from None
+    with asyncio.Runner() as runner:
+        try:
+            runner.run(coroutine)
+        except process.MustEnd as reason:
+            # Another replica may lead by now: end at once, the kubelet starts this one anew. Whatever is left in the
+            # loop is not waited for: a watch of kopf's may never end.
+            logger.critical("%s", reason)
+            logging.shutdown()
+            os._exit(1)
 
 
 if __name__ == "__main__":
