@@ -49,15 +49,21 @@ class Answer(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_): pass
 http.server.ThreadingHTTPServer(("", 8080), Answer).serve_forever()
 """
-# Asks the app ten times a second, and keeps count of the answers. (An AppDeployment has to answer something itself.)
+# Asks the app ten times a second, and keeps count of the answers; the name is looked up once. (An AppDeployment has to answer something itself.)
 VISITS: Final = """
-import collections, http.server, json, os, threading, time, urllib.request
+import collections, http.server, json, os, socket, threading, time, urllib.request
 server = http.server.ThreadingHTTPServer(("", 8080), http.server.SimpleHTTPRequestHandler)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 tally = collections.Counter()
+address = ""
+while not address:
+    try:
+        address = socket.gethostbyname("app")
+    except OSError:
+        time.sleep(0.2)
 while True:
     try:
-        tally[urllib.request.urlopen("http://app", timeout=10).read().decode()] += 1
+        tally[urllib.request.urlopen(f"http://{address}", timeout=10).read().decode()] += 1
     except OSError as error:
         tally[f"failed: {error}"] += 1
     with open("/tmp/new", "w") as file: json.dump(tally, file)
