@@ -49,7 +49,8 @@ class Answer(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_): pass
 http.server.ThreadingHTTPServer(("", 8080), Answer).serve_forever()
 """
-# Asks the app ten times a second, and keeps count of the answers; the name is looked up once. (An AppDeployment has to answer something itself.)
+# Asks the app ten times a second, and keeps count of the answers; the name is looked up once. (An AppDeployment has
+# to answer something itself.)
 VISITS: Final = """
 import collections, http.server, json, os, socket, threading, time, urllib.request
 server = http.server.ThreadingHTTPServer(("", 8080), http.server.SimpleHTTPRequestHandler)
