@@ -53,22 +53,26 @@ http.server.ThreadingHTTPServer(("", 8080), Answer).serve_forever()
 # to answer something itself.)
 VISITS: Final = """
 import collections, http.server, json, os, socket, threading, time, urllib.request
-server = http.server.ThreadingHTTPServer(("", 8080), http.server.SimpleHTTPRequestHandler)
-threading.Thread(target=server.serve_forever, daemon=True).start()
 tally = collections.Counter()
+def keep():
+    with open("/tmp/new", "w") as file: json.dump(tally, file)
+    os.replace("/tmp/new", "/tmp/tally")
 address = ""
 while not address:
     try:
         address = socket.gethostbyname("app")
     except OSError:
         time.sleep(0.2)
+keep()
+# Ready from here on: who finds it ready finds a tally.
+server = http.server.ThreadingHTTPServer(("", 8080), http.server.SimpleHTTPRequestHandler)
+threading.Thread(target=server.serve_forever, daemon=True).start()
 while True:
     try:
         tally[urllib.request.urlopen(f"http://{address}", timeout=10).read().decode()] += 1
     except OSError as error:
         tally[f"failed: {error}"] += 1
-    with open("/tmp/new", "w") as file: json.dump(tally, file)
-    os.replace("/tmp/new", "/tmp/tally")
+    keep()
     time.sleep(0.1)
 """
 UNTIL_TOLD: Final = "while not os.path.exists('/tmp/go'): time.sleep(0.2)"
