@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from tandem.api.children import Job
-from tandem.api.plan import Delete
 from tandem.api.trainingjob import RunStatus
 from tandem.training.case import Case
+from tandem.training.job import job_deletion
 from tandem.training.run import number_of
 
 
@@ -23,7 +22,7 @@ def tidy(case: Case, run: RunStatus) -> None:
             continue
         number = number_of(job)
         if 0 < number < oldest_kept or (0 < number <= run.number and _expired(case, run)):
-            _remove(case, job)
+            case.draft.act(job_deletion(job))
 
 
 def _expired(case: Case, run: RunStatus) -> bool:
@@ -34,8 +33,3 @@ def _expired(case: Case, run: RunStatus) -> bool:
     if left > timedelta(0):
         case.draft.requeue(left)
     return left <= timedelta(0)
-
-
-def _remove(case: Case, job: Job) -> None:
-    meta = job.metadata
-    case.draft.act(Delete("batch/v1", "Job", meta.namespace, meta.name, meta.uid))

@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 
 from tandem.api import names
+from tandem.api.children import Job
 from tandem.api.containers import Resources
 from tandem.api.facts import TrackedRun
 from tandem.api.meta import Json, controller_reference
+from tandem.api.plan import Delete
 from tandem.api.trainingjob import RunStatus, Step
 from tandem.training.case import Case
 from tandem.training.triggers import format_trigger
@@ -27,6 +29,12 @@ _DEFAULT_REQUESTS: dict[str, str | int] = {"cpu": "100m", "memory": "256Mi"}
 
 def job_name(case: Case, run: RunStatus) -> str:
     return f"{case.resource.metadata.name}-{run.number}"
+
+
+def job_deletion(job: Job) -> Delete:
+    """Deletes this Job and no other of its name."""
+    meta = job.metadata
+    return Delete("batch/v1", "Job", meta.namespace, meta.name, meta.uid)
 
 
 def job_manifest(case: Case, run: RunStatus, tracked: TrackedRun) -> Json:

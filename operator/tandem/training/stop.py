@@ -10,9 +10,10 @@ from __future__ import annotations
 from tandem.api.children import Job
 from tandem.api.conditions import Retrying, Working
 from tandem.api.facts import Unavailable
-from tandem.api.plan import Delete, EndRun
+from tandem.api.plan import EndRun
 from tandem.api.trainingjob import RunStatus
 from tandem.training.case import FINAL, Case
+from tandem.training.job import job_deletion
 from tandem.training.track import tracked_run
 from tandem.training.triggers import STOPPING, told
 
@@ -44,7 +45,7 @@ def _delete(case: Case, jobs: tuple[Job, ...]) -> Retrying | None:
     for job in jobs:
         meta = job.metadata
         if meta.deletion_timestamp is None:
-            refusal = case.draft.act(Delete("batch/v1", "Job", meta.namespace, meta.name, meta.uid))
+            refusal = case.draft.act(job_deletion(job))
             if refusal:
                 return Retrying(STOPPING, f"Job {meta.name} could not be deleted: {refusal.message}")
     return None
