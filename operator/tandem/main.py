@@ -20,7 +20,7 @@ from tandem.drift.plan import plan as plan_drift
 from tandem.engine import controller as k8s
 from tandem.engine.controller import Child, Controller, Named, ResourceType
 from tandem.engine.process import Options, run
-from tandem.tracking import MlflowClient, TrackingReader, TrackingWriter, poll_interval
+from tandem.tracking import Experiments, MlflowClient, TrackingReader, TrackingWriter, poll_interval
 from tandem.training.case import TrainingChildren, TrainingSettings
 from tandem.training.plan import plan as plan_training
 
@@ -127,8 +127,9 @@ class MlflowSource:
     """MLflow as a source of facts: reads, polls and writes."""
 
     def __init__(self, client: MlflowClient, poll_every: timedelta) -> None:
-        self._reader = TrackingReader(client)
-        self._writer = TrackingWriter(client)
+        experiments = Experiments(client)
+        self._reader = TrackingReader(client, experiments=experiments)
+        self._writer = TrackingWriter(client, experiments=experiments)
         self._poll_every = poll_every
 
     async def answer(self, queries: Collection[Query[object]]) -> Mapping[Query[object], object]:

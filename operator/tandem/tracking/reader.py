@@ -13,6 +13,7 @@ from tandem.api.facts import ModelNamed, MonitorOf, Query, RunsOf, Unavailable, 
 from tandem.tracking import wire
 from tandem.tracking.client import MlflowClient, literal
 from tandem.tracking.errors import TrackingError, TrackingFailure, TrackingUnavailable
+from tandem.tracking.experiments import Experiments
 from tandem.tracking.monitoring import Monitors
 from tandem.tracking.outages import Outages
 from tandem.tracking.transport import CONCURRENCY
@@ -39,8 +40,15 @@ def _utc_now() -> datetime:
 class TrackingReader:
     """One reader per MLflow server; it remembers what monitoring logged, and since when the server is away."""
 
-    def __init__(self, client: MlflowClient, *, now: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(
+        self,
+        client: MlflowClient,
+        *,
+        experiments: Experiments | None = None,
+        now: Callable[[], datetime] = _utc_now,
+    ) -> None:
         self._client = client
+        self._experiments = experiments or Experiments(client)
         self._now = now
         self._monitors = Monitors(client, now)
         self._outages = Outages()
@@ -106,16 +114,19 @@ class TrackingReader:
         return {query: _registered_model(query.name, found.get(query.name)) for query in queries}
 
     async def _runs(self, query: RunsOf) -> tuple[facts.TrackedRun, ...]:
-        experiment = await self._client.experiment_named(query.experiment)
-        if experiment is None or experiment.deleted:
+        return await self._experiments.trusted(query.experiment, lambda: self._runs_in_its_experiment(query))
+
+    async def _runs_in_its_experiment(self, query: RunsOf) -> tuple[facts.TrackedRun, ...]:
+        experiment_id = await self._experiments.active(query.experiment)
+        if experiment_id is None:
             return ()
         filter_ = f"tags.`{names.TAG_RESOURCE_UID}` = {literal(query.uid)}"
-        found = await self._client.search_runs(experiment.experiment_id, filter_)
+        found = await self._client.search_runs(experiment_id, filter_)
         numbered = sorted(
             ((number, run) for run in found if (number := _number(run))), key=lambda pair: (pair[0], pair[1].age)
         )
         chosen = [next(runs)[1] for _, runs in groupby(numbered, key=lambda pair: pair[0])]
-        models = await self._models_of(experiment.experiment_id, [run.info.run_id for run in chosen if run.ended])
+        models = await self._models_of(experiment_id, [run.info.run_id for run in chosen if run.ended])
         return tuple(_tracked(run, models.get(run.info.run_id, ())) for run in chosen)
 
     async def _models_of(self, experiment_id: str, run_ids: Sequence[str]) -> Mapping[str, Sequence[wire.LoggedModel]]:

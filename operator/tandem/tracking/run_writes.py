@@ -9,22 +9,28 @@ from tandem.api import names
 from tandem.api.plan import EndRun, EnsureRun, Refused, TagRun
 from tandem.tracking import wire
 from tandem.tracking.client import PAIRS_PER_BATCH, MlflowClient, literal
-from tandem.tracking.errors import ALREADY_EXISTS, TrackingError
+from tandem.tracking.errors import TrackingError
+from tandem.tracking.experiments import Experiments
 
 _RUN_NAME: Final = "mlflow.runName"
 
 
 class RunWrites:
-    def __init__(self, client: MlflowClient, milliseconds: Callable[[], int]) -> None:
+    def __init__(self, client: MlflowClient, experiments: Experiments, milliseconds: Callable[[], int]) -> None:
         self._client = client
+        self._experiments = experiments
         self._milliseconds = milliseconds
 
     async def ensure(self, write: EnsureRun) -> None:
-        experiment_id = await self._experiment(write.experiment)
+        await self._experiments.trusted(write.experiment, lambda: self._ensure(write))
+
+    async def _ensure(self, write: EnsureRun) -> None:
+        mine = f"tags.`{names.TAG_RESOURCE_UID}` = {literal(write.uid)} AND tags.`{names.TAG_RUN}` = '{write.number:d}'"
+        experiment = await self._experiments.ensure(write.experiment)
         tags = _tags(write)
-        run = await self._find(write, experiment_id)
+        run = None if experiment.new else await self._find(mine, experiment.id)
         if run is None:
-            run = await self._client.create_run(experiment_id, write.name, tags, self._milliseconds())
+            run = await self._client.create_run(experiment.id, write.name, tags, self._milliseconds())
         # A crash may lie between the creation and this, so what is missing is logged for a run that was found, too.
         # What differs stays: parameters cannot change, and tags are the script's and people's to change.
         parameters = _missing(write.parameters, wire.pairs(run.data.params))
@@ -50,29 +56,7 @@ class RunWrites:
             return  # the script's own word stands; and what was deleted needs no end
         await self._client.end_run(write.run_id, write.status, self._milliseconds())
 
-    async def _experiment(self, name: str) -> str:
-        experiment = await self._client.experiment_named(name)
-        if experiment is None:
-            try:
-                return await self._client.create_experiment(name)
-            except TrackingError as error:
-                if error.error_code != ALREADY_EXISTS:
-                    raise
-                experiment = await self._client.experiment_named(name)  # somebody was faster
-                if experiment is None:
-                    raise
-        if experiment.deleted:
-            raise Refused(
-                "ExperimentDeleted",
-                f'MLflow experiment "{name}" was deleted: restore it with `mlflow experiments restore '
-                f"--experiment-id {experiment.experiment_id}`, or name another one",
-            )
-        return experiment.experiment_id
-
-    async def _find(self, write: EnsureRun, experiment_id: str) -> wire.Run | None:
-        filter_ = (
-            f"tags.`{names.TAG_RESOURCE_UID}` = {literal(write.uid)} AND tags.`{names.TAG_RUN}` = '{write.number:d}'"
-        )
+    async def _find(self, filter_: str, experiment_id: str) -> wire.Run | None:
         found = sorted(await self._client.search_runs(experiment_id, filter_, deleted=True), key=lambda run: run.age)
         active = [run for run in found if not run.deleted]
         if found and not active:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from tandem.api.plan import EndRun, EnsureRun, MoveAlias, Outside, Refused, RegisterVersion, TagRun
 from tandem.tracking.client import MlflowClient
 from tandem.tracking.errors import TrackingFailure
+from tandem.tracking.experiments import Experiments
 from tandem.tracking.registry_writes import RegistryWrites
 from tandem.tracking.run_writes import RunWrites
 
@@ -18,16 +19,20 @@ def _milliseconds() -> int:
 
 
 class TrackingWriter:
-    """``milliseconds`` since the epoch date what is written; ``sleep`` passes while a new version is not READY yet."""
+    """``experiments`` is shared with the reader. ``milliseconds`` since the epoch date what is written.
+
+    ``sleep`` passes while a new version is not READY yet.
+    """
 
     def __init__(
         self,
         client: MlflowClient,
         *,
+        experiments: Experiments | None = None,
         milliseconds: Callable[[], int] = _milliseconds,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._runs = RunWrites(client, milliseconds)
+        self._runs = RunWrites(client, experiments or Experiments(client), milliseconds)
         self._registry = RegistryWrites(client, sleep)
 
     async def carry_out(self, write: Outside) -> None:
