@@ -15,7 +15,7 @@ import pytest
 from tests.faults import endstate
 from tests.faults.apiserver.kinds import EVENTS, KINDS, Json
 from tests.faults.apiserver.watching import Sent, Watch
-from tests.faults.scenarios import BROKEN_IMAGE, SCENARIOS, Scenario
+from tests.faults.scenarios import SCENARIOS, Scenario
 from tests.faults.world import OFTEN, World
 
 STEP = 1 if os.environ.get("FAULTS") == "all" else 3
@@ -101,15 +101,7 @@ async def test_an_event_that_is_never_seen_changes_nothing_in_the_end(scenario: 
     assert dropped, "there were events to miss"
 
 
-# What the sieve has found and what is not mended yet: it must fail until it is.
-QUARANTINE_IS_FORGOTTEN = (
-    "an operator that sees the past of a broken release forgets the verdict on it, although every apply names the "
-    "version of the child and the resource is read again first; how it comes to that is not understood yet"
-)
-OLDER_VIEWS = {BROKEN_IMAGE.name: pytest.mark.xfail(reason=QUARANTINE_IS_FORGOTTEN, strict=True)}
-
-
-@pytest.mark.parametrize("scenario", [pytest.param(s, marks=OLDER_VIEWS.get(s.name, ()), id=s.name) for s in SCENARIOS])
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
 async def test_an_older_view_after_a_restart_changes_nothing_in_the_end(scenario: Scenario) -> None:
     """At its end the operator is started anew: it sees the cluster as it was at one moment before, then as it is."""
     async with World(drift=scenario.drift) as world:

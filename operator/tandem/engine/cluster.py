@@ -95,14 +95,21 @@ class Cluster:
         if present is None or present["metadata"]["resourceVersion"] != meta.resource_version:
             raise StaleView(f"{controller.resource.kind} {meta.name} has changed")
 
-    async def delete(self, action: Delete) -> None:
-        """Delete exactly this object (by uid), its children after it; gone already is as good."""
+    async def delete(self, action: Delete, known: ObjectMeta | None = None) -> None:
+        """Delete exactly this object (by uid), its children after it; gone already is as good.
+
+        ``known`` is the object as the plan saw it: whatever has become of it since is planned for first. (What an
+        older view takes for left over may serve again.)
+        """
         type_ = WRITABLE[action.kind]
+        preconditions = {"uid": action.uid}
+        if known is not None:
+            preconditions["resourceVersion"] = known.resource_version
         options: Json = {
             "apiVersion": "v1",
             "kind": "DeleteOptions",
             "propagationPolicy": "Background",
-            "preconditions": {"uid": action.uid},
+            "preconditions": preconditions,
         }
         names = {"namespace": action.namespace, "name": action.name}
         try:
@@ -110,6 +117,8 @@ class Cluster:
         except ApiError as error:
             if error.code not in {404, 409}:
                 raise
+            if error.code == 409 and await self._is_there(type_, names, action.uid):
+                raise StaleView(f"{action.kind} {action.name} has changed") from error
 
     async def write_status(self, controller: Controller, meta: ObjectMeta, patch: Json) -> bool:
         """One merge patch of /status of the version that the plan was made from; False if that is not the present one.
@@ -180,6 +189,10 @@ class Cluster:
             return None
         self._observe(type_.kind, present)
         return present
+
+    async def _is_there(self, type_: ResourceType, names: dict[str, str], uid: str) -> bool:
+        present = await self._read_again(type_, names)
+        return present is not None and present["metadata"]["uid"] == uid
 
     async def _existing(self, type_: ResourceType, names: dict[str, str], manifest: Json) -> Json | None:
         """The object that has the name already, if there is one and it is ours by controller uid.

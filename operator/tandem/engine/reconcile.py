@@ -8,7 +8,7 @@ its own error and leaves the other 9,999 alone.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -20,7 +20,7 @@ from tandem.api.meta import Condition, Key, ObjectMeta, to_json
 from tandem.api.plan import Action, Apply, Create, Delete, Emit, MoveAlias, Outside, Plan, Refusal, Refused
 from tandem.engine.api import ApiError, ApiUnavailable
 from tandem.engine.cluster import Cluster, StaleView
-from tandem.engine.controller import Controller, status_difference
+from tandem.engine.controller import Controller, Named, status_difference
 from tandem.engine.facts import FactBoard, Source
 from tandem.engine.queue import KeyedQueue
 from tandem.engine.store import Entry, Store
@@ -37,7 +37,8 @@ SHORTEST_REQUEUE: Final = 0.1  # a plan that always asks to be called at once wo
 
 
 # What takes something back that was there before. An operator with an older view (stopped in the middle of a plan, or
-# no leader any more) must not: the resource is read again first. Creations are safe by their names and keys.
+# no leader any more) must not: the resource is read again first, and a child is changed in the version that the plan
+# saw, or not at all. Creations are safe by their names and keys.
 FENCED: Final = (Apply, Delete, MoveAlias)
 
 
@@ -48,6 +49,23 @@ class _Refusals:
     uid: str
     generation: int
     of: dict[str, Refusal] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What a plan was made from. What the store knows by the time of an action may be newer than the action."""
+
+    resource: ObjectMeta
+    children: tuple[Named, ...]
+
+    def named(self, action: Apply) -> ObjectMeta | None:
+        """The child that this apply is for, if there was one of that kind and name."""
+        wanted = (action.manifest["kind"], action.manifest["metadata"]["name"])
+        found = (c.metadata for c in self.children if (type(c).__name__, c.metadata.name) == wanted)
+        return next(found, None)
+
+    def of_uid(self, uid: str) -> ObjectMeta | None:
+        return next((child.metadata for child in self.children if child.metadata.uid == uid), None)
 
 
 class Reconciler:
@@ -107,14 +125,16 @@ class Reconciler:
             return
         controller = self._store.controller(key.kind)
         refusals = self._refusals_of(key, entry)
+        children = self._store.children_of(entry.metadata.uid)
         try:
-            plan = self._plan(controller, entry, refusals.of)
+            plan = self._plan(controller, entry, children, refusals.of)
         except Exception as error:
             await self._tell_poison(controller, entry, error)
             raise
         self._board.subscribe(key, plan.reads)
         _forget_unwanted(refusals.of, plan, self._clock())
-        if not await self._carry_out(key, controller, entry, plan, refusals.of):
+        seen = _Seen(entry.metadata, tuple(children))
+        if not await self._carry_out(key, controller, seen, plan, refusals.of):
             self._queue.add(key)  # the next plan tells the refusal
             return
         await self._tell(controller, entry, plan)
@@ -129,27 +149,29 @@ class Reconciler:
             known = self._refusals[key] = _Refusals(meta.uid, meta.generation)
         return known
 
-    def _plan(self, controller: Controller, entry: Entry, refusals: Mapping[str, Refusal]) -> Plan:
+    def _plan(
+        self, controller: Controller, entry: Entry, children: Sequence[Named], refusals: Mapping[str, Refusal]
+    ) -> Plan:
         return controller.plan(
             entry.read(controller.view),
-            self._store.children_of(entry.metadata.uid),
+            children,
             self._board.facts,
             refusals,
             self._clock(),
         )
 
     async def _carry_out(
-        self, key: Key, controller: Controller, entry: Entry, plan: Plan, refusals: dict[str, Refusal]
+        self, key: Key, controller: Controller, seen: _Seen, plan: Plan, refusals: dict[str, Refusal]
     ) -> bool:
         """All actions in order; False at the first that is refused."""
         asked_outside = confirmed = False
         try:
             for action in plan.actions:
                 if isinstance(action, FENCED) and not confirmed:
-                    await self._cluster.confirm(controller, entry.metadata)
+                    await self._cluster.confirm(controller, seen.resource)
                     confirmed = True
                 try:
-                    asked_outside |= await self._act(action, controller, entry)
+                    asked_outside |= await self._act(action, controller, seen)
                 except (Refused, ApiError) as error:
                     refusals[action.id] = self._refusal(error, refusals.get(action.id))
                     logger.warning("refused: %s: %s", action.id, error, extra={"key": str(key)})
@@ -161,17 +183,17 @@ class Reconciler:
                 self._board.ask_again(key)
         return True
 
-    async def _act(self, action: Action, controller: Controller, entry: Entry) -> bool:
+    async def _act(self, action: Action, controller: Controller, seen: _Seen) -> bool:
         """Carry out one action; True when it wrote outside the cluster."""
         match action:
             case Create():
                 await self._cluster.create(action)
             case Apply():
-                await self._cluster.apply(action, controller.field_manager, self._known(action, entry))
+                await self._cluster.apply(action, controller.field_manager, seen.named(action))
             case Delete():
-                await self._cluster.delete(action)
+                await self._cluster.delete(action, seen.of_uid(action.uid))
             case Emit():
-                await self._cluster.emit(controller, entry.metadata, action, self._clock())
+                await self._cluster.emit(controller, seen.resource, action, self._clock())
             case _:
                 await self._write_outside(action)
                 return True
@@ -185,16 +207,6 @@ class Reconciler:
         except Exception as error:  # a source's own fault is told like any other refusal
             logger.exception("a source failed to carry out: %s", action.id)
             raise Refused("SourceFailed", f"{action.id} failed: {error!r}") from error
-
-    def _known(self, action: Apply, entry: Entry) -> ObjectMeta | None:
-        """The child that this apply is for, if one of that kind and name is ours."""
-        names = (action.manifest["metadata"]["name"], action.manifest["kind"])
-        found = (
-            child.metadata
-            for child in self._store.children_of(entry.metadata.uid)
-            if (child.metadata.name, type(child).__name__) == names
-        )
-        return next(found, None)
 
     async def _tell(self, controller: Controller, entry: Entry, plan: Plan) -> None:
         """Write the difference between the stored status and the planned one, then the Events; nothing if none."""

@@ -79,8 +79,8 @@ class StrictApi:
             return _status(409, "AlreadyExists") if known else web.json_response(self._keep(place, {}, body))
         if known is None and not (method == "PATCH" and not match["sub"]):
             return _status(404, "NotFound")
-        wanted_uid = body["preconditions"]["uid"] if method == "DELETE" else body.get("metadata", {}).get("uid")
-        wanted_version = body.get("metadata", {}).get("resourceVersion")
+        wanted = body.get("preconditions" if method == "DELETE" else "metadata", {})
+        wanted_uid, wanted_version = wanted.get("uid"), wanted.get("resourceVersion")
         if wanted_version and known is not None and wanted_version != known["metadata"]["resourceVersion"]:
             return _status(409, "Conflict")
         # A uid is ignored in a patch of a subresource: as the real one does.

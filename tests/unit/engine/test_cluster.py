@@ -106,6 +106,27 @@ async def test_a_deletion_is_of_one_uid(cluster: Cluster, api: StrictApi) -> Non
     assert api.named("services", "s") is not None
 
 
+async def test_a_deletion_of_what_changed_meanwhile_is_planned_again(
+    cluster: Cluster, api: StrictApi, observed: list[str]
+) -> None:
+    known = seen(api.put("services", child("Service", "s", "uid-s")))
+    api.put("services", child("Service", "s", "uid-s"))
+
+    with pytest.raises(StaleView):
+        await cluster.delete(Delete("v1", "Service", "ns", "s", "uid-s"), known)
+
+    assert api.named("services", "s") is not None
+    assert observed == ["uid-s"], "and the next plan sees what is there"
+
+
+async def test_a_deletion_of_what_is_as_it_was_is_carried_out(cluster: Cluster, api: StrictApi) -> None:
+    known = seen(api.put("services", child("Service", "s", "uid-s")))
+
+    await cluster.delete(Delete("v1", "Service", "ns", "s", "uid-s"), known)
+
+    assert api.named("services", "s") is None
+
+
 async def test_a_deletion_of_what_is_gone_is_done(cluster: Cluster) -> None:
     await cluster.delete(Delete("v1", "Service", "ns", "s", "uid-s"))
 

@@ -1,0 +1,66 @@
+"""A plan that was made from an older view takes nothing back, whenever the news come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+from aiohttp import web
+
+from tandem.api.meta import controller_reference
+from tandem.api.plan import Action, Apply, Delete, Draft
+from tandem.engine.controller import Named
+from tests.unit.engine.desk import Desk
+from tests.unit.engine.objects import Json, Widget, child
+from tests.unit.engine.strict_api import Serve
+
+pytestmark = pytest.mark.asyncio
+
+VERDICT = {"verdict": "it failed"}
+
+
+def scale(known: Named) -> Action:
+    """An apply that says nothing of a verdict, which takes a verdict back."""
+    reference = controller_reference("tandem.dev/v1alpha1", "Widget", known.metadata)
+    meta = {"name": "w-1", "namespace": "ns", "annotations": {}, "ownerReferences": [{**reference, "uid": "uid-w"}]}
+    return Apply({"apiVersion": "batch/v1", "kind": "Job", "metadata": meta})
+
+
+def remove(known: Named) -> Action:
+    return Delete("batch/v1", "Job", "ns", "w-1", known.metadata.uid)
+
+
+@pytest.mark.parametrize("takes_back", [scale, remove], ids=["apply", "delete"])
+async def test_news_of_a_child_that_come_between_plan_and_action_are_planned_for_first(
+    desk: Desk, takes_back: Callable[[Named], Action]
+) -> None:
+    """Measured: the watch delivers the newer child while the resource is confirmed, and the action names that one."""
+    planned: list[bool] = []
+
+    def rule(_: Widget, children: Sequence[Named], draft: Draft) -> str:
+        judged = any(c.metadata.annotations == VERDICT for c in children)
+        planned.append(judged)
+        if not judged:
+            draft.act(takes_back(children[0]))
+        return "Judged" if judged else "Trying"
+
+    async def judged_meanwhile(serve: Serve) -> web.StreamResponse:
+        answer = await serve()
+        desk.show("Job", desk.api.put("jobs", with_verdict(job)))
+        return answer
+
+    desk.rule = rule
+    job = desk.api.put("jobs", child("Job", "w-1", "uid-job", owner="uid-w"))
+    desk.show("Job", job)
+    desk.api.fail("GET widgets", judged_meanwhile)
+    desk.submit()
+
+    await desk.until_phase("Judged")
+    assert planned[0] is False, "the first plan did not know it"
+    kept = desk.api.named("jobs", "w-1")
+    assert kept is not None
+    assert kept["metadata"]["annotations"] == VERDICT
+
+
+def with_verdict(job: Json) -> Json:
+    return {**job, "metadata": {**job["metadata"], "annotations": VERDICT}}
