@@ -41,6 +41,14 @@ LeaseDuration = Annotated[
 ResyncPeriod = Annotated[
     float, typer.Option(envvar="TANDEM_RESYNC_PERIOD", min=1, help="Seconds between two comparisons with all objects.")
 ]
+WatchPatience = Annotated[
+    float,
+    typer.Option(
+        envvar="TANDEM_WATCH_PATIENCE",
+        min=1,
+        help="Seconds that a watch may withhold what is known to be there, before /healthz turns red.",
+    ),
+]
 RequestRate = Annotated[
     int,
     typer.Option(
@@ -64,6 +72,7 @@ def operator(
     lease: Lease = True,
     lease_duration: LeaseDuration = 15,
     resync_period: ResyncPeriod = 600.0,
+    watch_patience: WatchPatience = 120.0,
     requests_per_second: RequestRate = 200,
     log_format: Format = LogFormat.TEXT,
     health_port: Port = 8081,
@@ -79,6 +88,7 @@ def operator(
         lease,
         lease_duration,
         resync_period,
+        watch_patience,
         requests_per_second,
         health_port,
         metrics_port,
@@ -94,6 +104,7 @@ def drift(
     lease: Lease = True,
     lease_duration: LeaseDuration = 15,
     resync_period: ResyncPeriod = 600.0,
+    watch_patience: WatchPatience = 120.0,
     requests_per_second: RequestRate = 200,
     log_format: Format = LogFormat.TEXT,
     health_port: Port = 8081,
@@ -104,7 +115,15 @@ def drift(
 
     configuration = wiring.Configuration(mlflow_uri, "", timedelta(seconds=poll_interval))
     options = _options(
-        "tandem-drift", namespace, lease, lease_duration, resync_period, requests_per_second, health_port, metrics_port
+        "tandem-drift",
+        namespace,
+        lease,
+        lease_duration,
+        resync_period,
+        watch_patience,
+        requests_per_second,
+        health_port,
+        metrics_port,
     )
     _run(wiring.watch_drift(configuration, options), log_format)
 
@@ -125,6 +144,7 @@ def _options(
     lease: bool,
     lease_duration: int,
     resync_period: float,
+    watch_patience: float,
     requests_per_second: int,
     health_port: int,
     metrics_port: int,
@@ -138,6 +158,7 @@ def _options(
         lease_namespace=os.environ.get("POD_NAMESPACE", "default") if lease else None,
         lease_times=process.LeaseTimes(lease_duration),
         resync_period=resync_period,
+        watch_patience=watch_patience,
         requests_per_second=requests_per_second,
         health_port=health_port or None,
         metrics_port=metrics_port or None,

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tandem.api import names
+from tandem.api import appdeployment, names, trainingjob
 from tandem.api.appdeployment import AppDeployment, AppDeploymentStatus
 from tandem.api.children import Deployment, Job, Pod, ReplicaSet, Service
 from tandem.api.facts import Facts, Query
@@ -19,6 +19,7 @@ from tandem.drift.plan import DriftSettings
 from tandem.drift.plan import plan as plan_drift
 from tandem.engine import controller as k8s
 from tandem.engine.controller import Child, Controller, Named, ResourceType
+from tandem.engine.metrics import Metrics
 from tandem.engine.process import Options, run
 from tandem.tracking import Experiments, MlflowClient, TrackingReader, TrackingWriter, poll_interval
 from tandem.training.case import TrainingChildren, TrainingSettings
@@ -40,14 +41,16 @@ class Configuration:
 async def operate(configuration: Configuration, options: Options) -> None:
     """Run the operator: both kinds."""
     controllers = (training_controller(configuration), app_controller(configuration))
-    async with mlflow(configuration) as source:
-        await run(controllers, source, options)
+    metrics = Metrics()
+    async with mlflow(configuration, metrics) as source:
+        await run(controllers, source, options, metrics)
 
 
 async def watch_drift(configuration: Configuration, options: Options) -> None:
     """Run the model-drift controller: its own process, its own rights, one field of the status."""
-    async with mlflow(configuration) as source:
-        await run((drift_controller(),), source, options)
+    metrics = Metrics()
+    async with mlflow(configuration, metrics) as source:
+        await run((drift_controller(),), source, options, metrics)
 
 
 def training_controller(configuration: Configuration) -> Controller:
@@ -71,6 +74,7 @@ def training_controller(configuration: Configuration) -> Controller:
         status_fields=_fields(TrainingJobStatus) - {"drift"},
         field_manager="tandem",
         component="operator",
+        phases=trainingjob.PHASES,
     )
 
 
@@ -102,6 +106,7 @@ def app_controller(configuration: Configuration) -> Controller:
         status_fields=_fields(AppDeploymentStatus),
         field_manager="tandem",
         component="operator",
+        phases=appdeployment.PHASES,
     )
 
 
@@ -120,6 +125,7 @@ def drift_controller() -> Controller:
         status_fields=frozenset({"drift"}),
         field_manager="tandem-drift",
         component="drift",
+        phases=trainingjob.PHASES,
     )
 
 
@@ -143,8 +149,8 @@ class MlflowSource:
 
 
 @asynccontextmanager
-async def mlflow(configuration: Configuration) -> AsyncIterator[MlflowSource]:
-    client = MlflowClient(configuration.mlflow_uri)
+async def mlflow(configuration: Configuration, metrics: Metrics) -> AsyncIterator[MlflowSource]:
+    client = MlflowClient(configuration.mlflow_uri, count=metrics.asked_outside)
     try:
         yield MlflowSource(client, configuration.poll_every)
     finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -73,6 +73,10 @@ class RevisionRecord(Wire, frozen=True):
     state: Literal["Stable", "Candidate", "Retired", "Failed"] = "Candidate"
     reason: str = ""
     retire_at: datetime | None = None  # the old revision serves open connections until then
+
+
+# What status.phase may say.
+PHASES: Final = frozenset({"Progressing", "Healthy", "Degraded", "Paused"})
 
 
 class AppDeploymentStatus(Wire, frozen=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -235,6 +235,23 @@ class HistoryEntry(Wire, frozen=True):
     mlflow_run_id: str = ""
     version: str = ""
     key_figure: str = ""
+
+
+# What status.phase may say.
+PHASES: Final = frozenset(
+    {
+        "Pending",
+        "Running",
+        "Validating",
+        "Registering",
+        "Promoting",
+        "Complete",
+        "Failed",
+        "Stopping",
+        "Stopped",
+        "Suspended",
+    }
+)
 
 
 class TrainingJobStatus(Wire, frozen=True):

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
-from typing import Final
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Final, TypeAlias
 
 import aiohttp
 from aiolimiter import AsyncLimiter
@@ -22,6 +22,9 @@ APPLY_PATCH: Final = "application/apply-patch+yaml"  # JSON is YAML
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30, connect=5)
 _PAGE: Final = 500
 _LONGEST_PAUSE: Final = 30.0
+
+# Told of every request: method, template of the path, content type, status (0: no answer).
+Count: TypeAlias = Callable[[str, str, str, int], None]
 
 
 class ApiError(Exception):
@@ -41,8 +44,15 @@ class ApiUnavailable(Exception):
 class ApiServer:
     """The API server, reached no faster than the limiter allows (default 200 requests a second, bursts of 400)."""
 
-    def __init__(self, client: ApiClient, limiter: AsyncLimiter, timeout: aiohttp.ClientTimeout = _TIMEOUT) -> None:
+    def __init__(
+        self,
+        client: ApiClient,
+        limiter: AsyncLimiter,
+        timeout: aiohttp.ClientTimeout = _TIMEOUT,
+        count: Count = lambda *_: None,
+    ) -> None:
         self._client = client
+        self._count = count
         self._limiter = limiter
         self._timeout = timeout
         self._not_before = 0.0  # by the event loop's clock
@@ -79,7 +89,9 @@ class ApiServer:
                 response = await self._client.call_api(*serialized, _request_timeout=self._timeout)
                 data: bytes = await response.read()  # type: ignore[no-untyped-call]
             except (aiohttp.ClientError, TimeoutError, OSError, ApiException) as error:
+                self._count(method, path, content_type, 0)
                 raise ApiUnavailable(f"{method} {path}: {error or type(error).__name__}") from error
+        self._count(method, path, content_type, response.status)
         if response.status >= 400:
             if response.status == 429:
                 # Nobody asks before: hundreds of keys that are woken by something else would keep it overloaded.

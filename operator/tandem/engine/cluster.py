@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from tandem.api.meta import Json, Key, ObjectMeta
+from tandem.api.meta import Json, ObjectMeta
 from tandem.api.plan import Apply, Create, Delete, Emit, Refused
 from tandem.engine.api import APPLY_PATCH, MERGE_PATCH, ApiError, ApiServer, ApiUnavailable
 from tandem.engine.controller import EVENTS, WRITABLE, Controller, ResourceType, collection_path, object_path
@@ -178,7 +178,7 @@ class Cluster:
             await self._api.request("POST", collection_path(EVENTS), {"namespace": meta.namespace}, body=body)
         except (ApiError, ApiUnavailable) as error:
             if not isinstance(error, ApiError) or error.code not in {404, 409}:
-                logger.warning("an Event was not written: %s", error, extra={"key": str(key_of(controller, meta))})
+                logger.warning("an Event was not written: %s", error)
 
     async def _read_again(self, type_: ResourceType, names: dict[str, str]) -> Json | None:
         try:
@@ -213,10 +213,6 @@ class Cluster:
             "AlreadyExists",
             f"{type_.kind} {names['name']} is there already and belongs to somebody else; rename or delete it",
         )
-
-
-def key_of(controller: Controller, meta: ObjectMeta) -> Key:
-    return Key(controller.resource.kind, meta.namespace, meta.name)
 
 
 def _names(manifest: Json) -> dict[str, str]:

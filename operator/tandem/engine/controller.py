@@ -64,6 +64,7 @@ class Controller:
     status_fields: frozenset[str]
     field_manager: str
     component: str  # what Events name as their reporter
+    phases: frozenset[str] = frozenset()  # what status.phase may say; all that metrics tell apart
 
 
 def object_path(type_: ResourceType) -> str:

@@ -1,4 +1,4 @@
-"""The only module that knows kopf: it watches, and hands every event to the store and every key to the queue.
+"""It watches, and hands every event to the store and every key to the queue: with session.py all that knows kopf.
 
 No ``on.create`` / ``on.update``: those write two more patches per resource and lose a status for ever when one of them
 fails; an ``on.event`` handler that raises is never called again for that event, so nothing here can fail.
@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterator
-from typing import Final
+from typing import Any, Final
 
 import kopf
 
 from tandem.api import names
 from tandem.api.meta import Json, Key
 from tandem.engine.controller import ResourceType
+from tandem.engine.session import listening
 from tandem.engine.store import Store
 from tandem.engine.tasks import MustEnd
-
-# Children are watched by this label, on the server's side: not every Job and pod of the cluster streams through here.
-CHILDREN_SELECTOR: Final = f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY}"
-
+from tandem.engine.watches import Watches, selector_of
 
 _UNWINDING: Final = 2.0  # seconds that kopf may take to end its watches
 
@@ -75,10 +73,6 @@ class _NoProgress(kopf.ProgressStorage):
         return essence
 
 
-def selector_of(type_: ResourceType) -> str:
-    return "" if type_.group == names.GROUP else CHILDREN_SELECTOR
-
-
 def settings_for(watched: list[ResourceType]) -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.scanning.disabled = True  # no watch of CRDs and namespaces, no right to it
@@ -99,19 +93,36 @@ def settings_for(watched: list[ResourceType]) -> kopf.OperatorSettings:
     return settings
 
 
-def registry_for(store: Store, enqueue: Callable[[Key], None]) -> kopf.OperatorRegistry:
+def registry_for(store: Store, enqueue: Callable[[Key], None], watches: Watches) -> kopf.OperatorRegistry:
     """One handler per watched kind."""
     registry = kopf.OperatorRegistry()
-    kopf.on.login(registry=registry)(kopf.login_with_service_account)
-    kopf.on.login(registry=registry)(kopf.login_with_kubeconfig)
+    _log_in(registry, kopf.login_with_service_account, watches)
+    _log_in(registry, kopf.login_with_kubeconfig, watches)
     for type_ in store.watched():
-        _watch(registry, type_, store, enqueue)
+        _watch(registry, type_, store, enqueue, watches)
     return registry
 
 
-def _watch(registry: kopf.OperatorRegistry, type_: ResourceType, store: Store, enqueue: Callable[[Key], None]) -> None:
+def _log_in(
+    registry: kopf.OperatorRegistry, login: Callable[..., kopf.ConnectionInfo | None], watches: Watches
+) -> None:
+    async def logged_in(**arguments: Any) -> kopf.AiohttpSession | None:
+        credentials = login(**arguments)
+        return listening(credentials, watches) if credentials is not None else None
+
+    kopf.on.login(registry=registry, id=login.__name__)(logged_in)
+
+
+def _watch(
+    registry: kopf.OperatorRegistry,
+    type_: ResourceType,
+    store: Store,
+    enqueue: Callable[[Key], None],
+    watches: Watches,
+) -> None:
     async def seen(event: kopf.RawEvent, **_: object) -> None:
         body: Json = dict(event["object"])
+        watches.delivered(type_.kind, body)
         gone = event["type"] == "DELETED"
         for key in store.forget(type_.kind, body) if gone else store.observe(type_.kind, body):
             enqueue(key)
@@ -123,10 +134,11 @@ async def watch(
     store: Store,
     enqueue: Callable[[Key], None],
     namespaces: tuple[str, ...],
+    watches: Watches,
     stop: asyncio.Event,
     started: Callable[[], None],
 ) -> None:
-    """Watch until ``stop``.
+    """Watch until ``stop``, and tell ``watches`` of every sign of life.
 
     ``started`` is called when kopf has installed its own handlers of SIGTERM and SIGINT, and may replace them: kopf
     would stop watching first and then cancel every task in the process that is younger than itself, writes included.
@@ -134,9 +146,10 @@ async def watch(
     Raises:
         WatchLost: one of the watches cannot go on.
     """
+    watches.begin()
     not_kopfs = asyncio.all_tasks()
     tasks = await kopf.spawn_tasks(
-        registry=registry_for(store, enqueue),
+        registry=registry_for(store, enqueue, watches),
         settings=settings_for(list(store.watched())),
         clusterwide=not namespaces,
         namespaces=namespaces,

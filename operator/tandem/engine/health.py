@@ -2,55 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from tandem.api.meta import Key
-from tandem.engine.queue import KeyedQueue
-
-_STUCK: Final = 120.0  # seconds; every request of a worker ends within 30
-_LAG_EVERY: Final = 1.0
+from tandem.engine.metrics import CONTENT_TYPE, Metrics
 
 
 class Health:
-    """``ready`` is set once everything has been listed.
+    """``ready`` is set once everything has been listed, leading or not; ``problems`` makes a red ``/healthz``."""
 
-    Answering at all proves that the event loop moves; ``/healthz`` fails too when keys wait and no worker takes one.
-    (A watch that ended needs no probe: the process ends with it.)
-    """
-
-    def __init__(self, health_port: int | None, metrics_port: int | None) -> None:
+    def __init__(self, health_port: int | None, metrics_port: int | None, metrics: Metrics | None = None) -> None:
         self.ready = False
+        self.problems: Callable[[], list[str]] = list
+        self.metrics = metrics or Metrics()
         self._health_port = health_port
         self._metrics_port = metrics_port
         self._stack = AsyncExitStack()
-        self._queue: KeyedQueue[Key] | None = None
-        self._registry = CollectorRegistry()
-        self._depth = Gauge("tandem_queue_depth", "Resources that wait to be reconciled", registry=self._registry)
-        self._age = Gauge(
-            "tandem_queue_oldest_seconds", "How long the longest-waiting resource has waited", registry=self._registry
-        )
-
-        self._lag = Gauge("tandem_event_loop_lag_seconds", "How late the event loop last was", registry=self._registry)
-
-    def follow(self, queue: KeyedQueue[Key]) -> None:
-        """From now on, what waits in the queue is taken by workers."""
-        self._queue = queue
-        self._depth.set_function(lambda: queue.depth)
-        self._age.set_function(lambda: queue.oldest)
-
-    async def measure_lag(self) -> None:
-        clock = asyncio.get_running_loop().time
-        while True:
-            due = clock() + _LAG_EVERY
-            await asyncio.sleep(_LAG_EVERY)
-            self._lag.set(max(0.0, clock() - due))
 
     async def __aenter__(self) -> Self:
         probes, metrics = web.Application(), web.Application()
@@ -74,12 +45,11 @@ class Health:
         await web.TCPSite(runner, port=port).start()
 
     async def _healthz(self, _: web.Request) -> web.Response:
-        if self._queue is not None and self._queue.stuck > _STUCK:
-            return web.Response(text=f"no worker has taken a key for {self._queue.stuck:.0f} s", status=500)
-        return web.Response(text="ok")
+        problems = self.problems()
+        return web.Response(text="\n".join(problems) or "ok", status=500 if problems else 200)
 
     async def _readyz(self, _: web.Request) -> web.Response:
         return web.Response(text="ok") if self.ready else web.Response(text="listing", status=503)
 
     async def _metrics(self, _: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return web.Response(body=self.metrics.text(), headers={"Content-Type": CONTENT_TYPE})

@@ -17,11 +17,12 @@ from typing import Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+import msgspec
 from aiolimiter import AsyncLimiter
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
-from tandem.api.meta import Json, Key
+from tandem.api.meta import Json, Key, ObjectMeta
 from tandem.engine.api import ApiServer
 from tandem.engine.cluster import Cluster
 from tandem.engine.controller import Controller
@@ -29,11 +30,14 @@ from tandem.engine.facts import FactBoard, Source
 from tandem.engine.handlers import watch
 from tandem.engine.health import Health
 from tandem.engine.lease import Lease, LeaseTimes
+from tandem.engine.liveness import Liveness
+from tandem.engine.metrics import Metrics
 from tandem.engine.queue import KeyedQueue
 from tandem.engine.reconcile import SHORTEST_REQUEUE, Reconciler
 from tandem.engine.resync import PERIOD, Resync
 from tandem.engine.store import Store
 from tandem.engine.tasks import Endless, MustEnd
+from tandem.engine.watches import PATIENCE, Watches
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +56,7 @@ class Options:
     lease_namespace: str | None = None  # None: no leadership, a single process on a desk
     lease_times: LeaseTimes = field(default_factory=LeaseTimes)
     resync_period: float = PERIOD  # seconds
+    watch_patience: float = PATIENCE  # seconds
     requests_per_second: int = 200
     health_port: int | None = None
     metrics_port: int | None = None
@@ -61,8 +66,10 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-async def run(controllers: Iterable[Controller], source: Source, options: Options) -> None:
-    """Run until told to end (SIGTERM, SIGINT).
+async def run(
+    controllers: Iterable[Controller], source: Source, options: Options, metrics: Metrics | None = None
+) -> None:
+    """Run until told to end (SIGTERM, SIGINT). ``metrics``: those that the source counts in, too.
 
     Raises:
         MustEnd: the lease is gone, or a watch; the caller must exit, and is started anew.
@@ -70,7 +77,7 @@ async def run(controllers: Iterable[Controller], source: Source, options: Option
     told = asyncio.Event()
     _listen(told)
     async with AsyncExitStack() as stack:
-        health = await stack.enter_async_context(Health(options.health_port, options.metrics_port))
+        health = await stack.enter_async_context(Health(options.health_port, options.metrics_port, metrics))
         client = await stack.enter_async_context(await _connect(options))
         engine = Engine(list(controllers), source, options, client, health)
         try:
@@ -93,7 +100,9 @@ class Engine:
     def __init__(
         self, controllers: list[Controller], source: Source, options: Options, client: ApiClient, health: Health
     ) -> None:
-        api = ApiServer(client, AsyncLimiter(2 * options.requests_per_second, time_period=2))
+        metrics = self._metrics = health.metrics
+        limiter = AsyncLimiter(2 * options.requests_per_second, time_period=2)
+        api = ApiServer(client, limiter, count=metrics.requested)
         self._options = options
         self._health = health
         self._kinds = {controller.resource.kind for controller in controllers}
@@ -101,9 +110,18 @@ class Engine:
         self._queue: KeyedQueue[Key] = KeyedQueue()
         self._board = FactBoard(source, self._queue.add, utc_now)
         cluster = Cluster(api, self._observe, options.instance)
-        self._reconciler = Reconciler(self._store, self._queue, self._board, source, cluster, utc_now)
-        self._resync = Resync(api, self._store, self._queue.add, options.namespaces, options.resync_period)
-        self._lease = _lease(client, options)
+        self._reconciler = Reconciler(
+            self._store, self._queue, self._board, source, cluster, utc_now, metrics.reconciled
+        )
+        clock = asyncio.get_running_loop().time
+        self._watches = Watches(self._store.watched(), options.namespaces, clock, options.watch_patience)
+        self._resync = Resync(
+            api, self._store, self._queue.add, options.namespaces, options.resync_period, self._watches.expect
+        )
+        self._liveness = Liveness(self._watches, api)
+        health.problems = self._liveness.problems
+        metrics.follow(queue=self._queue, store=self._store, watches=self._watches)
+        self._lease = _lease(client, options, metrics)
         self._leads = False
         self._standing, self._leading = Endless(), Endless()
         self._stop_watching = asyncio.Event()
@@ -115,20 +133,27 @@ class Engine:
         await self._standing.first_end()
 
     async def _live(self, told: asyncio.Event) -> None:
+        self._standing.start("lag", self._metrics.measure_lag())
         await self._resync.fill()
         watching = watch(
-            self._store, self._queue.add, self._options.namespaces, self._stop_watching, lambda: _listen(told)
+            self._store,
+            self._queue.add,
+            self._options.namespaces,
+            self._watches,
+            self._stop_watching,
+            lambda: _listen(told),
         )
         self._standing.start("watch", watching)
+        self._standing.start("liveness", self._liveness.run())
         self._standing.start("resync", self._resync.run())
-        self._standing.start("lag", self._health.measure_lag())
         self._health.ready = True
         if self._lease is not None:
             await self._lease.acquire()
             self._leading.start("lease", self._lease.keep())
         self._leads = True
+        self._metrics.leads(True)
         logger.info("everything is listed; reconciling %d resources", len(self._store.all_keys()))
-        self._health.follow(self._queue)
+        self._liveness.follow(self._queue)
         self._leading.start("facts", self._board.run())
         for number in range(WORKERS):
             self._leading.start(f"worker {number}", self._reconciler.work())
@@ -137,6 +162,7 @@ class Engine:
     async def end(self) -> None:
         """Writes under way may end; the lease goes to the next; only then the watches."""
         self._health.ready = False
+        self._metrics.leads(False)
         try:
             if self._leads:
                 await self._drain()
@@ -167,6 +193,7 @@ class Engine:
         and the answer may show another's change that came just before. A moment later, though: a plan that never
         agrees with itself must not take a whole core.
         """
+        self._watches.expect(kind, msgspec.convert(body["metadata"], ObjectMeta))
         for key in self._store.observe(kind, body):
             self._queue.add_after(key, SHORTEST_REQUEUE if kind in self._kinds else 0)
 
@@ -197,10 +224,11 @@ def _proxy_for(address: str) -> str | None:
     return None if proxy_bypass(url.hostname or "") else getproxies().get(url.scheme)
 
 
-def _lease(client: ApiClient, options: Options) -> Lease | None:
+def _lease(client: ApiClient, options: Options, metrics: Metrics) -> Lease | None:
     if options.lease_namespace is None:
         return None
-    unhurried = ApiServer(client, AsyncLimiter(10, time_period=1))  # a renewal never queues behind other requests
+    # A renewal never queues behind other requests.
+    unhurried = ApiServer(client, AsyncLimiter(10, time_period=1), count=metrics.requested)
     return Lease(unhurried, options.lease_namespace, options.name, options.instance, utc_now, options.lease_times)
 
 

@@ -7,6 +7,7 @@ its own error and leaves the other 9,999 alone.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from tandem.engine.api import ApiError, ApiUnavailable
 from tandem.engine.cluster import Cluster, StaleView
 from tandem.engine.controller import Controller, Named, status_difference
 from tandem.engine.facts import FactBoard, Source
+from tandem.engine.logs import about
 from tandem.engine.queue import KeyedQueue
 from tandem.engine.store import Entry, Store
 
@@ -77,7 +79,10 @@ class Reconciler:
         source: Source,
         cluster: Cluster,
         clock: Callable[[], datetime],
+        measured: Callable[[str, str, float], None] = lambda *_: None,
     ) -> None:
+        """``measured`` is told of each look at a resource: its kind, how it went, seconds."""
+        self._measured = measured
         self._store = store
         self._queue = queue
         self._board = board
@@ -90,39 +95,49 @@ class Reconciler:
         """One worker: take a key, reconcile it, for ever."""
         while True:
             key = await self._queue.get()
+            clock = asyncio.get_running_loop().time
+            began = clock()
             try:
-                await self._reconcile_safely(key)
+                with about(key):
+                    outcome = await self._reconcile_safely(key)
+                self._measured(key.kind, outcome, clock() - began)
             finally:
                 self._queue.done(key)
 
-    async def _reconcile_safely(self, key: Key) -> None:
+    async def _reconcile_safely(self, key: Key) -> str:
+        """How it went, in one word of few."""
         try:
-            await self.reconcile(key)
+            done = await self.reconcile(key)
         except StaleView as error:
             self._queue.retry(key)
-            logger.debug("planned again: %s", error, extra={"key": str(key)})
+            logger.debug("planned again: %s", error)
+            return "stale"
         except ApiUnavailable as error:
             delay = self._queue.retry(key, _LONGEST_OUTAGE_RETRY)
-            logger.warning("the API server did not answer, again in %.3g s: %s", delay, error, extra={"key": str(key)})
+            logger.warning("the API server did not answer, again in %.3g s: %s", delay, error)
+            return "unavailable"
         except ApiError as error:
             delay = self._queue.retry(key)
-            logger.error("the status was refused, again in %.3g s: %s", delay, error, extra={"key": str(key)})
+            logger.error("the status was refused, again in %.3g s: %s", delay, error)
+            return "status_refused"
         except msgspec.ValidationError as error:
             self._queue.add_after(key, _POISON_RETRY)
-            logger.error("the resource cannot be read: %s", error, extra={"key": str(key)})
+            logger.error("the resource cannot be read: %s", error)
+            return "unreadable"
         except Exception:
             self._queue.add_after(key, _POISON_RETRY)
-            logger.exception("reconciling failed", extra={"key": str(key)})
-        else:
-            self._queue.forget(key)
+            logger.exception("reconciling failed")
+            return "failed"
+        self._queue.forget(key)
+        return "done" if done else "refused"
 
-    async def reconcile(self, key: Key) -> None:
-        """Bring one resource nearer to what its spec says."""
+    async def reconcile(self, key: Key) -> bool:
+        """Bring one resource nearer to what its spec says; False when something was refused on the way."""
         entry = self._store.get(key)
         if entry is None or entry.metadata.deletion_timestamp is not None:
             self._board.subscribe(key, ())
             self._refusals.pop(key, None)
-            return
+            return True
         controller = self._store.controller(key.kind)
         refusals = self._refusals_of(key, entry)
         children = self._store.children_of(entry.metadata.uid)
@@ -136,10 +151,11 @@ class Reconciler:
         seen = _Seen(entry.metadata, tuple(children))
         if not await self._carry_out(key, controller, seen, plan, refusals.of):
             self._queue.add(key)  # the next plan tells the refusal
-            return
+            return False
         await self._tell(controller, entry, plan)
         if plan.requeue_after is not None:
             self._queue.add_after(key, max(plan.requeue_after.total_seconds(), SHORTEST_REQUEUE))
+        return True
 
     def _refusals_of(self, key: Key, entry: Entry) -> _Refusals:
         """Another spec, or another resource of the same name, is not refused yet."""
@@ -174,7 +190,7 @@ class Reconciler:
                     asked_outside |= await self._act(action, controller, seen)
                 except (Refused, ApiError) as error:
                     refusals[action.id] = self._refusal(error, refusals.get(action.id))
-                    logger.warning("refused: %s: %s", action.id, error, extra={"key": str(key)})
+                    logger.warning("refused: %s: %s", action.id, error)
                     return False
                 if refusals.pop(action.id, None) is not None:
                     self._queue.add(key)  # this plan's status still tells the refusal

@@ -19,8 +19,8 @@ import msgspec
 from tandem.api.meta import Key, ObjectMeta
 from tandem.engine.api import ApiError, ApiServer, ApiUnavailable
 from tandem.engine.controller import ResourceType, object_path
-from tandem.engine.handlers import selector_of
 from tandem.engine.store import Store
+from tandem.engine.watches import selector_of
 
 logger = logging.getLogger(__name__)
 
@@ -37,12 +37,14 @@ class Resync:
         enqueue: Callable[[Key], None],
         namespaces: tuple[str, ...],
         period: float = PERIOD,
+        learnt: Callable[[str, ObjectMeta], None] = lambda *_: None,
     ) -> None:
         self._api = api
         self._store = store
         self._enqueue = enqueue
         self._namespaces: tuple[str | None, ...] = namespaces or (None,)
         self._period = period
+        self._learnt = learnt  # told of everything that a comparison lists
 
     async def fill(self) -> None:
         """List everything once; only then may plans be made. Tried until the API server answers."""
@@ -76,6 +78,7 @@ class Resync:
             async for item in self._api.list(type_, namespace, selector_of(type_), metadata_only=True):
                 meta = msgspec.convert(item["metadata"], ObjectMeta)
                 listed.add(meta.uid)
+                self._learnt(type_.kind, meta)
                 before = known.get(meta.uid)
                 if before is None or before.resource_version != meta.resource_version:
                     await self._fetch(type_, meta)

@@ -11,7 +11,7 @@ namespace; ownerReferences that point in a circle (the API server takes them) le
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -27,6 +27,7 @@ Keys: TypeAlias = tuple[Key, ...]
 
 _LONGEST_CHAIN: Final = 3  # Pod → ReplicaSet → Deployment → AppDeployment
 _GONE_REMEMBERED: Final = 4096
+_NEW, _OTHER = "New", "Other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Entry:
 
     metadata: ObjectMeta
     body: bytes  # metadata, spec and status as JSON
+    state: str = ""  # status.phase, or one word for all that the kind does not know
 
     def read(self, view: type[Named]) -> Named:
         """Raises :class:`msgspec.ValidationError` with the field's path when the resource is not what the CRD says."""
@@ -120,6 +122,15 @@ class Store:
             return {e.metadata.uid: e.metadata for key, e in self._resources.items() if key.kind == kind}
         return {uid: view.metadata for uid, (of_kind, view) in self._objects.items() if of_kind == kind}
 
+    def states(self) -> Counter[tuple[str, str]]:
+        """(kind, state) → how many."""
+        return Counter((key.kind, entry.state) for key, entry in self._resources.items())
+
+    def _state(self, kind: str, status: object) -> str:
+        """Never a word that somebody else has made up: each is a time series for ever."""
+        phase = str(status.get("phase", "")) if isinstance(status, dict) else ""
+        return phase if phase in self._controllers[kind].phases else _OTHER if phase else _NEW
+
     def _observe_resource(self, kind: str, meta: ObjectMeta, body: Json) -> Keys:
         key = Key(kind, meta.namespace, meta.name)
         before = self._resources.get(key)
@@ -129,7 +140,7 @@ class Store:
                 return ()
             self._keys.pop(before.metadata.uid, None)
         kept = {"metadata": meta, "spec": body.get("spec", {}), "status": body.get("status", {})}
-        self._resources[key] = Entry(meta, msgspec.json.encode(kept))
+        self._resources[key] = Entry(meta, msgspec.json.encode(kept), self._state(kind, kept["status"]))
         self._keys[meta.uid] = key
         return (key,)
 

@@ -19,7 +19,7 @@ import msgspec
 
 from tandem.tracking import wire
 from tandem.tracking.errors import NOT_FOUND, TrackingError, TrackingUnavailable
-from tandem.tracking.transport import TIMEOUT, Body, HttpTransport, Method, Parameters, Transport
+from tandem.tracking.transport import TIMEOUT, Body, Count, HttpTransport, Method, Parameters, Transport
 
 # What the server takes in one request (3.17: mlflow/utils/validation.py, mlflow/store/model_registry/__init__.py).
 PAIRS_PER_BATCH: Final = 100
@@ -65,10 +65,17 @@ class MlflowClient:
         password: str | None = None,
         timeout: timedelta = TIMEOUT,
         environ: Mapping[str, str] = os.environ,
+        count: Count = lambda *_: None,
         transport: Transport | None = None,
     ) -> None:
         self._transport = transport or HttpTransport(
-            base_url, token_file=token_file, username=username, password=password, timeout=timeout, environ=environ
+            base_url,
+            token_file=token_file,
+            username=username,
+            password=password,
+            timeout=timeout,
+            environ=environ,
+            count=count,
         )
 
     async def __aenter__(self) -> Self:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Final, Literal, Protocol, TypeAlias
@@ -20,6 +20,8 @@ from tandem.tracking.errors import MLflowHostRejected, TrackingError, TrackingFa
 Method: TypeAlias = Literal["GET", "POST"]
 Parameters: TypeAlias = Sequence[tuple[str, str]]
 Body: TypeAlias = Mapping[str, object]
+# Told of every request: its endpoint (no id of anything in it) and the status, 0 when there was no answer.
+Count: TypeAlias = Callable[[str, int], None]
 
 API: Final = "api/2.0/mlflow"
 TIMEOUT: Final = timedelta(seconds=10)
@@ -59,11 +61,13 @@ class HttpTransport:
         password: str | None = None,
         timeout: timedelta = TIMEOUT,
         environ: Mapping[str, str] = os.environ,
+        count: Count = lambda *_: None,
     ) -> None:
         url = _checked(base_url)
         username = username or url.user or environ.get("MLFLOW_TRACKING_USERNAME")
         password = password or url.password or environ.get("MLFLOW_TRACKING_PASSWORD") or ""
         self._base = url.with_user(None)
+        self._count = count
         self._token_file = token_file
         self._authorization = aiohttp.encode_basic_auth(username, password) if username else None
         self._workspace = environ.get("MLFLOW_WORKSPACE")
@@ -85,10 +89,12 @@ class HttpTransport:
                 async with asyncio.timeout(self._timeout.total_seconds()):
                     return await self._attempt(method, url, body, again=read_only)
             except TimeoutError as error:
+                self._count(_endpoint(path), 0)
                 raise TrackingUnavailable(
                     f"MLflow at {self._base} did not answer within {self._timeout.total_seconds():g} s"
                 ) from error
             except (aiohttp.ClientError, OSError) as error:
+                self._count(_endpoint(path), 0)
                 raise TrackingUnavailable(f"MLflow at {self._base} cannot be reached: {_reason(error)}") from error
 
     async def close(self) -> None:
@@ -104,6 +110,7 @@ class HttpTransport:
                 # A redirect is never followed: it would turn a POST into a GET, and lead to log-in pages.
                 async with session.request(method, url, data=data, headers=headers, allow_redirects=False) as answer:
                     text = await _read(answer)
+                    self._count(_endpoint(url.path), answer.status)
                     if 200 <= answer.status < 300:
                         return text
                     raise self._failure(answer, text)
@@ -151,10 +158,19 @@ class HttpTransport:
         return TrackingError(failure.error_code, failure.message[:_ERROR_TEXT])
 
 
+def _endpoint(path: str) -> str:
+    """Which of the API's endpoints a path names, without the id that one of them takes in it."""
+    endpoint = path.rpartition(f"{API}/")[2]
+    by_id = endpoint.startswith("logged-models/") and endpoint != "logged-models/search"
+    return "logged-models/get" if by_id else endpoint
+
+
 def _checked(base_url: str) -> URL:
     url = URL(base_url)
     if url.scheme not in {"http", "https"} or not url.host:
-        raise ValueError(f"the address of MLflow must look like http://mlflow.mlflow.svc:5000, not {base_url!r}")
+        # Without what may be a password in it.
+        given = f"{url.scheme}://{url.host or ''}" if url.scheme else "one without http:// or https://"
+        raise ValueError(f"the address of MLflow must look like http://mlflow.mlflow.svc:5000, not {given}")
     return url.with_query(None).with_fragment(None)
 
 

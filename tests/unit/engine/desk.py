@@ -61,6 +61,7 @@ class Desk:
     carried_out: list[Outside] = field(default_factory=list)
     source_raises: Exception | None = None
     plans: list[str] = field(default_factory=list)
+    outcomes: list[tuple[str, str]] = field(default_factory=list)  # (kind, how it went) of each look at a resource
     stopped_at: datetime | None = None
 
     def __post_init__(self) -> None:
@@ -69,7 +70,7 @@ class Desk:
         server = ApiServer(self.client, AsyncLimiter(1000, 1), aiohttp.ClientTimeout(total=self.patience))
         board = FactBoard(self, self.queue.add, self.now)
         cluster = Cluster(server, self.observed, "here")
-        self.reconciler = Reconciler(self.store, self.queue, board, self, cluster, self.now)
+        self.reconciler = Reconciler(self.store, self.queue, board, self, cluster, self.now, self.measured)
         self.tasks = [asyncio.create_task(board.run())]
         self.tasks += [asyncio.create_task(self.reconciler.work()) for _ in range(4)]
 
@@ -133,6 +134,10 @@ class Desk:
             await self.until(lambda: self.phase(name) == phase)
         except TimeoutError:
             pytest.fail(f"{phase=} was expected, it is {self.phase(name)!r}; requests: {self.api.requests}")
+
+    def measured(self, kind: str, outcome: str, seconds: float) -> None:
+        assert seconds >= 0
+        self.outcomes.append((kind, outcome))
 
     # --- the source of facts ---
 

@@ -25,7 +25,7 @@ class Widget(Wire, frozen=True):
     status: dict[str, Any] = {}
 
 
-def controller(plan: Any = None) -> Controller:
+def controller(plan: Any = None, phases: frozenset[str] = frozenset()) -> Controller:
     return Controller(
         resource=WIDGETS,
         view=Widget,
@@ -34,6 +34,7 @@ def controller(plan: Any = None) -> Controller:
         status_fields=frozenset({"observedGeneration", "conditions", "phase"}),
         field_manager="tandem",
         component="test",
+        phases=phases,
     )
 
 
