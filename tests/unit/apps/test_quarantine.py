@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 
 from tandem.api import names
-from tests.unit.apps.world import CRASH, NEVER, PULL, QUOTA, READY, World, app, model
+from tests.unit.apps.world import CRASH, NEVER, NO_ROOM, OUT_OF_MEMORY, PULL, QUOTA, READY, SILENT, World, app, model
 
 BROKEN = {
     CRASH: ("CrashLoopBackOff", "exited with code 3; its last lines: Traceback | KeyError: 'PORT'"),
     PULL: ("ImagePullBackOff", "image 'shop:2' cannot be pulled: not found"),
     NEVER: ("NotReady", "its readiness probe has not passed yet"),
     QUOTA: ("FailedCreate", "exceeded quota: compute"),
+    OUT_OF_MEMORY: ("OOMKilled", "raise spec.resources.limits.memory"),
+    NO_ROOM: ("Unschedulable", "0/3 nodes are available"),
 }
 
 
@@ -203,3 +205,10 @@ def test_a_deadline_that_was_exceeded_before_says_nothing_about_the_second_try()
     world.deployments["shop-2"]["status"]["conditions"] = [old]
     world.reconcile()
     assert (world.record(2).state, world.scale[2]) == ("Candidate", 1)
+
+
+def test_a_revision_that_no_pod_tells_anything_of_is_set_aside_for_the_deadline_alone() -> None:
+    world = broken(SILENT).converge()
+    assert world.condition("Stalled").reason == "ProgressDeadlineExceeded"
+    assert "its pods did not become ready" in world.condition("Stalled").message
+    assert world.scale[1] == 1

@@ -28,6 +28,7 @@ IMAGE_DIGEST = "sha256:" + "ab" * 32
 
 # What the pods of an image do; any image that is not named here becomes ready.
 READY, NEVER, CRASH, PULL, QUOTA = "ready", "never ready", "crash", "pull", "quota"
+OUT_OF_MEMORY, NO_ROOM, SILENT = "out of memory", "no room", "silent"
 
 _CONTAINER_STATES: dict[str, Json] = {
     READY: {"ready": True, "state": {"running": {}}, "imageID": f"docker.io/library/app@{IMAGE_DIGEST}"},
@@ -38,6 +39,15 @@ _CONTAINER_STATES: dict[str, Json] = {
         "lastState": {"terminated": {"exitCode": 3, "reason": "Error", "message": "Traceback\nKeyError: 'PORT'\n"}},
     },
     PULL: {"state": {"waiting": {"reason": "ErrImagePull", "message": "not found"}}},
+    OUT_OF_MEMORY: {"lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}},
+    NO_ROOM: {},
+    SILENT: {},
+}
+_UNSCHEDULABLE: Json = {
+    "type": "PodScheduled",
+    "status": "False",
+    "reason": "Unschedulable",
+    "message": "0/3 nodes are available",
 }
 
 
@@ -285,7 +295,11 @@ class World:
                     "uid": f"pod-{deployment['metadata']['uid']}-{number}",
                     "ownerReferences": [_controls(owner)],
                 },
-                "status": {"phase": "Running", "containerStatuses": [status]},
+                "status": {
+                    "phase": "Running",
+                    "containerStatuses": [status],
+                    "conditions": [_UNSCHEDULABLE] if self.does(deployment) == NO_ROOM else [],
+                },
             }
             for number in range(count)
         ]
