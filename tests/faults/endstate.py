@@ -25,7 +25,12 @@ def picture(world: World) -> Json:
         if kind not in {EVENTS, LEASES}
     }
     server = world.mlflow
-    runs = {run.run_id: [run.status, dict(run.metrics), _timeless(dict(run.tags))] for run in server.runs.values()}
+    present = {body["metadata"]["uid"] for body in world.server.database.all().values()}
+    runs = {
+        # Nobody is left to end the run of a resource that is deleted; who had not heard of that yet may have done it.
+        id_: [run.status if server.owners[id_] in present else "any", dict(run.metrics), _timeless(dict(run.tags))]
+        for id_, run in server.runs.items()
+    }
     versions = [[v.name, v.version, v.run_id, _timeless(dict(v.tags))] for v in server.versions]
     aliases = {f"{model}@{alias}": version for (model, alias), version in server.aliases.items()}
     return {**objects, "MLflow runs": runs, "MLflow versions": versions, "MLflow aliases": aliases}
