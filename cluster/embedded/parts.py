@@ -29,10 +29,11 @@ class Part:
     links: tuple[str, ...] = ()  # names under which the one binary plays its roles
     flags: tuple[str, ...] = ()
     stamps: tuple[str, ...] = ()  # what the linker writes into the binary
+    module: Path | None = None  # its folder, where that is not among the cluster's own
 
     @property
     def source(self) -> Path:
-        return MODULES / self.name
+        return self.module or MODULES / self.name
 
     @property
     def folder(self) -> Path:
@@ -42,9 +43,10 @@ class Part:
         return self.folder / name
 
 
-def pinned(part: str, module: str) -> str:
+def pinned(part: str, module: str, folder: Path | None = None) -> str:
     """The version that the part's go.mod asks for, without the leading v."""
-    found = re.search(rf"^\s*(?:require )?{re.escape(module)} v(\S+)", (MODULES / part / "go.mod").read_text(), re.M)
+    asked = ((folder or MODULES / part) / "go.mod").read_text()
+    found = re.search(rf"^\s*(?:require )?{re.escape(module)} v(\S+)", asked, re.M)
     assert found, f"{module} is not in {part}/go.mod"
     return found.group(1)
 

@@ -81,6 +81,19 @@ def test_given_its_source_changed_then_it_is_built_again(part: Part, builds: lis
     assert len(builds) == 2
 
 
+def test_a_part_may_have_its_module_elsewhere(part: Part, builds: list[str], tmp_path: Path) -> None:
+    """What only tests or the bench need does not belong to the cluster."""
+    folder = tmp_path / "somewhere" / "else"
+    folder.mkdir(parents=True)
+    (folder / "go.mod").write_text("module other\n\ngo 1.99.0\n\nrequire example.org/thing v2.3.4\n")
+
+    elsewhere = Part("greeter", parts.pinned("greeter", "example.org/thing", folder), "no time", module=folder)
+    parts.ensure(elsewhere)
+
+    assert elsewhere.folder.name == "greeter-2.3.4"
+    assert "go-at-least-1.99.0" in builds[0]
+
+
 def test_given_a_build_that_failed_then_nothing_half_done_is_taken_for_a_part(
     part: Part, monkeypatch: pytest.MonkeyPatch
 ) -> None:
