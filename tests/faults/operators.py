@@ -117,14 +117,15 @@ class OperatorProcess:
     async def _operate(self) -> None:
         client = ApiClient(Configuration(host=self._server.url))
         client.user_agent = self.agent
-        self._health, self._told = Health(None, None), asyncio.Event()
-        engine = Engine(self._controllers, self.source, self.options, client, self._health)
-        self._engine = engine
-        try:
-            await engine.run_until(self._told)
-        finally:
-            await engine.end()
-            await client.close()  # type: ignore[no-untyped-call]
+        self._told = asyncio.Event()
+        async with Health(self.options.health_port, self.options.metrics_port) as self._health:
+            engine = Engine(self._controllers, self.source, self.options, client, self._health)
+            self._engine = engine
+            try:
+                await engine.run_until(self._told)
+            finally:
+                await engine.end()
+                await client.close()  # type: ignore[no-untyped-call]
 
     async def _look(self) -> Mind:
         assert self._engine is not None

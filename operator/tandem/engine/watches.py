@@ -21,6 +21,7 @@ CHILDREN_SELECTOR: Final = f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY}"
 
 # kopf takes a connection without a sign of life for dead after 70 s, and is back at most 30 s later (our Backoff).
 PATIENCE: Final = 120.0
+STANDS_STILL: Final = 180.0
 
 
 def selector_of(type_: ResourceType) -> str:
@@ -166,7 +167,7 @@ class Watches:
     def _stands_still(self, watch: _Watch) -> str:
         """An API server that is away is no reason: then there are attempts, and a restart would help nobody."""
         seconds = self._clock() - max(watch.tried, watch.heard)
-        if seconds <= 1.5 * self.patience:
+        if seconds <= STANDS_STILL:
             return ""
         return f"the watch of {watch.type_.plural} stands still: nothing came and nothing was tried for {seconds:.0f} s"
 

@@ -179,3 +179,13 @@ async def test_additions_that_earlier_ones_overtake_do_not_pile_up() -> None:
     assert len(queue._delayed) < 200
     await queue.get()
     assert now() == pytest.approx(100_000 - 9_999, abs=0.001)
+
+
+async def test_an_outage_of_a_minute_and_a_half_is_outlived_and_nobody_waits_long_after_it() -> None:
+    """Case 6: kopf's own retries end after 54 s, for ever."""
+    queue: KeyedQueue[str] = KeyedQueue()
+    delays = [queue.retry("a", at_most=20.0) for _ in range(30)]
+
+    assert sum(delays) > 90
+    assert max(delays) == 20, "so long at most after the outage"
+    assert delays == sorted(delays)
