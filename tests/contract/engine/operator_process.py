@@ -30,7 +30,7 @@ class OperatorProcess:
         self, kubeconfig: Path, mlflow_uri: str, folder: Path, *arguments: str, name: str = "one", lease: bool = False
     ) -> None:
         self.name = name
-        self.health_port = _free_port()
+        self.health_port, self.metrics_port = _free_port(), _free_port()
         self.log_file = folder / f"{name}.log"
         self._environ = {
             **os.environ,
@@ -41,7 +41,7 @@ class OperatorProcess:
         }
         self._command = [sys.executable, "-m", "tandem.cli", "operator", "--mlflow-uri", mlflow_uri]
         self._command += ["--runtime-image", "tandem/runtime:test", "--poll-interval", "0.5", "--resync-period", "1"]
-        self._command += ["--health-port", str(self.health_port), "--metrics-port", "0"]
+        self._command += ["--health-port", str(self.health_port), "--metrics-port", str(self.metrics_port)]
         self._command += ["--lease" if lease else "--no-lease", "--lease-duration", "4", *arguments]
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -62,9 +62,12 @@ class OperatorProcess:
     ) -> None:
         self.kill()
 
-    def start(self) -> None:
+    def start(self, stderr: int | None = None, environ: dict[str, str] | None = None) -> None:
+        """``stderr``: a descriptor that takes the log instead of the file; ``environ``: further variables."""
         with self.log_file.open("ab") as log:
-            self._process = subprocess.Popen(self._command, env=self._environ, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                self._command, env=self._environ | (environ or {}), stdout=log, stderr=log if stderr is None else stderr
+            )
 
     def kill(self) -> None:
         """kill -9."""
@@ -93,6 +96,19 @@ class OperatorProcess:
             return error.code
         except OSError:
             return 0
+
+    def healthz(self) -> str:
+        """What is wrong with it; "ok" when nothing is."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.health_port}/healthz", timeout=2) as answer:
+                return str(answer.read().decode())
+        except urllib.error.HTTPError as error:
+            return error.read().decode()
+
+    def metrics(self) -> str:
+        """As Prometheus reads them."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=5) as answer:
+            return str(answer.read().decode())
 
     def await_ready(self) -> None:
         self.await_that(lambda: self.probe("/readyz") == 200, "it is ready")
