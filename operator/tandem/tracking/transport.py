@@ -166,11 +166,13 @@ def _endpoint(path: str) -> str:
 
 
 def _checked(base_url: str) -> URL:
-    url = URL(base_url)
+    try:
+        url = URL(base_url)
+    except ValueError:
+        url = URL()
     if url.scheme not in {"http", "https"} or not url.host:
-        # Without what may be a password in it.
-        given = f"{url.scheme}://{url.host or ''}" if url.scheme else "one without http:// or https://"
-        raise ValueError(f"the address of MLflow must look like http://mlflow.mlflow.svc:5000, not {given}")
+        # Not repeated: there may be a password in it.
+        raise ValueError("the address of MLflow must look like http://mlflow.mlflow.svc:5000")
     return url.with_query(None).with_fragment(None)
 
 

@@ -234,3 +234,44 @@ async def test_on_a_connection_that_was_just_closed_a_read_is_tried_once_more_an
 
     await transport.close()
     assert len(mlflow_server.seen) == tries
+
+
+@pytest.mark.parametrize("url", ["ftp://ann:secret@mlflow:5000", "ann:secret@mlflow", "http://ann:secret@"])
+def test_an_address_that_is_refused_is_not_repeated_with_its_password(url: str) -> None:
+    with pytest.raises(ValueError, match="must look like") as refused:
+        HttpTransport(url)
+    assert "secret" not in str(refused.value)
+
+
+# --- what is counted -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.asyncio
+async def test_every_request_is_counted_by_endpoint_and_status_and_no_id_is_an_endpoint(mlflow_server: StandIn) -> None:
+    counted: list[tuple[str, int]] = []
+
+    def count(endpoint: str, status: int) -> None:
+        counted.append((endpoint, status))
+
+    mlflow_server.put(GET_RUN, {})
+    mlflow_server.put("logged-models/m-0123", {}, status=404)
+    mlflow_server.put("logged-models/search", {}, status=503)
+    transport = HttpTransport(mlflow_server.url, environ={}, count=count)
+    await transport.send("GET", GET_RUN)
+    for path in ("logged-models/m-0123", "logged-models/search"):
+        with pytest.raises(TrackingFailure):
+            await transport.send("GET", path)
+    await transport.close()
+
+    assert counted == [("runs/get", 200), ("logged-models/get", 404), ("logged-models/search", 503)]
+
+
+@pytest.mark.asyncio
+async def test_a_request_without_an_answer_is_counted_too(unused_tcp_port: int) -> None:
+    counted: list[tuple[str, int]] = []
+    await failure(
+        StandIn(url=f"http://127.0.0.1:{unused_tcp_port}"),
+        path="logged-models/m-0123",
+        count=lambda *request: counted.append(request),
+    )
+    assert counted == [("logged-models/get", 0)]
