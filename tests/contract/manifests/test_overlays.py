@@ -91,12 +91,12 @@ def test_probes_and_services_find_the_ports_on_which_it_listens(api_server: ApiS
 
 
 @pytest.mark.parametrize("name", CONTROLLERS)
-def test_a_standby_counts_as_ready_where_there_are_two_replicas(api_server: ApiServer, name: str) -> None:
-    """/readyz answers only on the leader: a rolling update that waits for it on a standby would never end."""
+def test_a_rolling_update_waits_until_the_next_pod_has_listed_everything(api_server: ApiServer, name: str) -> None:
+    """/readyz is green on a standby, too (tests/faults/test_cases_liveness.py), so it ends."""
     for overlay in OVERLAYS:
         spec = objects(api_server.plane, overlay, "Deployment")[f"tandem-{name}"]["spec"]
         path = spec["template"]["spec"]["containers"][0]["readinessProbe"]["httpGet"]["path"]
-        expected = {("Recreate", 1, "/readyz"), ("RollingUpdate", 2, "/healthz")}
+        expected = {("Recreate", 1, "/readyz"), ("RollingUpdate", 2, "/readyz")}
         assert (spec["strategy"]["type"], spec["replicas"], path) in expected
 
 
