@@ -24,7 +24,7 @@ from tests.faults.apiserver.server import WRITES
 from tests.faults.apiserver.watching import Sent, Watch
 from tests.faults.operators import OperatorProcess
 from tests.faults.scenarios import FIRST_RUN, TAKEN_AWAY, Scenario, deploy, ends, runs, serves, train, training_is
-from tests.faults.world import OFTEN, PATIENCE, RARELY, World
+from tests.faults.world import OFTEN, OPERATOR, PATIENCE, RARELY, World
 
 WATCHED = ("trainingjobs", "appdeployments", "jobs", "pods", "deployments", "replicasets", "services")
 IMPATIENT = 0.6  # seconds; two minutes in real life
@@ -73,8 +73,8 @@ class Probes:
 
 
 def start(world: World, resync: float = OFTEN, replica: str = "", **options: object) -> OperatorProcess:
-    ports = {"health_port": free_port(), "metrics_port": free_port()}
-    return world.start(resync=resync, replica=replica, watch_patience=IMPATIENT, **ports, **options)
+    options |= {"health_port": free_port(), "metrics_port": free_port(), "watch_patience": IMPATIENT}
+    return world.start(OPERATOR, resync, replica, **options)
 
 
 @asynccontextmanager

@@ -56,7 +56,7 @@ class Middleman:
 
     async def _serve(self) -> int:
         tls = ssl.create_default_context(cafile=self._behind.ssl_ca_cert)
-        tls.load_cert_chain(self._behind.cert_file, self._behind.key_file)
+        tls.load_cert_chain(str(self._behind.cert_file), self._behind.key_file)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=tls, limit=0), timeout=aiohttp.ClientTimeout(total=None)
         )
