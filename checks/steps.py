@@ -29,18 +29,18 @@ FIRST = (
     Check("types", "mypy, strict", (("{bin}/mypy",),)),
 )
 
-# Two lanes side by side: what needs pods mostly waits for them, and leaves the processor to what does not. Nothing in
-# one lane touches what the other has: control planes on ports of their own here, clusters in namespaces there.
+# Lanes side by side: what needs pods or waits for watches leaves the processor to what does not. Nothing in one lane
+# touches what another one has: control planes on ports of their own, clusters in namespaces of their own.
 LANES = (
     (
         Check("unit", "rules and plans; nothing but Python", (_pytest("tests/unit"),)),
         Check("contract", "a real API server and a real MLflow, no pods", (_pytest("tests/contract"),)),
-        Check("faults", "every fault we can name, on a strict API server of our own", (_pytest("tests/faults"),)),
     ),
     (
+        Check("faults", "every fault we can name, on a strict API server of our own", (_pytest("tests/faults"),)),
         Check("cluster", "the local cluster itself", (_pytest("tests/cluster"),)),
-        Check("e2e", "the whole story, its faults and bad input, on real pods", (_pytest("tests/e2e"),)),
     ),
+    (Check("e2e", "the whole story, its faults and bad input, on real pods", (_pytest("tests/e2e"),)),),
 )
 
 CHECKS = FIRST + tuple(check for lane in LANES for check in lane)

@@ -34,7 +34,7 @@ WEB: Final = tuple(
 )
 
 
-def provide(cluster: Cluster, wanted: tuple[Image, ...] = TANDEM + WEB) -> dict[str, str]:
+def provide(cluster: Cluster, wanted: tuple[Image, ...]) -> dict[str, str]:
     """Builds and loads what changed; the images' ids by tag."""
     ids = {image.tag: image.build() for image in wanted}
     cluster.load_image(*ids)

@@ -42,10 +42,12 @@ def set_up(name: str = "tandem", backend: Backend = Backend.AUTO) -> Site:
     """Returns when everything is Available; a second one changes nothing and takes seconds."""
     target = cluster(name, backend)
     target.up()
-    ids = images.provide(target)
+    ids = images.provide(target, images.TANDEM)
     site = Site(target, Kubectl(tuple(target.kubectl([]))))
-    with step("Installing Tandem and MLflow") as detail:
+    with step("Installing Tandem and MLflow"):
         install(site.kubectl.within(SYSTEM), ids)
+    images.provide(target, images.WEB)  # while they start
+    with step("Waiting for Tandem and MLflow") as detail:
         for deployment in RUNS:
             detail(f"waiting for {deployment}")
             site.kubectl.within(SYSTEM).run(

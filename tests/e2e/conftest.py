@@ -17,7 +17,10 @@ from demo.kubectl import Kubectl
 from demo.mlflow import Mlflow
 from demo.setup import SYSTEM, Site, set_up
 from demo.stage import namespace_object
+from tests.e2e.mistaken import World, everything_wrong
 
+# The story first, while what bad input comes to takes its time; then what kills what the others need.
+ORDER = ("test_story", "test_bad_input", "test_faults")
 OWN_CLUSTER = "e2e"
 _numbers = count(1)
 
@@ -30,6 +33,24 @@ def site() -> Iterator[Site]:
     yield found
     if not named and os.environ.get("TANDEM_KEEP_CLUSTER", "") in ("", "0"):
         found.cluster.down()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: ORDER.index(item.path.stem) if item.path.stem in ORDER else -1)
+
+
+@pytest.fixture(scope="session")
+def world(site: Site) -> Iterator[World]:
+    """Every mistake that people make, made."""
+    with everything_wrong(site) as found:
+        yield found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def mistakes_are_made_first(request: pytest.FixtureRequest) -> None:
+    """Where any test asks for them."""
+    if any("world" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        request.getfixturevalue("world")
 
 
 @pytest.fixture(scope="session")

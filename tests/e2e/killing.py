@@ -7,8 +7,15 @@ from typing import Final
 from demo.kubectl import Json, Kubectl, KubectlFailed
 from tests.e2e.diary import WITHIN, diary_of
 
-# No process can send SIGKILL to the first one of its own container. The kernel can, to one that used up its CPU time.
-_NO_MORE_CPU_TIME: Final = "import resource; resource.prlimit(1, resource.RLIMIT_CPU, (1, 1))"
+# No process can send SIGKILL to the first one of its own container. The kernel can, to one that used up its CPU time:
+# one second at least, so one that has just started and only waits is asked for its metrics until it has.
+_NO_MORE_CPU_TIME: Final = """
+import contextlib, resource, urllib.request
+resource.prlimit(1, resource.RLIMIT_CPU, (1, 1))
+while True:
+    with contextlib.suppress(OSError):
+        urllib.request.urlopen("http://localhost:8080/metrics", timeout=5).read()
+"""
 _EXIT_CODE: Final = "{.status.containerStatuses[0].lastState.terminated.exitCode}"
 
 

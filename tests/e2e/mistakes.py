@@ -49,6 +49,11 @@ class Bad:
     def object(self) -> Json:
         return resource(self.kind, self.name, self.spec)
 
+    def told_by(self, event: Json) -> bool:
+        """Whether the Event is about this resource."""
+        about = event["involvedObject"]
+        return (about["kind"], about["name"]) == (self.kind, self.name)
+
 
 def job(*steps: Json, **others: object) -> Json:
     return {"steps": list(steps), "backoffLimit": 0, **others}

@@ -1,129 +1,34 @@
 """Whatever is wrong with an input ends in a condition that a person can act on, on a real cluster.
 
-Everything is applied at once and waited for once; each row of a table is then a test of its own. What the API server
-refuses is in tests/contract/crds: here only that a person at kubectl reads the same words.
+Everything is applied at once, when the session begins (`mistaken.py`); each row of a table is then a test of its own.
+What the API server refuses is in tests/contract/crds: here only that a person at kubectl reads the same words.
 """
 
 from __future__ import annotations
 
 import itertools
-import os
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 
 import pytest
 
-from demo.kubectl import Json, Kubectl, KubectlFailed, condition, is_true
-from demo.mlflow import Mlflow
-from demo.setup import Site
-from demo.stage import namespace_object
-from tandem.api import names
-from tests.e2e.diary import WITHIN, Diary, diary_of, in_words, says
-from tests.e2e.mistakes import AD, CASES, OURS, THEIRS, TJ, Bad, job
+from demo.kubectl import Json, Kubectl, KubectlFailed, condition
+from tests.e2e.diary import in_words, says
+from tests.e2e.mistaken import QUOTAS, World
+from tests.e2e.mistakes import AD, CASES, THEIRS, TJ, Bad, job
 from tests.e2e.scripts import resource, step
 
 pytestmark = pytest.mark.e2e
 
-STALLED = [case for case in CASES if case.stalled]
-
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-
-
-# What a namespace's quota leaves none of: where Kubernetes refuses the Job itself, and where it refuses its pod.
-QUOTAS = {
+WORDS_OF_QUOTAS = {
     "count/jobs.batch": ("Forbidden", ("exceeded quota", "count/jobs.batch")),
     "pods": ("FailedCreate", ("no pod", "quota", "describe job iris-1")),
 }
 
 
-@dataclass(frozen=True)
-class Place:
-    """A namespace, and all that was ever seen in it."""
-
-    kubectl: Kubectl
-    diary: Diary
-
-    def settled(self, case: Bad) -> Json:
-        """The first version that says what the case ends in; without an end that is still to be told, too."""
-
-        def told(object_: Json) -> bool:
-            over = condition(object_, "Failed").get("status") == "True"
-            return says("Ready", case.status, case.reason)(object_) and (over or not case.ended)
-
-        return self.diary.until(case.target, told, f"{case.name} ends in {case.reason}")
-
-    def apply_quota(self, limit: str, hard: str) -> None:
-        quota = {"metadata": {"name": "small"}, "spec": {"hard": {limit: hard}}}
-        self.kubectl.apply({"apiVersion": "v1", "kind": "ResourceQuota", **quota})
-        path = limit.replace(".", "\\.")
-        self.kubectl.wait_for("resourcequota/small", f"jsonpath={{.status.hard['{path}']}}={hard}")
-
-
-@dataclass(frozen=True)
-class World:
-    """``cramped``: the places without quota, by what they have none of."""
-
-    mlflow: Mlflow
-    table: Place
-    cramped: dict[str, Place]
-
-
-@contextmanager
-def place(site: Site, name: str) -> Iterator[Place]:
-    site.kubectl.apply(namespace_object(name))
-    kubectl = site.kubectl.within(name)
-    with diary_of(kubectl, "trainingjobs", "appdeployments", "jobs", "events") as diary:
-        yield Place(kubectl, diary)
-    site.kubectl.run("delete", "namespace", name, "--wait=false")
-
-
-@pytest.fixture(scope="module")
-def world(site: Site) -> Iterator[World]:
-    """Every mistake, made at the same moment."""
-    site.mlflow.post(
-        "registered-models/create", {"name": THEIRS, "tags": [{"key": names.TAG_NAMESPACE, "value": "elsewhere"}]}
-    )
-    with ExitStack() as places:
-        table = places.enter_context(place(site, f"bad-input-{os.getpid()}"))
-        cramped = {
-            limit: places.enter_context(place(site, f"bad-input-{os.getpid()}-{number}"))
-            for number, limit in enumerate(QUOTAS)
-        }
-        for limit, its in cramped.items():
-            its.apply_quota(limit, "0")
-            its.kubectl.apply(resource(TJ, "iris", job(step("train", "true"))))
-        table.kubectl.apply(*(case.object for case in CASES))
-        yield World(site.mlflow, table, cramped)
-    for model in (OURS, THEIRS):
-        if site.mlflow("registered-models/search", filter=f"name = '{model}'").get("registered_models"):
-            site.mlflow.delete("registered-models/delete", {"name": model})
-
-
-@pytest.fixture(scope="module")
-def raised(world: World) -> World:
-    """Each quota is raised as soon as it was told: a refused Job is tried again ever more rarely."""
-    for limit, its in world.cramped.items():
-        its.diary.until("trainingjobs/iris", says("Stalled", "True"), f"the quota for {limit} is told")
-        its.apply_quota(limit, "5")
-    return world
-
-
-@pytest.fixture(scope="module")
-def remedied(world: World) -> World:
-    """Whatever else can be put right is put right, again all at the same moment."""
-    for case in CASES:
-        world.table.settled(case)
-    owner = {"name": THEIRS, "key": names.TAG_NAMESPACE, "value": world.table.kubectl.namespace}
-    world.mlflow.post("registered-models/set-tag", owner)
-    world.table.kubectl.run("create", "configmap", "nowhere", "--from-literal=readme=here")
-    return world
-
-
 @pytest.mark.parametrize("limit", QUOTAS)
 def test_a_quota_is_named(world: World, limit: str) -> None:
-    reason, words = QUOTAS[limit]
+    reason, words = WORDS_OF_QUOTAS[limit]
 
     held = world.cramped[limit].diary.until("trainingjobs/iris", says("Stalled", "True", reason), f"quota for {limit}")
 
@@ -131,8 +36,9 @@ def test_a_quota_is_named(world: World, limit: str) -> None:
 
 
 @pytest.mark.parametrize("limit", QUOTAS)
-def test_a_run_starts_when_the_quota_is_raised(raised: World, limit: str) -> None:
-    diary = raised.cramped[limit].diary
+def test_a_run_starts_when_the_quota_is_raised(world: World, limit: str) -> None:
+    world.raised[limit].result()
+    diary = world.cramped[limit].diary
 
     done = diary.until("trainingjobs/iris", says("Ready", "True"), f"the run goes on when {limit} is raised")
 
@@ -141,8 +47,7 @@ def test_a_run_starts_when_the_quota_is_raised(raised: World, limit: str) -> Non
 
 
 def test_whoever_waits_for_stalled_is_told_of_every_failure_before_the_timeout(world: World) -> None:
-    targets = [case.target for case in STALLED]
-    world.table.kubectl.run("wait", "--for=condition=Stalled", *targets, f"--timeout={WITHIN:.0f}s")
+    world.waited.result()
 
 
 @each_case
@@ -166,19 +71,7 @@ def test_the_failure_is_told_in_parts_too(world: World, case: Bad) -> None:
 
 @each_case
 def test_each_thing_that_happened_is_one_event(world: World, case: Bad) -> None:
-    world.table.settled(case)
-
-    def mine(event: Json) -> bool:
-        about = event["involvedObject"]
-        return (about["kind"], about["name"]) == (case.kind, case.name)
-
-    # An Event follows the status that it tells of, so the last one may be a moment late.
-    if case.events:
-        last = case.events[-1]
-        world.table.diary.until_any(
-            "events", lambda event: mine(event) and event["reason"] == last, f"{case.name}: {last}"
-        )
-    events = [event for event in world.table.kubectl.json("get", "events")["items"] if mine(event)]
+    events = world.told.result()[case.name]
 
     assert Counter(event["reason"] for event in events) == Counter(case.events)
 
@@ -187,9 +80,11 @@ def test_each_thing_that_happened_is_one_event(world: World, case: Bad) -> None:
 def test_no_status_is_told_a_second_time(world: World, case: Bad) -> None:
     """A back-off that goes round in circles must not make the status go round with it: each turn is a write."""
     world.table.settled(case)
-    wrong = itertools.takewhile(lambda version: not is_true(version, "Ready"), world.table.diary.versions(case.target))
+    versions = world.table.diary.versions(case.target)
+    # What comes after the last such version is its healing, which may pass the same states as the beginning did.
+    last = max(n for n, version in enumerate(versions) if says("Ready", case.status, case.reason)(version))
 
-    changes = [words for words, _ in itertools.groupby(map(in_words, wrong))]
+    changes = [words for words, _ in itertools.groupby(map(in_words, versions[: last + 1]))]
 
     assert [text for text, times in Counter(changes).items() if times > 1] == []
 
@@ -219,20 +114,22 @@ def test_an_app_that_never_served_is_not_available(world: World) -> None:
     assert {condition(app, "Available")["status"] for app in apps} == {"False"}
 
 
-def test_a_model_that_is_handed_over_is_registered_without_another_run(remedied: World) -> None:
+def test_a_model_that_is_handed_over_is_registered_without_another_run(world: World) -> None:
+    world.remedied.result()
     target = "trainingjobs/model-of-another"
 
-    healed = remedied.table.diary.until(target, says("Ready", "True"), "the model is registered once it is handed over")
+    healed = world.table.diary.until(target, says("Ready", "True"), "the model is registered once it is handed over")
 
     assert healed["status"]["model"] == {"name": THEIRS, "version": "1", "alias": "challenger"}
     assert healed["status"]["run"]["number"] == 1
-    assert remedied.mlflow.aliases(THEIRS) == {"challenger": "1"}
+    assert world.mlflow.aliases(THEIRS) == {"challenger": "1"}
 
 
-def test_a_missing_configmap_that_comes_lets_the_run_go_on(remedied: World) -> None:
+def test_a_missing_configmap_that_comes_lets_the_run_go_on(world: World) -> None:
+    world.remedied.result()
     target = "trainingjobs/no-such-configmap"
 
-    healed = remedied.table.diary.until(target, says("Ready", "True"), "the pod starts once its ConfigMap is there")
+    healed = world.table.diary.until(target, says("Ready", "True"), "the pod starts once its ConfigMap is there")
 
     assert (healed["status"]["run"]["number"], healed["status"]["run"]["attempts"]) == (1, 1)
 
