@@ -13,17 +13,17 @@ from typing import ParamSpec, TypeVar
 
 import msgspec
 
-from bench import latency, restart, throughput
-from bench.actors import BARE, ENGINE, KOPF, ROOT, SHIPPED, TANDEM
+from bench import failover, latency, poison, restart, throughput, trainer
+from bench.actors import BARE, BARE_MLFLOW, ENGINE, KOPF, ROOT, SHIPPED, TANDEM
 from bench.ground import Ground, prepared
 from bench.machine import Others, command_line, describe
 from bench.page import page, summary
-from bench.results import Latency, Restart, Results, Throughput
+from bench.results import Failover, Latency, Poison, Restart, Results, Throughput
 
 PAGE = ROOT / "docs" / "performance.md"
 FOLDER = ROOT / "docs" / "performance"
 RESULTS = FOLDER / "results.json"
-PARTS = ("throughput", "latency", "restart")
+PARTS = ("throughput", "trainer", "latency", "restart", "failover", "poison")
 QUIET_PERCENT = 15.0  # of the machine; beyond that it is others who are measured
 _PATIENCE = 900.0
 
@@ -42,21 +42,32 @@ class Bench:
     def run(self) -> Results:
         asked, parts = self._asked, self._asked.only or PARTS
         found_throughput = self._throughput() if "throughput" in parts else []
+        found_throughput += self._trainer() if "trainer" in parts else []
         found_latency = self._latency() if "latency" in parts else []
         found_restart = self._restart() if "restart" in parts else []
+        found_failover = self._failover() if "failover" in parts else []
+        found_poison = self._poison() if "poison" in parts else []
         machine = describe(asked.command, self._others)
-        return Results(machine, found_throughput, found_latency, found_restart)
+        return Results(machine, found_throughput, found_latency, found_restart, found_failover, found_poison)
 
     def _throughput(self) -> list[Throughput]:
         sizes = [self._asked.resources, *([10 * self._asked.resources] if self._asked.full else [])]
         found = []
         for size, number in product(sizes, range(self._asked.rounds)):
-            for actor in (BARE, TANDEM, ENGINE, SHIPPED, KOPF):
+            for actor in (BARE, BARE_MLFLOW, TANDEM, ENGINE, SHIPPED, KOPF):
                 what = f"throughput of {size:,}, round {number + 1}: {actor.name}"
                 found.append(self._measured(what, throughput.measure, self._ground, actor, size))
                 _tell(f"    {found[-1].per_second:.0f} per second")
                 self._ground.clear()
         return found
+
+    def _trainer(self) -> list[Throughput]:
+        """At the smaller size alone: it is limited to 20 a second."""
+        size = self._asked.resources
+        rounds = [
+            f"throughput of {size:,}, round {number + 1}: Kubeflow Trainer" for number in range(self._asked.rounds)
+        ]
+        return [self._measured(what, trainer.measure, self._ground, size) for what in rounds]
 
     def _latency(self) -> list[Latency]:
         found = []
@@ -68,10 +79,11 @@ class Bench:
         return found
 
     def _restart(self) -> list[Restart]:
-        most = (10 if self._asked.full else 2) * self._asked.resources
+        some = self._asked.resources
+        most = (10 if self._asked.full else 2) * some
         found: list[Restart] = []
         there = 0
-        for size in (0, most // 2, most):
+        for size in sorted({0, some, most // 2, most}):
             _tell(f"restart: {size:,} resources are made")
             restart.fill(self._ground, size - there)
             there = size
@@ -79,6 +91,28 @@ class Bench:
                 what = f"restart over {size:,}, round {number + 1}"
                 found.append(self._measured(what, restart.measure, self._ground, size, self._asked.seconds))
         self._ground.clear()
+        return found
+
+    def _failover(self) -> list[Failover]:
+        asked = self._asked
+        settled = (10 if asked.full else 1) * asked.resources
+        _tell(f"fail-over: {settled:,} resources are made")
+        failover.fill(self._ground, settled)
+        found = []
+        for number, fault in product(range(asked.rounds), failover.FAULTS):
+            what = f"fail-over, round {number + 1}: {fault}"
+            found.append(self._measured(what, failover.measure, self._ground, fault, settled, asked.pause))
+            _tell(f"    {found[-1].takeover_seconds:.1f} s")
+        self._ground.clear()
+        return found
+
+    def _poison(self) -> list[Poison]:
+        size = (10 if self._asked.full else 1) * self._asked.resources
+        found = []
+        for number, poisoned in product(range(self._asked.rounds), (False, True)):
+            what = f"{size:,} resources{', one a poison' * poisoned}, round {number + 1}"
+            found.append(self._measured(what, poison.measure, self._ground, size, poisoned))
+            self._ground.clear()
         return found
 
     def _measured(
@@ -143,6 +177,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured (default 3)")
     parser.add_argument("--rates", type=float, nargs="+", default=[10, 50, 100], help="steady creations a second")
     parser.add_argument("--seconds", type=float, default=10, help="how long each of the rates is kept up (default 10)")
+    parser.add_argument("--pause", type=float, default=failover.PAUSE, help="seconds that a leader is stopped (60)")
     parser.add_argument("--only", nargs="+", choices=PARTS, help="leave out the other parts")
     parser.add_argument("--results", type=Path, help="write all that was measured to this file, as JSON")
     parser.add_argument("--write-docs", action="store_true", help="write docs/performance.md, on a quiet machine only")

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -32,30 +32,45 @@ _numbers = count(1)
 
 @dataclass(frozen=True)
 class Actor:
-    """How one of them is started; ``{mlflow}`` stands for the address of the stub."""
+    """How one of them is started; ``{mlflow}`` stands for the address of the stub, ``{port}`` for one that is free.
+
+    A module is run by Python, a program by itself; with neither it is the bench's own client.
+    """
 
     name: str
     what: str  # for the table
     module: str = ""
     arguments: Sequence[str] = ()
+    program: str = ""
+    watches: str = "trainingjobs"  # it is ready when it does
+    asks_mlflow: bool = False  # the bare client, too
 
     @property
     def is_process(self) -> bool:
-        return bool(self.module)
+        return bool(self.module or self.program)
+
+    @property
+    def command(self) -> list[str]:
+        return [self.program] if self.program else [sys.executable, "-m", self.module]
 
 
-def _tandem(name: str, what: str, module: str, first: Sequence[str], rate: int) -> Actor:
-    options = ["operator", "--mlflow-uri", "{mlflow}", "--runtime-image", IMAGE, "--no-lease"]
+def _tandem(name: str, what: str, module: str, first: Sequence[str], rate: int, lease: str = "--no-lease") -> Actor:
+    options = ["operator", "--mlflow-uri", "{mlflow}", "--runtime-image", IMAGE, lease]
     options += ["--health-port", "0", "--metrics-port", "0", "--requests-per-second", str(rate)]
     return Actor(name, what, module, (*first, *options))
 
 
 UNLIMITED = 100_000
 BARE = Actor("bare client", "aiohttp; makes the resource, its Job and its status itself, no operator at all")
+BARE_MLFLOW = Actor(
+    "bare client with MLflow",
+    "the same, and before each Job the five requests to the stub that Tandem makes",
+    asks_mlflow=True,
+)
 TANDEM = _tandem(
     "Tandem",
-    "`tandem operator`, its limit of requests lifted; makes an MLflow run first (seven requests to a stub)",
-    "tandem.cli",
+    "`tandem operator`, its limit of requests lifted; makes an MLflow run first (five requests to the stub)",
+    "bench.observed",
     (),
     UNLIMITED,
 )
@@ -69,10 +84,11 @@ ENGINE = _tandem(
 SHIPPED = _tandem(
     "Tandem as it is installed",
     "with its limit of 200 requests a second, so that it never starves an API server: 100 starts a second at best",
-    "tandem.cli",
+    "bench.observed",
     (),
     200,
 )
+REPLICA = _tandem("Tandem, one of two", "as it is installed, leading by a Lease", "bench.observed", (), 200, "--lease")
 KOPF = Actor(
     "naive kopf operator",
     "`bench/naive_kopf.py`: `on.create`, synchronous client, status by `patch`; no MLflow, no check of its own work",
@@ -86,6 +102,7 @@ class Process:
         self.tail = tail  # its requests since it was started
         self._process = process
         self._log = log
+        self._may_end = False
 
     @property
     def cpu_seconds(self) -> float:
@@ -100,9 +117,19 @@ class Process:
         raise LookupError(of)
 
     def check(self) -> None:
-        """Raises RuntimeError with the end of its log if it has ended."""
-        if self._process.poll() is not None:
+        """Raises RuntimeError with the end of its log if it has ended, and was not meant to."""
+        if self._process.poll() is not None and not self._may_end:
             raise RuntimeError(f"{self.user} ended:\n{self._log.read_text(errors='replace')[-4000:]}")
+
+    def send(self, signal_: signal.Signals) -> None:
+        """Whatever is sent, it may end from now on."""
+        self._may_end = True
+        self._process.send_signal(signal_)
+
+    def await_end(self, seconds: float) -> int:
+        """Its exit code. It ends by itself: whoever has lost the lease has to."""
+        self._may_end = True
+        return self._process.wait(seconds)
 
     def stop(self) -> None:
         self._process.send_signal(signal.SIGTERM)
@@ -114,24 +141,30 @@ class Process:
 
 
 @contextmanager
-def started(plane: ControlPlane, actor: Actor, mlflow: str) -> Iterator[Process]:
-    """The actor as a process, ready as soon as it watches; it ends with the block."""
-    user = f"bench-{next(_numbers)}-{actor.name.split()[0].lower()}"
+def started(
+    plane: ControlPlane, actor: Actor, mlflow: str, environ: Mapping[str, str] | None = None, url: str = ""
+) -> Iterator[Process]:
+    """The actor as a process, ready as soon as it watches; it ends with the block.
+
+    ``url``: where it finds the API server, if not at its own address.
+    """
+    number = next(_numbers)
+    user = f"bench-{number}-{actor.name.split()[0].strip(',').lower()}"
     kubeconfig = plane.kubeconfig_for(user, [ADMINISTRATORS])
-    command = [part.format(mlflow=mlflow) for part in actor.arguments]
+    if url:
+        kubeconfig = _pointed_at(kubeconfig, plane.url, url)
+    port = str(free_ports(1)[0])
+    arguments = [part.format(mlflow=mlflow, port=port) for part in actor.arguments]
     log = plane.state / f"{user}.log"
     tail = Tail(plane.audit_log, user)
+    own = {"KUBECONFIG": str(kubeconfig), STARTED: repr(time.time()), **(environ or {})}
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", actor.module, *command],
-            env=environment() | {"KUBECONFIG": str(kubeconfig), STARTED: repr(time.time())},
-            stdout=output,
-            stderr=output,
-            cwd=ROOT,
+            [*actor.command, *arguments], env=environment() | own, stdout=output, stderr=output, cwd=ROOT
         )
     running = Process(process, user, log, tail)
     try:
-        tail.await_watch("trainingjobs", READY_WITHIN)
+        tail.await_watch(actor.watches, READY_WITHIN)
         tail.await_quiet(_QUIET)  # it may watch more than that
         running.check()
         yield running
@@ -140,6 +173,13 @@ def started(plane: ControlPlane, actor: Actor, mlflow: str) -> Iterator[Process]
         raise
     finally:
         running.stop()
+
+
+def _pointed_at(kubeconfig: Path, server: str, other: str) -> Path:
+    copy = kubeconfig.with_suffix(".elsewhere")
+    copy.touch(mode=0o600)
+    copy.write_text(kubeconfig.read_text().replace(server, other))
+    return copy
 
 
 @contextmanager

@@ -41,12 +41,12 @@ class Request:
 
 
 class Tail:
-    """The requests of one user from now on, read as they come."""
+    """The requests of one user (of all: no name) from now on, read as they come."""
 
     def __init__(self, log: Path, user: str) -> None:
         self._log = log
         self._offset = log.stat().st_size if log.exists() else 0
-        self._mark = f'"username":"{user}"'.encode()
+        self._mark = f'"username":"{user}"'.encode() if user else b""
         self.requests: list[Request] = []
 
     def read(self) -> list[Request]:

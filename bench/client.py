@@ -13,7 +13,9 @@ import aiohttp
 import kubernetes.config
 from kubernetes.client import Configuration
 
+from bench.mlflow_stub import API as MLFLOW
 from bench.workload import JOBS, NAMESPACES, TRAINING_JOBS, Workload
+from tandem.api.names import TAG_RESOURCE_UID, TAG_RUN
 
 AT_ONCE = 32
 _EVENTS = "/apis/events.k8s.io/v1/namespaces/{}/events"
@@ -41,18 +43,39 @@ class Client:
         await self.send("POST", JOBS.format(workload.namespace(number)), workload.job(number, uid))
         return uid
 
-    async def create_and_settle(self, workload: Workload, number: int) -> None:
-        """The three writes: the resource, its Job, its status."""
-        uid = await self.create_with_job(workload, number)
+    async def create_and_settle(self, workload: Workload, number: int, *, asks_mlflow: bool = False) -> None:
+        """The three writes: the resource, its Job, its status; and the run in MLflow, before its Job."""
+        uid = await self.create(workload, number)
+        if asks_mlflow:
+            await self._make_run(workload, number, uid)
+        await self.send("POST", JOBS.format(workload.namespace(number)), workload.job(number, uid))
         path = f"{TRAINING_JOBS.format(workload.namespace(number))}/{workload.name(number)}/status"
         await self.send("PATCH", path, workload.status(number, uid), "application/merge-patch+json")
 
-    async def clear(self) -> None:
+    async def _make_run(self, workload: Workload, number: int, uid: str) -> None:
+        """What Tandem asks MLflow for before it makes a Job: is there a run, an experiment; both, please; and again."""
+        at = f"{workload.mlflow_uri}{MLFLOW}"
+        name = f"{workload.namespace(number)}/{workload.name(number)}"
+        tags = [{"key": TAG_RESOURCE_UID, "value": uid}, {"key": TAG_RUN, "value": "1"}]
+        wanted = f"tags.`{TAG_RESOURCE_UID}` = '{uid}'"
+        for _ in range(2):
+            async with self._session.get(f"{at}experiments/get-by-name", params={"experiment_name": name}) as answer:
+                await answer.read()
+        experiment = json.loads(await self.send("POST", f"{at}experiments/create", _json(name=name)))["experiment_id"]
+        run = _json(experiment_id=experiment, run_name=f"{name}-1", start_time=0, tags=tags)
+        await self.send("POST", f"{at}runs/create", run)
+        await self.send("POST", f"{at}runs/search", _json(experiment_ids=[experiment], filter=wanted, max_results=1000))
+
+    async def clear(self, *collections: str) -> None:
         """Delete all that any row has made. (Jobs by the default policy would wait for a collector that never runs.)"""
         options = json.dumps({"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}).encode()
         for namespace in NAMESPACES:
-            for collection in (TRAINING_JOBS, JOBS, _EVENTS):
+            for collection in collections or (TRAINING_JOBS, JOBS, _EVENTS):
                 await self.send("DELETE", collection.format(namespace), options)
+
+
+def _json(**fields: object) -> bytes:
+    return json.dumps(fields).encode()
 
 
 @asynccontextmanager

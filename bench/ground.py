@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import urllib.request
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 
+import msgspec
+
 from bench.actors import ROOT, mlflow_stub
 from bench.audit import Tail
 from bench.client import Client, connected
+from bench.mlflow_stub import ASKED
 from bench.workload import NAMESPACES, Workload
 from cluster.control_plane import ControlPlane
 from cluster.embedded.credentials import ADMINISTRATORS
@@ -31,6 +36,11 @@ class Ground:
     def client_tail(self) -> Tail:
         """The requests of :meth:`do`, from now on."""
         return Tail(self.plane.audit_log, _USER)
+
+    def asked_mlflow(self) -> Counter[str]:
+        """Call → how often it was made until now, by anybody."""
+        with urllib.request.urlopen(f"{self.mlflow}{ASKED}", timeout=10) as answer:
+            return Counter(msgspec.json.decode(answer.read(), type=dict[str, int]))
 
     def do(self, work: Callable[[Client], Awaitable[None]]) -> None:
         """Something with the bare client."""

@@ -1,4 +1,4 @@
-"""A stand-in for MLflow: the six REST calls that starting a run takes, answered at once and from memory.
+"""A stand-in for MLflow: the REST calls that starting a run takes, answered at once and from memory, and counted.
 
 MLflow itself is not what is measured: every figure would be one of its database.
 ``python -m bench.mlflow_stub`` prints its port.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +19,7 @@ from tandem.api.names import TAG_RESOURCE_UID, TAG_RUN
 
 Json = dict[str, Any]
 API = "/api/2.0/mlflow/"
+ASKED = "/asked"  # how often each call was made until now
 _WANTED = re.compile(r"tags\.`([^`]+)` = '([^']*)'")
 
 
@@ -26,6 +27,7 @@ class Mlflow:
     def __init__(self) -> None:
         self._experiments: dict[str, str] = {}
         self._runs: defaultdict[str, list[Json]] = defaultdict(list)  # by experiment
+        self._asked: Counter[str] = Counter()
         self._calls: dict[str, Callable[[Json], Json | None]] = {
             "experiments/get-by-name": self._experiment,
             "experiments/create": self._create_experiment,
@@ -35,7 +37,11 @@ class Mlflow:
         }
 
     async def answer(self, request: web.BaseRequest) -> web.Response:
-        call = self._calls.get(request.path.removeprefix(API))
+        if request.path == ASKED:
+            return web.json_response(self._asked)
+        name = request.path.removeprefix(API)
+        self._asked[name] += 1
+        call = self._calls.get(name)
         if call is None:
             return web.json_response({"error_code": "ENDPOINT_NOT_FOUND", "message": request.path}, status=404)
         answer = call(await request.json() if request.method == "POST" else dict(request.query))

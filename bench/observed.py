@@ -1,4 +1,4 @@
-"""``tandem operator``, and a thread in it that says what cannot be seen from outside: ``python -m bench.observed``.
+"""``tandem operator``, with patience, and a thread that says what is not seen from outside: `python -m bench.observed`.
 
     python -m bench.observed [--tracking-in-memory] [--probe PORT] operator …the options of `tandem operator`…
 
@@ -27,6 +27,7 @@ from tandem.api.meta import Key
 from tandem.api.plan import EnsureRun, Outside
 from tandem.engine.reconcile import Reconciler
 from tandem.engine.resync import Resync
+from tandem.training import train
 
 STARTED = "BENCH_STARTED"  # seconds since the epoch, set by whoever starts this process
 
@@ -61,13 +62,14 @@ class Probe:
             self._note()
             self._seen.listed = True
 
-        async def look(reconciler: Reconciler, key: Key) -> None:
-            await reconcile(reconciler, key)
+        async def look(reconciler: Reconciler, key: Key) -> bool:
+            done = await reconcile(reconciler, key)
             self._seen.reconciled += 1
             if key not in self._keys:
                 self._keys.add(key)
                 self._seen.looked_at += 1
                 self._note()
+            return done
 
         Resync.fill = fill  # type: ignore[assignment, method-assign]
         Reconciler.reconcile = look  # type: ignore[assignment, method-assign]
@@ -96,7 +98,7 @@ class MemoryTracking:
 
 
 @asynccontextmanager
-async def tracking_in_memory(_: main.Configuration) -> AsyncIterator[MemoryTracking]:
+async def tracking_in_memory(*_: object) -> AsyncIterator[MemoryTracking]:
     yield MemoryTracking()
 
 
@@ -115,6 +117,8 @@ def serve(port: int, seen: Callable[[], Seen]) -> None:
 
 
 def run(arguments: list[str]) -> None:
+    # No controller gives the Jobs of the bench a pod, ever: a minute later each would cost a status and an Event more.
+    train.BLOCKED_GRACE = timedelta(hours=1)
     if "--tracking-in-memory" in arguments:
         arguments.remove("--tracking-in-memory")
         main.mlflow = tracking_in_memory  # type: ignore[assignment]

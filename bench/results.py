@@ -18,6 +18,8 @@ class Throughput(msgspec.Struct, frozen=True):
     seconds: float
     cpu_seconds: float  # of the operator's process; the bare client has none
     requests: dict[str, int]  # "verb resource" → how often, since the first creation; its own, not the creations
+    megabytes_at_most: float = 0.0  # resident; of the operator's process
+    asked_mlflow: dict[str, int] = {}  # call → how often
 
     @property
     def per_second(self) -> float:
@@ -48,6 +50,33 @@ class Restart(msgspec.Struct, frozen=True):
     rest_cpu_percent: float  # of one core
 
 
+class Failover(msgspec.Struct, frozen=True):
+    """One leader that something happened to, while resources were created at a steady rate."""
+
+    fault: str
+    resources: int  # that were settled before
+    created: int  # meanwhile
+    lease_seconds: int
+    takeover_seconds: float  # until the other one held the lease
+    first_job_seconds: float  # until the other one had made a Job
+    most_live_jobs: int  # of one resource, at any moment
+    jobs: int  # that were made
+    writes_after_resuming: int  # by the leader that was
+    writes_of_the_former: int  # after the other one held the lease
+    writes_into_settled: int  # resources, by both
+
+
+class Poison(msgspec.Struct, frozen=True):
+    """Resources that are created beside one that no operator can read."""
+
+    resources: int
+    poisoned: bool
+    per_second: float
+    requests: dict[str, int]  # about the good ones
+    poison_writes: int  # about the other
+    poison_reason: str  # what it says itself
+
+
 class Machine(msgspec.Struct, frozen=True):
     cpu: str
     cores: int
@@ -65,6 +94,8 @@ class Results(msgspec.Struct, frozen=True):
     throughput: list[Throughput]
     latency: list[Latency]
     restart: list[Restart]
+    failover: list[Failover] = []
+    poison: list[Poison] = []
 
 
 def percentile(values: list[float], percent: float) -> float:

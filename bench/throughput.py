@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+from msgspec.structs import replace
+
 from bench.actors import Actor, started
 from bench.audit import Request, Tail, finished, first_answers
 from bench.client import Client, each
@@ -19,13 +21,15 @@ _SECONDS_FOR_EACH = 0.5  # of a resource, at the slowest that is believed
 
 def measure(ground: Ground, actor: Actor, resources: int) -> Throughput:
     """Raises :class:`bench.audit.Unsettled` when not all are settled in the end."""
-    workload, numbers = ground.workload(), range(resources)
+    workload, numbers, asked = ground.workload(), range(resources), ground.asked_mlflow()
     if not actor.is_process:
         tail = ground.client_tail()
-        ground.do(lambda client: each(numbers, partial(client.create_and_settle, workload)))
+        settle = partial(Client.create_and_settle, asks_mlflow=actor.asks_mlflow)
+        ground.do(lambda client: each(numbers, partial(settle, client, workload)))
         tail.await_quiet(_QUIET)
         own = [r for r in tail.requests if (r.verb, r.resource) != ("create", "trainingjobs")]
-        return _result(actor, workload, resources, tail.requests, own, 0.0)
+        found = _result(actor, workload, resources, tail.requests, own)
+        return replace(found, asked_mlflow=dict(ground.asked_mlflow() - asked))
     with started(ground.plane, actor, ground.mlflow) as process:
         cpu_before, before = process.cpu_seconds, len(process.tail.requests)
         creations = ground.client_tail()
@@ -33,10 +37,12 @@ def measure(ground: Ground, actor: Actor, resources: int) -> Throughput:
         patience = 30 + _SECONDS_FOR_EACH * resources
         process.tail.await_that(lambda: len(_settled(process.tail)) >= resources, "all are settled", patience)
         process.tail.await_quiet(_QUIET)
-        cpu = process.cpu_seconds - cpu_before
+        cpu, megabytes = process.cpu_seconds - cpu_before, process.memory("VmHWM")
         creations.read()
         own = process.tail.requests[before:]
-        return _result(actor, workload, resources, creations.requests, own, cpu)
+        found = _result(actor, workload, resources, creations.requests, own)
+        asked_now = dict(ground.asked_mlflow() - asked)
+        return replace(found, cpu_seconds=cpu, megabytes_at_most=megabytes, asked_mlflow=asked_now)
 
 
 async def _create(workload: Workload, numbers: range, client: Client) -> None:
@@ -49,7 +55,7 @@ def _settled(tail: Tail) -> dict[str, float]:
 
 
 def _result(
-    actor: Actor, workload: Workload, resources: int, by_client: list[Request], own: list[Request], cpu: float
+    actor: Actor, workload: Workload, resources: int, by_client: list[Request], own: list[Request]
 ) -> Throughput:
     names = {f"{workload.namespace(n)}/{workload.name(n)}" for n in range(resources)}
     created = [r for r in by_client if (r.verb, r.resource) == ("create", "trainingjobs") and r.name in names]
@@ -57,4 +63,4 @@ def _result(
     assert jobs.keys() == statuses.keys() == names, f"{actor.name}: some have no Job or no status"
     begun, ended = min(r.received for r in created), max(*jobs.values(), *statuses.values())
     requests = {f"{verb} {resource}": n for (verb, resource), n in sorted(finished(own).items())}
-    return Throughput(actor.name, actor.what, resources, ended - begun, cpu, requests)
+    return Throughput(actor.name, actor.what, resources, ended - begun, 0.0, requests)

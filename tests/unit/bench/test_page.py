@@ -56,8 +56,8 @@ def test_throughput_is_told_as_a_share_of_the_bare_client(results: Results) -> N
 def test_requests_are_exact_or_a_span(results: Results) -> None:
     told = {name: rows(page(results, ()), name)[1] for name in (TANDEM.name, KOPF.name)}
 
-    assert told[TANDEM.name][1:] == ["2", "create jobs 1, patch status 1"]
-    assert told[KOPF.name][1:] == ["2.3 to 2.5", "create jobs 1, patch status 1.3 to 1.5"]
+    assert told[TANDEM.name][1:] == ["2", "create jobs 1, patch status 1", "0"]
+    assert told[KOPF.name][1:] == ["2.3 to 2.5", "create jobs 1, patch status 1.3 to 1.5", "0"]
 
 
 def test_a_restart_tells_what_was_looked_at_and_written(results: Results) -> None:
