@@ -36,11 +36,11 @@ LANES = (
         Check("unit", "rules and plans; nothing but Python", (_pytest("tests/unit"),)),
         Check("contract", "a real API server and a real MLflow, no pods", (_pytest("tests/contract"),)),
     ),
+    (Check("faults", "every fault we can name, on a strict API server of our own", (_pytest("tests/faults"),)),),
     (
-        Check("faults", "every fault we can name, on a strict API server of our own", (_pytest("tests/faults"),)),
+        Check("e2e", "the whole story, its faults and bad input, on real pods", (_pytest("tests/e2e"),)),
         Check("cluster", "the local cluster itself", (_pytest("tests/cluster"),)),
     ),
-    (Check("e2e", "the whole story, its faults and bad input, on real pods", (_pytest("tests/e2e"),)),),
 )
 
 CHECKS = FIRST + tuple(check for lane in LANES for check in lane)
