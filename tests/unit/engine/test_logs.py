@@ -103,6 +103,26 @@ def test_kopf_says_only_what_is_wrong_and_without_its_inside(capfd: pytest.Captu
     assert line.endswith("Watcher has failed")
 
 
+async def test_kopfs_callback_that_cancels_no_task_is_not_told(capfd: pytest.CaptureFixture[str]) -> None:
+    """It happens when a process ends while a watch is being connected; other callbacks that break are told."""
+    set_up_logging(LogFormat.TEXT)
+
+    def request_cancel_callback() -> None:
+        raise AssertionError
+
+    def another() -> None:
+        raise AssertionError
+
+    for broken in (request_cancel_callback, another):
+        asyncio.get_running_loop().call_soon(broken)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+    told = "\n".join(lines(capfd))
+    assert "another" in told
+    assert "request_cancel_callback" not in told
+
+
 # --- no credentials --------------------------------------------------------------------------------------------------
 
 
