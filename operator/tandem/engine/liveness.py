@@ -55,11 +55,10 @@ class Liveness:
         names = {"namespace": awaited.meta.namespace, "name": awaited.meta.name}
         try:
             body: Json = await self._api.request("GET", object_path(awaited.type_), names)
-        except ApiError:
-            self._watches.excuse(awaited)
-            return
-        except ApiUnavailable:
-            return  # nobody can tell; asked again
+        except (ApiError, ApiUnavailable) as error:
+            if isinstance(error, ApiError) and error.code == 404:
+                self._watches.excuse(awaited)
+            return  # else nobody can tell; asked again
         if not is_watched(awaited.type_, msgspec.convert(body["metadata"], ObjectMeta)):
             self._watches.excuse(awaited)
         elif proof := self._watches.convict(awaited):

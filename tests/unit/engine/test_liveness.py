@@ -30,21 +30,21 @@ OURS = {names.MANAGED_BY_LABEL: names.MANAGED_BY}
 
 
 class Apiserver:
-    """Knows one Job, or none; or does not answer."""
+    """Knows one Job, or none; or does not tell."""
 
     def __init__(self) -> None:
         self.job: Json | None = {**child("Job", "iris-1", "uid-1", 8), "apiVersion": "batch/v1"}
         assert self.job is not None
         self.job["metadata"]["labels"] = OURS
-        self.away = False
+        self.refuses = 0  # the code
         self.asked = 0
         self.app = web.Application()
         self.app.router.add_get("/apis/batch/v1/namespaces/ns/jobs/iris-1", self._get)
 
     async def _get(self, _: web.Request) -> web.Response:
         self.asked += 1
-        if self.away:
-            return web.json_response({"reason": "ServiceUnavailable"}, status=503)
+        if self.refuses:
+            return web.json_response({"reason": "Because"}, status=self.refuses)
         if self.job is None:
             return web.json_response({"reason": "NotFound"}, status=404)
         return web.json_response(self.job)
@@ -116,8 +116,11 @@ async def test_what_no_watch_need_bring_is_no_proof(apiserver: Apiserver, watche
         assert deaf(liveness) == []
 
 
-async def test_while_the_api_server_is_away_nobody_is_convicted(apiserver: Apiserver, watches: Watches) -> None:
-    apiserver.away = True
+@pytest.mark.parametrize("code", [503, 403])
+async def test_while_the_api_server_does_not_tell_nobody_is_convicted(
+    apiserver: Apiserver, watches: Watches, code: int
+) -> None:
+    apiserver.refuses = code
     async with watched_over(apiserver, watches) as liveness:
         await until_asked(apiserver, 3)
 
