@@ -34,9 +34,9 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def expire_second_page(world: World) -> list[int]:
-    """Between the first page and the second of the next list of TrainingJobs its version is compacted away.
+    """Before the next further page of a list of TrainingJobs its version is compacted away.
 
-    The codes of the answers to second pages, as they come.
+    The code of the answer to that page, when it comes.
     """
     codes: list[int] = []
 
@@ -47,8 +47,11 @@ def expire_second_page(world: World) -> list[int]:
         codes.append(answer.status)
         return answer
 
-    world.server.faults.on("list", "trainingjobs", fault=serve_as_ever, agent=AGENT)
-    world.server.faults.on("list", "trainingjobs", fault=compacted, agent=AGENT)
+    def second_page(request: Request) -> bool:
+        mine = request.verb == "list" and request.resource == "trainingjobs" and request.agent.startswith(AGENT)
+        return mine and request.continues
+
+    world.server.faults.when(second_page, compacted)
     return codes
 
 

@@ -17,13 +17,17 @@ from tests.faults.apiserver.answers import Refusal
 
 @dataclass
 class Request:
-    """One request, as the record keeps it; ``code`` is 0 while it is not answered."""
+    """One request, as the record keeps it; ``code`` is 0 while it is not answered.
+
+    ``continues``: for a further page of a list.
+    """
 
     verb: str  # get, list, watch, create, update, patch, apply, delete
     resource: str  # jobs, trainingjobs/status
     namespace: str
     name: str
     agent: str
+    continues: bool = False
     code: int = 0
     took_effect: bool = False
 

@@ -166,7 +166,8 @@ def _described(http: web.Request, match: re.Match[str]) -> Request:
         verb = "watch" if http.query.get("watch") in {"true", "1"} else "list"
     agent = http.headers.get("User-Agent", "")
     resource = match["plural"] + (match["status"] or "")
-    return Request(verb, resource, match["namespace"] or "", match["name"] or "", agent)
+    continues = "continue" in http.query
+    return Request(verb, resource, match["namespace"] or "", match["name"] or "", agent, continues)
 
 
 def _decoded(sent: bytes) -> Json:
