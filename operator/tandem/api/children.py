@@ -32,10 +32,15 @@ class JobStatus(Wire, frozen=True):
     failed: int = 0
 
 
+class JobSpec(Wire, frozen=True):
+    suspend: bool = False
+
+
 class Job(Wire, frozen=True):
     """``batch/v1`` Job."""
 
     metadata: ObjectMeta
+    spec: JobSpec = JobSpec()
     status: JobStatus = JobStatus()
 
     def condition(self, type_: str) -> ChildCondition | None:

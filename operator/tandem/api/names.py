@@ -22,6 +22,12 @@ REVISION_LABEL: Final = f"{GROUP}/revision"
 SPEC_DIGEST_ANNOTATION: Final = f"{GROUP}/spec-digest"
 TRIGGER_ANNOTATION: Final = f"{GROUP}/trigger"
 MLFLOW_RUN_ANNOTATION: Final = f"{GROUP}/mlflow-run-id"
+SUSPENDED_ANNOTATION: Final = f"{GROUP}/suspended"  # it was Tandem that suspended this Job
+HUNG_ANNOTATION: Final = f"{GROUP}/hung"  # why Tandem let this Job's deadline pass
+
+# Labels of a resource with this prefix are passed on to its Jobs: Kueue admits those like any other Job.
+KUEUE_PREFIX: Final = "kueue.x-k8s.io/"
+QUEUE_LABEL: Final = f"{KUEUE_PREFIX}queue-name"
 
 # Annotation of a resource: a person asks for a run now, by writing a token that was not there before
 # (the shape of `flux reconcile`; GitOps does not undo it).

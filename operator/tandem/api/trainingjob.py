@@ -107,8 +107,27 @@ class DriftPolicy(Wire, frozen=True, kw_only=True):
 
 
 class Retrain(Wire, frozen=True):
+    schedule: Annotated[str, msgspec.Meta(min_length=1, max_length=128)] | None = None
+    time_zone: Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$")] | None = None
+    starting_deadline_seconds: PositiveInt | None = None
     drift: DriftPolicy | None = None
     cooldown: Duration = "1h"
+
+
+class Checkpoint(Wire, frozen=True):
+    """A volume in which each run has a folder that outlives its pods."""
+
+    persistent_volume_claim: ClaimReference
+
+
+class Toleration(Wire, frozen=True):
+    """A taint of nodes that the pods tolerate, as in a pod."""
+
+    key: Annotated[str, msgspec.Meta(min_length=1, max_length=316)] | None = None
+    operator: Literal["Exists", "Equal"] = "Equal"
+    value: Annotated[str, msgspec.Meta(max_length=63)] | None = None
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+    toleration_seconds: Annotated[int, msgspec.Meta(ge=0, le=MAX_INT32)] | None = None
 
 
 class TrainingJobSpec(Wire, frozen=True, kw_only=True):
@@ -119,8 +138,13 @@ class TrainingJobSpec(Wire, frozen=True, kw_only=True):
     parameters: Annotated[dict[str, Argument], msgspec.Meta(max_length=64)] = {}
     backoff_limit: Annotated[int, msgspec.Meta(ge=0, le=100)] = 2
     active_deadline_seconds: PositiveInt | None = None
+    progress_deadline_seconds: PositiveInt | None = None
     ttl_seconds_after_finished: Annotated[int, msgspec.Meta(ge=0, le=MAX_INT32)] | None = None
     suspend: bool = False
+    checkpoint: Checkpoint | None = None
+    node_selector: Annotated[dict[str, Annotated[str, msgspec.Meta(max_length=63)]], msgspec.Meta(max_length=16)] = {}
+    tolerations: Annotated[tuple[Toleration, ...], msgspec.Meta(max_length=16)] = ()
+    priority_class_name: ObjectName | None = None
     tracking: Tracking = Tracking()
     gate: Gate = Gate()
     model: ModelTarget | None = None
@@ -130,7 +154,7 @@ class TrainingJobSpec(Wire, frozen=True, kw_only=True):
 
 # --- status ----------------------------------------------------------------------------------------------------------
 
-TriggerType = Literal["Created", "SpecChanged", "Drift", "Requested"]
+TriggerType = Literal["Created", "SpecChanged", "Schedule", "Drift", "Requested"]
 
 
 class Trigger(Wire, frozen=True):
@@ -138,6 +162,23 @@ class Trigger(Wire, frozen=True):
 
     type: TriggerType
     id: str = ""
+    message: str = ""
+
+
+class Progress(Wire, frozen=True):
+    """How far the running step has come, as it told MLflow; ``last_update_time``: when the operator saw it move last."""
+
+    percentage: int | None = None
+    step: int | None = None
+    last_metric_time: datetime | None = None  # by the clock of whoever logged it: compared with itself alone
+    last_update_time: datetime | None = None
+
+
+class Disruption(Wire, frozen=True):
+    """A pod that the cluster took away: no fault of the code."""
+
+    pod: str
+    reason: str
     message: str = ""
 
 
@@ -151,7 +192,10 @@ class RunStatus(Wire, frozen=True):
     mlflow_run_id: str = ""
     experiment: str = ""
     step: str = ""
-    attempts: int = 0
+    attempts: int = 0  # those that count against backoffLimit
+    disruptions: int = 0  # those that do not
+    last_disruption: Disruption | None = None
+    progress: Progress | None = None
     start_time: datetime | None = None
     completion_time: datetime | None = None
 
@@ -227,6 +271,15 @@ class DriftStatus(Wire, frozen=True):
     message: str = ""
 
 
+class ScheduleStatus(Wire, frozen=True):
+    """What retrain.schedule is at; ``next_schedule_time`` in the past is due and waits."""
+
+    schedule: str
+    time_zone: str
+    next_schedule_time: datetime | None = None
+    last_schedule_time: datetime | None = None
+
+
 class HistoryEntry(Wire, frozen=True):
     number: int
     trigger: Trigger
@@ -268,6 +321,7 @@ class TrainingJobStatus(Wire, frozen=True):
     gate: tuple[GateVerdict, ...] = ()
     model: ModelStatus | None = None
     drift: DriftStatus | None = None
+    schedule: ScheduleStatus | None = None
     last_handled_reconcile_at: str = ""
     history: tuple[HistoryEntry, ...] = ()
 

@@ -27,6 +27,7 @@ from tandem.api.trainingjob import RunStatus, TrainingJobStatus
 from tandem.training.case import TRAINED, Case
 from tandem.training.findings import Findings
 from tandem.training.history import COMPLETE, entry_of, known_history, trimmed
+from tandem.training.schedule import SCHEDULED, schedule_conditions, schedule_status
 from tandem.training.triggers import STOPPED, asked
 
 FAILED: Final = "Failed"
@@ -158,6 +159,10 @@ def settled_outcome(found: Findings) -> Passed:
 
 
 def _write(case: Case, status: TrainingJobStatus) -> Json:
+    schedule = schedule_status(case, status.run)
+    others = tuple(c for c in status.conditions if c.type != SCHEDULED)
+    conditions = (*others, *schedule_conditions(case, schedule))
+    status = msgspec.structs.replace(status, schedule=schedule, conditions=conditions)
     case.draft.events.extend(transitions(case.status.conditions, status.conditions))
     told = to_json(status)
     told.pop("drift", None)  # the model-drift controller's, and its alone
