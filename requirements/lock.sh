@@ -3,9 +3,9 @@
 # Pass uv's own options on, e.g. `requirements/lock.sh --upgrade-package mlflow`.
 set -eu
 cd "$(dirname "$0")/.."
-for name in bootstrap dev operator runtime; do
+for name in bootstrap s3 dev operator runtime; do
     # Locks of the images are cut from the one that was tested: the same versions in all three.
-    constraint=$([ "$name" = dev ] || [ "$name" = bootstrap ] || echo "--constraint requirements/dev.txt")
+    constraint=$([ "$name" = dev ] || [ "$name" = bootstrap ] || [ "$name" = s3 ] || echo "--constraint requirements/dev.txt")
     # shellcheck disable=SC2086  # two words, or none
     uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
         --no-emit-index-url --no-emit-find-links --custom-compile-command requirements/lock.sh \

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ("dev", "operator", "runtime")
+LOCKS = ("dev", "operator", "runtime", "s3")
 
 
 def wanted(name: str) -> set[str]:

@@ -39,12 +39,29 @@ class Source(Wire, frozen=True):
     config_map_ref: LocalReference | None = None
 
 
+class ClaimReference(Wire, frozen=True):
+    """A PersistentVolumeClaim of the resource's own namespace, as a pod's volume names it."""
+
+    claim_name: ObjectName
+
+
+class DataCache(Wire, frozen=True):
+    """A volume that keeps the data set by its digest from one run to the next."""
+
+    persistent_volume_claim: ClaimReference
+
+
 class DataSet(Wire, frozen=True):
     """A data version: fetched before the first step, every byte hashed."""
 
     name: Name
-    storage_uri: Annotated[str, msgspec.Meta(pattern=r"^(https?|file)://[!-~]+$", max_length=2048)]
+    storage_uri: Annotated[
+        str,
+        msgspec.Meta(pattern=r"^(https?|file|pvc|s3|gs|abfss?|git\+https?|oci)://[!-~]+$", max_length=2048),
+    ]
     digest: Sha256 | None = None
+    secret_ref: LocalReference | None = None
+    cache: DataCache | None = None
 
 
 class Step(Wire, frozen=True):
@@ -247,6 +264,8 @@ class SignalStatus(Wire, frozen=True):
     last_step: int = 0
     value: str = ""
     baseline: str = ""
+    files: int = 0
+    rows: int | None = None
     breaches: int = 0
     alarm_step: int = 0  # the window that made it drifted; 0 while it is not
     state: Literal["Healthy", "Breached", "Drifted", "TooFewSamples", "Unknown"] = "Unknown"

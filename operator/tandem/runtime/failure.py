@@ -18,6 +18,42 @@ class Failure(Exception):
     exit_code: ClassVar[int] = 1
 
 
+class NotFetched(Failure):
+    """The store failed in a way that may pass; a try later on may succeed."""
+
+    exit_code: ClassVar[int] = 4
+
+
+class NotFound(Failure):
+    """The store says that there is no such thing."""
+
+    exit_code: ClassVar[int] = 5
+
+
+class AccessDenied(Failure):
+    """The store wants credentials, or others."""
+
+    exit_code: ClassVar[int] = 6
+
+
+class Unreachable(Failure):
+    """Nobody answers: unknown host, refused connection, silence."""
+
+    exit_code: ClassVar[int] = 7
+
+
+class NoSpace(Failure):
+    """The volume is full."""
+
+    exit_code: ClassVar[int] = 8
+
+
+class NotRecorded(Failure):
+    """MLflow did not take what the run has to be recorded with: a run that nobody could trace does not start."""
+
+    exit_code: ClassVar[int] = 9
+
+
 def run(command: Callable[[], None]) -> int:
     """The exit code of ``command``; a :class:`Failure` becomes the last line on stderr, without a traceback."""
     # As process 1 of a container there is no default action: without this, a pod deleted while it clones or loads

@@ -3,11 +3,13 @@
 Reads its instruction from the environment variable TANDEM_FETCH (:mod:`tandem.runtime.instruction`) and leaves
 
 - the code in ``<workspace>/src``, an empty folder when the image holds it,
-- each data set in ``<workspace>/data/<name>/<file name>``,
-- a report in the container's termination message: ``{"commit": …, "data": [{"name", "digest", "bytes"}]}``,
+- each data set in ``<workspace>/data/<name>/…``,
+- each data set as an input of the MLflow run, with its manifest (:mod:`tandem.runtime.record`),
+- a report in the container's termination message: ``{"commit": …, "data": [{"name", "digest", "bytes", …}]}``,
   with ``"files"``, the digest of a ConfigMap's files, where the code is one.
 
-Exit codes: 2 the instruction is invalid, 3 a data set is not the pinned version, 4 something could not be fetched.
+Exit codes: 2 the instruction is invalid, 3 a data set is not the pinned version, 4 something could not be fetched,
+5 it is not there, 6 access was denied, 7 nobody answers, 8 the volume is full, 9 MLflow did not take the record.
 """
 
 from __future__ import annotations
@@ -19,20 +21,41 @@ from typing import Final
 
 import msgspec
 
-from tandem.runtime import data, failure, source
-from tandem.runtime.instruction import VARIABLE, Instruction, parse
+from tandem.runtime import data, failure, record, source
+from tandem.runtime.instruction import VARIABLE, Data, Instruction, parse
 from tandem.runtime.redact import redacted
 
 # The kubelet's default path; tests use another.
 TERMINATION_LOG: Final = "/dev/termination-log"
 
 
+class FetchedData(msgspec.Struct, frozen=True, omit_defaults=True):
+    name: str
+    digest: str
+    bytes: int = -1
+    rows: int | None = None
+    files: int = 0  # of a folder
+
+
 class Report(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What was fetched. The kubelet cuts a termination message at 4096 bytes: 16 data sets need at most 3,100."""
+    """What was fetched.
+
+    The kubelet keeps 4096 bytes of a termination message, and 12 KiB for all containers of a pod together, cut anywhere
+    (kubelet, ``normalizeStatus``): with sixteen steps 682 bytes are left, and what is cut is no JSON any more.
+    """
 
     commit: str | None
-    data: tuple[data.Fetched, ...]
+    data: tuple[FetchedData, ...]
     files: str | None = None
+
+    def encoded(self, limit: int) -> bytes:
+        """As much of it as ``limit`` bytes hold: first counts are left out, then data sets; MLflow has them all."""
+        shorter = tuple(FetchedData(found.name, found.digest) for found in self.data)
+        for told in (self.data, *(shorter[:count] for count in range(len(shorter), -1, -1))):
+            text = msgspec.json.encode(msgspec.structs.replace(self, data=told))
+            if len(text) <= limit:
+                break
+        return text
 
 
 def fetch(instruction: Instruction) -> Report:
@@ -47,17 +70,35 @@ def fetch(instruction: Instruction) -> Report:
         print(f"code: {len(list(folder.iterdir()))} files of the ConfigMap, {files}", flush=True)
     else:
         folder.mkdir(parents=True, exist_ok=True)
-    fetched = []
-    for data_set in instruction.data:
-        result = data.fetch(data_set, instruction.data_file(data_set))
-        print(f"data: {result.name} {result.digest} {result.bytes} bytes", flush=True)
-        fetched.append(result)
-    return Report(commit, tuple(fetched), files)
+    fetched = [_fetch(data_set, instruction.data_folder(data_set)) for data_set in instruction.data]
+    record.record(instruction.data, fetched)
+    return Report(commit, tuple(_reported(found) for found in fetched), files)
+
+
+def _fetch(data_set: Data, folder: Path) -> data.Fetched:
+    found = data.fetch(data_set, folder)
+    manifest = found.manifest
+    told = [f"{len(manifest.files)} files"] if manifest.folder else []
+    told += [f"{found.rows} rows"] if found.rows is not None else []
+    told += ["from its cache"] if found.cached else []
+    print(f"data: {found.name} {', '.join([manifest.digest, f'{manifest.size} bytes', *told])}", flush=True)
+    return found
+
+
+def _reported(found: data.Fetched) -> FetchedData:
+    manifest = found.manifest
+    return FetchedData(
+        found.name, manifest.digest, manifest.size, found.rows, len(manifest.files) if manifest.folder else 0
+    )
 
 
 def command() -> None:
-    report = fetch(parse(os.environ.get(VARIABLE)))
-    Path(os.environ.get("TANDEM_TERMINATION_LOG", TERMINATION_LOG)).write_bytes(msgspec.json.encode(report))
+    instruction = parse(os.environ.get(VARIABLE))
+    if instruction.data:
+        record.warm_up()
+    report = fetch(instruction)
+    log = Path(os.environ.get("TANDEM_TERMINATION_LOG", TERMINATION_LOG))
+    log.write_bytes(report.encoded(instruction.report_limit))
 
 
 if __name__ == "__main__":

@@ -4,24 +4,28 @@
 
     {"git":   {"url": "https://…/repo.git", "ref": "main", "path": "train"},   or null
      "files": "/tandem/source",                    a mounted ConfigMap, or null; never together with git
-     "data":  [{"name": "iris", "storageUri": "https://…/iris.csv", "digest": "sha256:…"}],
-     "workspace": "/workspace"}
+     "data":  [{"name": "iris", "storageUri": "https://…/iris.csv", "digest": "sha256:…",
+                "secret": "/tandem/secrets/iris",  where its Secret is mounted, or null
+                "claim": "/tandem/claims/iris",    where the claim of a pvc:// is mounted, or null
+                "cache": "/tandem/caches/iris"}],  where its cache is mounted, or null
+     "workspace": "/workspace",
+     "reportLimit": 4096}                          the most bytes that the kubelet keeps of the report
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, ClassVar, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 
+from tandem.runtime import location
 from tandem.runtime.failure import Failure
 
 VARIABLE: Final = "TANDEM_FETCH"
 # The protocols that git may speak: never `ext::`, which runs a command.
 GIT_PROTOCOLS: Final = ("https", "http", "ssh", "git", "file")
-DATA_PROTOCOLS: Final = ("https", "http", "file")
 
 
 class InstructionInvalid(Failure):
@@ -43,25 +47,29 @@ class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="came
     name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
     storage_uri: str
     digest: Annotated[str, msgspec.Meta(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
+    secret: str | None = None
+    claim: str | None = None
+    cache: str | None = None
 
     @property
-    def filename(self) -> str:
-        """The last part of the URI: ``https://host/a/iris.csv?sig=…`` → ``iris.csv``."""
-        return unquote(urlsplit(self.storage_uri).path).rsplit("/", 1)[-1]
+    def location(self) -> location.Location:
+        """Raises: BadLocation; not after :func:`parse`."""
+        return location.parse(self.storage_uri)
 
 
-class Instruction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Instruction(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     git: Git | None = None
     files: str | None = None
     data: tuple[Data, ...] = ()
     workspace: str = "/workspace"
+    report_limit: Annotated[int, msgspec.Meta(ge=128, le=4096)] = 4096
 
     @property
     def source_folder(self) -> Path:
         return Path(self.workspace) / "src"
 
-    def data_file(self, data: Data) -> Path:
-        return Path(self.workspace) / "data" / data.name / data.filename
+    def data_folder(self, data: Data) -> Path:
+        return Path(self.workspace) / "data" / data.name
 
 
 def parse(text: str | None) -> Instruction:
@@ -91,10 +99,10 @@ def _check(instruction: Instruction) -> None:
     if git and git.path and ".." in git.path.split("/"):
         raise InstructionInvalid("spec.source.git.path must not contain '..': it names a folder of the repository")
     for data in instruction.data:
-        if urlsplit(data.storage_uri).scheme not in DATA_PROTOCOLS:
-            raise InstructionInvalid(f"data set {data.name}: storageUri must start with {_listed(DATA_PROTOCOLS)}")
-        if data.filename in ("", ".", "..") or "\0" in data.filename:
-            raise InstructionInvalid(f"data set {data.name}: storageUri must end in the name of one file")
+        try:
+            location.parse(data.storage_uri)
+        except location.BadLocation as error:
+            raise InstructionInvalid(f"data set {data.name}: storageUri {error}") from None
     names = [data.name for data in instruction.data]
     if len(set(names)) < len(names):
         raise InstructionInvalid("spec.data: two data sets have the same name; names must be unique")

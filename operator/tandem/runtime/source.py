@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -63,15 +64,29 @@ def clone(git: Git, folder: Path) -> str:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".git-", dir=folder.parent) as checkout_name:
         checkout = Path(checkout_name)
-        _git(checkout, "init", "--quiet")
-        commit = _fetch(checkout, git)
-        _git(checkout, "checkout", "--quiet", "--force", "--detach", commit)
+        commit = check_out(git, checkout)
         tree = _folder_of(checkout, git)
-        shutil.rmtree(checkout / ".git")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         for entry in tree.iterdir():
             entry.rename(folder / entry.name)
+    return commit
+
+
+def check_out(git: Git, checkout: Path, authorization: str = "", field: str = "spec.source.git.ref") -> str:
+    """Put the tree at ``git.ref`` into the folder ``checkout``, which is empty; the full commit that the ref meant.
+
+    ``authorization``: a header for the server. ``field``: what a person has to correct.
+
+    Raises:
+        CodeNotFetched: the repository or the ref is not there, or cannot be read.
+    """
+    _git(checkout, "init", "--quiet")
+    # By the environment, where no list of processes shows it; without redirects, which could lead it elsewhere.
+    secret = {"http.extraHeader": f"Authorization: {authorization}", "http.followRedirects": "false"}
+    commit = _fetch(checkout, git, secret if authorization else {}, field)
+    _git(checkout, "checkout", "--quiet", "--force", "--detach", commit)
+    shutil.rmtree(checkout / ".git")
     return commit
 
 
@@ -105,52 +120,53 @@ def digest_of(folder: Path) -> str:
     return f"sha256:{hashlib.sha256(''.join(lines).encode()).hexdigest()}"
 
 
-def _fetch(checkout: Path, git: Git) -> str:
+def _fetch(checkout: Path, git: Git, configuration: Mapping[str, str], field: str) -> str:
     """Fetch one commit without its history where the server allows it, everything where it does not."""
     url = redacted(git.url)
     try:
-        _git(checkout, "fetch", "--quiet", "--depth=1", "--no-tags", "--", git.url, git.ref)
+        _git(checkout, "fetch", "--quiet", "--depth=1", "--no-tags", "--", git.url, git.ref, more=configuration)
         return _git(checkout, "rev-parse", "--verify", "--quiet", "FETCH_HEAD^{commit}")
     except _GitRefused as refused:
         if not _COMMIT.match(git.ref):
-            raise CodeNotFetched(_explained(str(refused), git)) from None
+            raise CodeNotFetched(_explained(str(refused), git, field)) from None
     try:
         # A server may refuse to send a commit that no branch or tag points at (uploadpack.allowAnySHA1InWant).
-        _git(checkout, "fetch", "--quiet", "--", git.url, "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+        everything = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+        _git(checkout, "fetch", "--quiet", "--", git.url, *everything, more=configuration)
         return _git(checkout, "rev-parse", "--verify", "--quiet", f"{git.ref}^{{commit}}")
     except _GitRefused as refused:
         detail = str(refused)
         if not detail:
-            raise CodeNotFetched(f"{url} has no commit {git.ref}: correct spec.source.git.ref, or push it") from None
-        raise CodeNotFetched(_explained(detail, git)) from None
+            raise CodeNotFetched(f"{url} has no commit {git.ref}: correct {field}, or push it") from None
+        raise CodeNotFetched(_explained(detail, git, field)) from None
 
 
-def _explained(said: str, git: Git) -> str:
+def _explained(said: str, git: Git, field: str) -> str:
     url = redacted(git.url)
     if "couldn't find remote ref" in said:
-        return (
-            f"{url} has no branch or tag {git.ref!r}: correct spec.source.git.ref, or push it "
-            "(a commit needs all its 40 digits)"
-        )
+        return f"{url} has no branch or tag {git.ref!r}: correct {field}, or push it (a commit needs all its 40 digits)"
     return f"could not fetch {git.ref} of {url}: {said or 'git failed without a word'}"
 
 
 def _folder_of(checkout: Path, git: Git) -> Path:
     tree = (checkout / git.path).resolve() if git.path else checkout.resolve()
-    inside = tree.is_relative_to(checkout.resolve()) and ".git" not in tree.relative_to(checkout.resolve()).parts
-    if not inside or not tree.is_dir():
+    if not tree.is_relative_to(checkout.resolve()) or not tree.is_dir():
         raise CodeNotFetched(
             f"{redacted(git.url)} has no folder {git.path!r} at {git.ref}: correct spec.source.git.path"
         )
     return tree
 
 
-def _git(folder: Path, *arguments: str) -> str:
+def _git(folder: Path, *arguments: str, more: Mapping[str, str] | None = None) -> str:
+    """``more``: configuration that is nobody else's to see."""
+    hidden = {"GIT_CONFIG_COUNT": str(len(more or {}))}
+    for place, (key, value) in enumerate((more or {}).items()):
+        hidden |= {f"GIT_CONFIG_KEY_{place}": key, f"GIT_CONFIG_VALUE_{place}": value}
     options = [word for option in _OPTIONS for word in ("-c", option)]
     try:
         done = subprocess.run(
             ["git", *options, "-C", str(folder), *arguments],
-            env={**os.environ, **_ENVIRONMENT},
+            env={**os.environ, **_ENVIRONMENT, **hidden},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

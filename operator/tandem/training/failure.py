@@ -13,12 +13,21 @@ from typing import Final
 from tandem.api.children import ContainerStatus, Job, Pod
 from tandem.api.conditions import shortened
 from tandem.api.trainingjob import Failure, RunStatus
-from tandem.training.job import FETCH
+from tandem.training.inputs import FETCH
 
 LOG_LIMIT: Final = 2048
 
 # How `tandem.runtime.fetch` ends when code or data are not to be had: its exit code is the reason.
-_FETCH: Final = {2: "InvalidSource", 3: "DigestMismatch", 4: "FetchFailed"}
+_FETCH: Final = {
+    2: "InvalidSource",
+    3: "DigestMismatch",
+    4: "FetchFailed",
+    5: "DataNotFound",
+    6: "AccessDenied",
+    7: "StoreUnreachable",
+    8: "NoSpace",
+    9: "NotRecorded",
+}
 
 _PULL: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 _CONFIGURATION: Final = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
@@ -45,12 +54,12 @@ class Obstacle:
     usual: bool = False
 
 
-def blocked(job: Job, pods: tuple[Pod, ...], config_map: str) -> Obstacle | None:
+def blocked(job: Job, pods: tuple[Pod, ...], mounted: tuple[str, ...]) -> Obstacle | None:
     """What the youngest pod cannot get past: an image, its configuration, its node, a node that has room, a quota.
 
-    ``config_map``: the one that the pod mounts, or ''.
+    ``mounted``: what the pod mounts of its namespace, each with its kind.
     """
-    return _blocked(pods[-1], config_map) if pods else _refused(job)
+    return _blocked(pods[-1], mounted) if pods else _refused(job)
 
 
 def _refused(job: Job) -> Obstacle | None:
@@ -67,7 +76,7 @@ def _refused(job: Job) -> Obstacle | None:
     )
 
 
-def _blocked(pod: Pod, config_map: str) -> Obstacle | None:
+def _blocked(pod: Pod, mounted: tuple[str, ...]) -> Obstacle | None:
     for container in pod.containers:
         waiting = container.state.waiting
         if waiting and waiting.reason in _PULL:
@@ -88,16 +97,17 @@ def _blocked(pod: Pod, config_map: str) -> Obstacle | None:
     )
     if unscheduled is not None:
         return Obstacle("Unschedulable", f"no node takes the pod: {unscheduled.message}", _got_further(pod))
-    return _not_started(pod, config_map)
+    return _not_started(pod, mounted)
 
 
-def _not_started(pod: Pod, config_map: str) -> Obstacle | None:
+def _not_started(pod: Pod, mounted: tuple[str, ...]) -> Obstacle | None:
     """The node has the pod, and cannot prepare it: the kubelet says why in Events only (FailedMount)."""
     sandbox = next((c for c in pod.status.conditions if c.type == "PodReadyToStartContainers"), None)
     if sandbox is None or sandbox.status != "False" or pod.status.phase != "Pending":
         return None
     meta = pod.metadata
-    missing = f"most often its ConfigMap {config_map} is missing (then create it)" if config_map else "volumes, network"
+    what = " or ".join(dict.fromkeys(mounted))
+    missing = f"most often its {what} is missing (then create it)" if what else "volumes, network"
     return Obstacle(
         "PodNotStarted",
         f"pod {meta.name} is on its node and cannot be started there: {missing}; the cause is in: "

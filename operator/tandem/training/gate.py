@@ -19,7 +19,7 @@ from tandem.api.plan import EndRun, TagRun
 from tandem.api.trainingjob import GateVerdict, MetricThreshold
 from tandem.training.case import Case, refused, unavailable
 from tandem.training.findings import Findings
-from tandem.training.provenance import lineage_tags
+from tandem.training.provenance import lineage_tags, with_recorded_data
 from tandem.training.track import tracked_run
 
 BLESSED = "Blessed"
@@ -48,7 +48,7 @@ def judge(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
         refusal = case.draft.act(EndRun(tracked.run_id, "FINISHED"))
         return (refused(refusal, "the run could not be closed in MLflow") if refusal else None), found
     found = replace(
-        found,
+        with_recorded_data(found, case.spec, tracked),
         tracked=tracked,
         metrics=_shown(case, tracked),
         gate=tuple(verdict(threshold, tracked) for threshold in case.spec.gate.metrics),

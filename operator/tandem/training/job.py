@@ -6,8 +6,6 @@ Security ``restricted``.
 
 from __future__ import annotations
 
-import json
-
 from tandem.api import names
 from tandem.api.children import Job
 from tandem.api.containers import Resources
@@ -16,12 +14,10 @@ from tandem.api.meta import Json, controller_reference
 from tandem.api.plan import Delete
 from tandem.api.trainingjob import RunStatus, Step
 from tandem.training.case import Case
+from tandem.training.inputs import FETCH, WORKSPACE, fetch_instruction, fetches, mounted
 from tandem.training.triggers import format_trigger
 
-FETCH = "fetch"
-WORKSPACE = "/workspace"
 SOURCE = f"{WORKSPACE}/src"
-_MOUNTED_SOURCE = "/tandem/source"
 _USER = 65532  # the image's own non-root user; any other image runs as it too
 
 _DEFAULT_REQUESTS: dict[str, str | int] = {"cpu": "100m", "memory": "256Mi"}
@@ -72,23 +68,18 @@ def job_manifest(case: Case, run: RunStatus, tracked: TrackedRun) -> Json:
 def _failure_rules(case: Case) -> list[Json]:
     # A pod that the cluster took away (drained, preempted, evicted) is no fault of the code: it does not count.
     rules: list[Json] = [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
-    if _fetches(case):
+    if fetches(case.spec):
         # Another try changes neither an instruction nor what a digest pins.
         codes = {"containerName": FETCH, "operator": "In", "values": [2, 3]}
         rules.append({"action": "FailJob", "onExitCodes": codes})
     return rules
 
 
-def _fetches(case: Case) -> bool:
-    return case.spec.source is not None or bool(case.spec.data)
-
-
 def _pod_spec(case: Case, tracked: TrackedRun) -> Json:
     spec = case.spec
     volumes: list[Json] = [{"name": "workspace", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}]
-    if spec.source is not None and spec.source.config_map_ref is not None:
-        volumes.append({"name": "source", "configMap": {"name": spec.source.config_map_ref.name}})
-    fetch = [_fetch(case)] if _fetches(case) else []
+    volumes += [one.volume for one in mounted(spec)]
+    fetch = [_fetch(case, tracked, len(spec.steps) + 1)] if fetches(case.spec) else []
     steps = [_step(case, tracked, step) for step in spec.steps]
     return {
         "restartPolicy": "Never",
@@ -99,6 +90,8 @@ def _pod_spec(case: Case, tracked: TrackedRun) -> Json:
             "runAsUser": _USER,
             "runAsGroup": _USER,
             "fsGroup": _USER,
+            # A claim with a million files is not given to the group again at every run.
+            "fsGroupChangePolicy": "OnRootMismatch",
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "initContainers": [*fetch, *steps[:-1]],
@@ -107,35 +100,28 @@ def _pod_spec(case: Case, tracked: TrackedRun) -> Json:
     }
 
 
-def _fetch(case: Case) -> Json:
+def _fetch(case: Case, tracked: TrackedRun, containers: int) -> Json:
     """The first container: brings code and data, hashes every byte, and reports commit and digests."""
-    spec = case.spec
-    git = spec.source.git if spec.source else None
-    from_config_map = spec.source is not None and spec.source.config_map_ref is not None
-    instruction: Json = {
-        "git": {"url": git.url, "ref": git.ref, "path": git.path} if git else None,
-        "files": _MOUNTED_SOURCE if from_config_map else None,
-        "data": [{"name": d.name, "storageUri": d.storage_uri, "digest": d.digest} for d in spec.data],
-        "workspace": WORKSPACE,
-    }
-    mounts: list[Json] = [{"name": "source", "mountPath": _MOUNTED_SOURCE, "readOnly": True}] if from_config_map else []
     return _container(
         FETCH,
         case.settings.runtime_image,
         ["python", "-m", "tandem.runtime.fetch"],
-        {"TANDEM_FETCH": json.dumps(instruction, sort_keys=True)},
+        {"TANDEM_FETCH": fetch_instruction(case.spec, containers), **_run(case, tracked)},
         Resources(),
-        mounts,
+        [one.mount for one in mounted(case.spec)],
     )
 
 
-def _step(case: Case, tracked: TrackedRun, step: Step) -> Json:
-    env = {
-        **case.spec.parameters,
+def _run(case: Case, tracked: TrackedRun) -> dict[str, str]:
+    return {
         "MLFLOW_TRACKING_URI": case.settings.mlflow_uri,
         "MLFLOW_RUN_ID": tracked.run_id,
         "MLFLOW_EXPERIMENT_ID": tracked.experiment_id,
     }
+
+
+def _step(case: Case, tracked: TrackedRun, step: Step) -> Json:
+    env = {**case.spec.parameters, **_run(case, tracked)}
     image = step.image or case.spec.image or case.settings.runtime_image
     container = _container(step.name, image, list(step.command), env, step.resources, [])
     container["workingDir"] = SOURCE if case.spec.source is not None else WORKSPACE

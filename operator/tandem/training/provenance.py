@@ -5,6 +5,7 @@ The report comes from inside a pod, so it is read strictly: another shape is as 
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Annotated
 
@@ -12,17 +13,22 @@ import msgspec
 
 from tandem.api import names
 from tandem.api.children import ContainerStatus, Pod
-from tandem.api.trainingjob import DataStatus, ImageStatus, Sha256, SourceStatus
+from tandem.api.containers import MAX_INT32
+from tandem.api.facts import TrackedRun
+from tandem.api.trainingjob import DataStatus, ImageStatus, Sha256, SourceStatus, TrainingJobSpec
 from tandem.training.findings import Findings
-from tandem.training.job import FETCH
+from tandem.training.inputs import FETCH
 
+_SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 Commit = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
 
 
 class FetchedData(msgspec.Struct, frozen=True):
     name: Annotated[str, msgspec.Meta(max_length=63)]
     digest: Sha256
-    bytes: Annotated[int, msgspec.Meta(ge=0)]
+    bytes: Annotated[int, msgspec.Meta(ge=-1)] = -1  # the shortest report leaves it out
+    files: Annotated[int, msgspec.Meta(ge=0, le=MAX_INT32)] = 0
+    rows: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
 class FetchReport(msgspec.Struct, frozen=True):
@@ -43,12 +49,28 @@ def with_provenance(found: Findings, pods: tuple[Pod, ...]) -> Findings:
         found,
         source=_source(report) or found.source,
         data=(
-            tuple(DataStatus(name=d.name, digest=d.digest, bytes=d.bytes) for d in report.data)
+            tuple(
+                DataStatus(name=d.name, digest=d.digest, bytes=max(d.bytes, 0), files=d.files, rows=d.rows)
+                for d in report.data
+            )
             if report
             else found.data
         ),
         image=ImageStatus(digest=digest) if digest else found.image,
     )
+
+
+def with_recorded_data(found: Findings, spec: TrainingJobSpec, tracked: TrackedRun) -> Findings:
+    """The findings with the digests that the fetching container wrote to MLflow, where its pod did not tell them.
+
+    A report may have been cut, a pod may be gone before anybody looked.
+    """
+    told = {data.name: data for data in found.data}
+    for data in spec.data:
+        digest = tracked.tags.get(f"{names.TAG_DATA}.{data.name}", "")
+        if data.name not in told and _SHA256.fullmatch(digest):
+            told[data.name] = DataStatus(name=data.name, digest=digest)
+    return replace(found, data=tuple(told[data.name] for data in spec.data if data.name in told))
 
 
 def lineage_tags(found: Findings) -> dict[str, str]:

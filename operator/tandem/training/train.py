@@ -20,6 +20,7 @@ from tandem.api.trainingjob import Failure, RunStatus
 from tandem.training.case import FINAL, TRAINED, Case, refused, unavailable
 from tandem.training.failure import blocked, explain, failure_of
 from tandem.training.findings import Findings
+from tandem.training.inputs import mounted
 from tandem.training.job import job_manifest, job_name
 from tandem.training.provenance import with_provenance
 from tandem.training.run import jobs_of
@@ -107,9 +108,7 @@ def _failed(case: Case, found: Findings, failure: Failure) -> tuple[Outcome | No
 
 
 def _going_on(case: Case, found: Findings, job: Job, pods: tuple[Pod, ...]) -> Outcome:
-    source = case.spec.source
-    mounted = source.config_map_ref.name if source and source.config_map_ref else ""
-    obstacle = blocked(job, pods, mounted)
+    obstacle = blocked(job, pods, tuple(one.what for one in mounted(case.spec)))
     if obstacle is None:
         return _at_work(found.run)
     waited = case.now - (obstacle.since or case.now)

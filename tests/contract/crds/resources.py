@@ -61,6 +61,11 @@ def threshold(**fields: object) -> Json:
     return {"gate": {"metrics": [{"name": "accuracy", **fields}]}}
 
 
+def data(storage_uri: str = "https://x.org/iris.csv", **fields: object) -> Json:
+    """A spec with one data set with these fields."""
+    return {"data": [{"name": "iris", "storageUri": storage_uri, **fields}]}
+
+
 def signal(**fields: object) -> Json:
     """A spec whose drift policy has one signal with these fields."""
     return {"model": {"name": "iris"}, "retrain": {"drift": {"signals": [{"metric": "accuracy", **fields}]}}}

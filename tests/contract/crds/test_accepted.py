@@ -26,6 +26,35 @@ CASES: list[tuple[str, str, Json]] = [
     ("code from git over https", TJ, {"source": {"git": {"url": "https://x.org/r.git", "ref": "v1", "path": "a/b"}}}),
     ("code from git over ssh, with its user", TJ, {"source": {"git": {"url": "ssh://git@x.org/r.git"}}}),
     ("code from a ConfigMap", TJ, {"source": {"configMapRef": {"name": "iris.code"}}}),
+    *(
+        (f"data from {uri.partition(':')[0]}", TJ, {"data": [{"name": "iris", "storageUri": uri}]})
+        for uri in (
+            "http://x.org:8080/a/iris.csv?sig=a/b",
+            "file:///data/iris/",
+            "pvc://acme.data/iris/",
+            "s3://acme/iris/",
+            "s3://acme/a..b/iris.csv",
+            "gs://acme/iris.csv",
+            "abfss://box@acme.dfs.core.windows.net/iris/",
+            "git+https://x.org/r.git//iris.csv?ref=v1",
+            "oci://x.org/acme/iris@sha256:" + "0" * 64 + "//iris.csv",
+        )
+    ),
+    (
+        "data with credentials and a cache",
+        TJ,
+        {
+            "data": [
+                {
+                    "name": "iris",
+                    "storageUri": "s3://acme/iris.csv",
+                    "digest": "sha256:" + "0" * 64,
+                    "secretRef": {"name": "acme.data"},
+                    "cache": {"persistentVolumeClaim": {"claimName": "cache"}},
+                }
+            ]
+        },
+    ),
     ("data", TJ, {"data": [{"name": "iris", "storageUri": "https://x.org/i.csv", "digest": "sha256:" + "0" * 64}]}),
     ("parameters", TJ, {"parameters": {"max_iter": "200", "_C": "", "MLFLOWER": "x", "PATHS": "y"}}),
     ("as many parameters as there may be", TJ, {"parameters": {f"p{i}": "x" * 4096 for i in range(64)}}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.contract.api_server import ApiServer, Rejected
-from tests.contract.crds.resources import Refusal, resource, signal, step, steps, threshold
+from tests.contract.crds.resources import Refusal, data, resource, signal, step, steps, threshold
 from tests.crds import KINDS, nodes, schema
 
 TJ, AD = "TrainingJob", "AppDeployment"
@@ -127,6 +127,60 @@ CASES = [
         "spec.data[0].storageUri",
         "should match",
         {"data": [{"name": "iris", "storageUri": "gopher://x.org/iris.csv"}]},
+    ),
+    Refusal(
+        "a folder over http",
+        TJ,
+        "spec.data[0].storageUri",
+        "a folder cannot be listed over http",
+        data("https://x.org/iris/?sig=x"),
+    ),
+    Refusal("a web server alone", TJ, "spec.data[0].storageUri", "a folder cannot be listed", data("https://x.org")),
+    Refusal(
+        "a chain of file systems",
+        TJ,
+        "spec.data[0].storageUri",
+        "must not contain '::'",
+        data("https://x.org/a::file:///etc/passwd"),
+    ),
+    *(
+        Refusal(f"a path that leads out: {uri}", TJ, "spec.data[0].storageUri", "must not have '.' or '..'", data(uri))
+        for uri in ("file:///data/../etc/passwd", "pvc://claim/..", "s3://acme/./x", "https://x.org/a/..?x=1")
+    ),
+    Refusal(
+        "an account of Azure without its container",
+        TJ,
+        "spec.data[0].storageUri",
+        "must be abfs://CONTAINER@ACCOUNT",
+        data("abfs://box/iris.csv"),
+    ),
+    Refusal(
+        "a claim that no object can be called",
+        TJ,
+        "spec.data[0].storageUri",
+        "must be pvc://CLAIM/PATH",
+        data("pvc://Acme_Data/iris.csv"),
+    ),
+    Refusal(
+        "a cache of what is not pinned",
+        TJ,
+        "spec.data[0].digest",
+        "cache needs digest",
+        data(cache={"persistentVolumeClaim": {"claimName": "cache"}}),
+    ),
+    Refusal(
+        "credentials for a file",
+        TJ,
+        "spec.data[0].secretRef",
+        "secretRef is of no use with file and pvc",
+        data("pvc://acme/iris.csv", secretRef={"name": "acme"}),
+    ),
+    Refusal(
+        "a Secret of another namespace",
+        TJ,
+        "spec.data[0].secretRef.name",
+        "should match",
+        data(secretRef={"name": "other/acme"}),
     ),
     Refusal(
         "a digest that is none",

@@ -222,8 +222,8 @@ def test_data_is_fetched_hashed_and_reported(pod: FetchPod, http: HttpServer) ->
     assert pod.report == {
         "commit": None,
         "data": [
-            {"name": "iris", "digest": CSV_DIGEST, "bytes": len(CSV)},
-            {"name": "b", "digest": "sha256:" + hashlib.sha256(CSV * 3).hexdigest(), "bytes": 3 * len(CSV)},
+            {"name": "iris", "digest": CSV_DIGEST, "bytes": len(CSV), "rows": 1},
+            {"name": "b", "digest": "sha256:" + hashlib.sha256(CSV * 3).hexdigest(), "bytes": 3 * len(CSV), "rows": 5},
         ],
     }
 
@@ -255,16 +255,16 @@ def test_other_bytes_than_the_pinned_ones_refuse_to_train(pod: FetchPod, http: H
 
 
 @pytest.mark.parametrize(
-    ("path", "says"),
+    ("path", "code", "says"),
     [
-        ("/none.csv", "the server answered 404 Not Found"),
-        ("/closed.csv", "the server answered 403 Forbidden"),
-        ("/down.csv", "the server answered 503 Service Unavailable"),
-        ("/broken.csv", "could not fetch"),
+        ("/none.csv", 5, "the server answered 404 Not Found"),
+        ("/closed.csv", 6, "the server answered 403 Forbidden"),
+        ("/down.csv", 4, "the server answered 503 Service Unavailable"),
+        ("/broken.csv", 4, "could not fetch"),
     ],
 )
 def test_data_that_cannot_be_read_is_told_in_one_sentence_without_its_signature(
-    pod: FetchPod, http: HttpServer, path: str, says: str
+    pod: FetchPod, http: HttpServer, path: str, code: int, says: str
 ) -> None:
     http.files |= {
         "/closed.csv?sig=hunter2": (403, b""),
@@ -273,7 +273,7 @@ def test_data_that_cannot_be_read_is_told_in_one_sentence_without_its_signature(
     }
     signature = "" if path == "/broken.csv" else "?sig=hunter2"
     done = pod.fetch(data=[{"name": "iris", "storageUri": f"{http.url}{path}{signature}"}])
-    assert done.code == 4
+    assert done.code == code
     assert f"data set iris: could not fetch {http.url}{path}: " in done.message
     assert says in done.message
     assert "hunter2" not in done.out + done.err
@@ -282,13 +282,13 @@ def test_data_that_cannot_be_read_is_told_in_one_sentence_without_its_signature(
 
 def test_a_server_that_is_not_there_is_told_apart(pod: FetchPod) -> None:
     done = pod.fetch(data=[{"name": "iris", "storageUri": f"http://127.0.0.1:{free_port()}/iris.csv"}])
-    assert done.code == 4
+    assert done.code == 7
     assert "refused" in done.message
 
 
 def test_a_missing_local_file_is_named(pod: FetchPod) -> None:
     done = pod.fetch(data=[{"name": "iris", "storageUri": "file:///nowhere/iris.csv"}])
-    assert done.code == 4
+    assert done.code == 5
     assert "file:///nowhere/iris.csv: No such file or directory" in done.message
 
 

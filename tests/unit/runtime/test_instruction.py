@@ -24,26 +24,15 @@ def test_a_full_instruction_is_read_field_by_field() -> None:
     assert instruction.git == Git("https://host/repo.git", "v1", "train")
     assert instruction.data == (Data("iris", "https://host/iris.csv", DIGEST),)
     assert str(instruction.source_folder) == "/elsewhere/src"
-    assert str(instruction.data_file(instruction.data[0])) == "/elsewhere/data/iris/iris.csv"
+    assert str(instruction.data_folder(instruction.data[0])) == "/elsewhere/data/iris"
+    assert instruction.data[0].location.filename == "iris.csv"
+    assert instruction.report_limit == 4096
 
 
 def test_nothing_to_fetch_is_an_instruction_too() -> None:
     instruction = parse('{"git": null, "files": null, "data": []}')
     assert (instruction.git, instruction.files, instruction.data) == (None, None, ())
     assert instruction.workspace == "/workspace"
-
-
-@pytest.mark.parametrize(
-    ("uri", "filename"),
-    [
-        ("https://host/a/iris.csv", "iris.csv"),
-        ("https://host/a/iris.csv?X-Amz-Signature=abc#top", "iris.csv"),
-        ("https://host/a%20b.csv", "a b.csv"),
-        ("file:///data/iris.csv", "iris.csv"),
-    ],
-)
-def test_a_data_set_keeps_the_file_name_of_its_uri(uri: str, filename: str) -> None:
-    assert Data("iris", uri).filename == filename
 
 
 def _with_git(**git: object) -> str:
@@ -74,12 +63,13 @@ def _with_data(*data: dict[str, object]) -> str:
         (_with_data({"name": "iris"}), "storageUri"),
         (_with_data({"name": "../iris", "storageUri": "https://h/f"}), "$.data[0].name"),
         (
-            _with_data({"name": "iris", "storageUri": "s3://bucket/f"}),
+            _with_data({"name": "iris", "storageUri": "gopher://bucket/f"}),
             "data set iris: storageUri must start with https://",
         ),
         (_with_data({"name": "iris", "storageUri": "https://h/folder/"}), "must end in the name of one file"),
-        (_with_data({"name": "iris", "storageUri": "https://h/.."}), "must end in the name of one file"),
-        (_with_data({"name": "iris", "storageUri": "https://h/a%2F.."}), "must end in the name of one file"),
+        (_with_data({"name": "iris", "storageUri": "https://h/a%2F.."}), "must not have the part '..'"),
+        (_with_data({"name": "iris", "storageUri": "https://h/f", "key": "x"}), "unknown field `key`"),
+        ('{"reportLimit": 5000}', "$.reportLimit"),
         (_with_data({"name": "iris", "storageUri": "https://h/f", "digest": "md5:abc"}), "$.data[0].digest"),
         (
             _with_data({"name": "a", "storageUri": "https://h/f"}, {"name": "a", "storageUri": "https://h/g"}),

@@ -99,7 +99,7 @@ def check_restricted(pod: Json) -> None:
     assert pod["securityContext"]["runAsUser"] != 0
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     for volume in pod["volumes"]:
-        assert len(volume.keys() & {"emptyDir", "configMap"}) == 1
+        assert len(volume.keys() & {"emptyDir", "configMap", "secret", "persistentVolumeClaim"}) == 1
         assert len(volume) == 2
     for container in (*pod["initContainers"], *pod["containers"]):
         assert container["securityContext"] == {
@@ -121,9 +121,8 @@ def check_environment(world: World, pod: Json) -> None:
         env = {entry["name"]: entry["value"] for entry in container["env"]}
         assert env["HOME"] == "/tmp"
         if container["name"] == "fetch":
-            assert env.keys() == {"HOME", "TANDEM_FETCH"}
+            assert env.keys() == GIVEN_BY_TANDEM
             assert container["image"] == SETTINGS.runtime_image
-            continue
         assert env["MLFLOW_TRACKING_URI"] == SETTINGS.mlflow_uri
         assert env["MLFLOW_RUN_ID"] in {run.run_id for run in world.runs}
         assert env["MLFLOW_EXPERIMENT_ID"] == "7"

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from tandem.api.meta import Json
+from tandem.runtime.instruction import parse
 from tests.unit.training.contract import GIVEN_BY_TANDEM, check_restricted
 from tests.unit.training.world import World
 
@@ -48,6 +49,17 @@ def test_nothing_is_fetched_where_the_image_holds_everything() -> None:
         {"source": {"configMapRef": {"name": "code"}}},
         {"source": None, "data": None},
         {"steps": [{"name": f"s{n}", "command": ["x"], "image": f"i:{n}"} for n in range(16)]},
+        {
+            "data": [
+                {
+                    "name": "a",
+                    "storageUri": "pvc://lake/a/",
+                    "digest": "sha256:" + "0" * 64,
+                    "cache": {"persistentVolumeClaim": {"claimName": "cache"}},
+                },
+                {"name": "b", "storageUri": "s3://acme/b", "secretRef": {"name": "acme"}},
+            ]
+        },
         {"parameters": {"HOME": "/root", "LD_PRELOAD": "/x.so", "MLFLOW_TRACKING_URI": "http://evil"}},
     ],
 )
@@ -114,6 +126,50 @@ def test_the_instruction_to_fetch_names_code_and_data() -> None:
     instruction = json.loads(env(pod()["initContainers"][0])["TANDEM_FETCH"])
     assert instruction["git"] == {"url": "https://git.example/iris.git", "ref": "main", "path": None}
     assert instruction["data"] == [{"name": "iris", "storageUri": "https://data.example/iris.csv", "digest": None}]
+
+
+DATA = [
+    {"name": "a", "storageUri": "s3://acme/a/", "secretRef": {"name": "acme-data"}},
+    {
+        "name": "b",
+        "storageUri": "pvc://lake/b.csv",
+        "digest": "sha256:" + "0" * 64,
+        "cache": {"persistentVolumeClaim": {"claimName": "cache"}},
+    },
+]
+
+
+def test_credentials_claims_and_caches_are_mounted_where_data_are_fetched_and_nowhere_else() -> None:
+    made = pod(data=DATA)
+    volumes = {volume["name"]: volume for volume in made["volumes"]}
+    assert volumes["secret-0"]["secret"] == {"secretName": "acme-data", "defaultMode": 0o440}
+    assert volumes["claim-1"]["persistentVolumeClaim"] == {"claimName": "lake"}
+    assert volumes["cache-1"]["persistentVolumeClaim"] == {"claimName": "cache"}
+    fetch, *others = made["initContainers"] + made["containers"]
+    mounts = {mount["name"]: mount for mount in fetch["volumeMounts"]}
+    assert mounts["secret-0"] == {"name": "secret-0", "mountPath": "/tandem/secrets/a", "readOnly": True}
+    assert mounts["claim-1"] == {"name": "claim-1", "mountPath": "/tandem/claims/b", "readOnly": True}
+    assert mounts["cache-1"] == {"name": "cache-1", "mountPath": "/tandem/caches/b"}
+    for other in others:
+        assert {mount["name"] for mount in other["volumeMounts"]} == {"workspace", "tmp"}
+
+
+def test_what_is_told_of_credentials_is_where_they_are_and_never_their_name_or_content() -> None:
+    a, b = json.loads(env(pod(data=DATA)["initContainers"][0])["TANDEM_FETCH"])["data"]
+    assert a == {"name": "a", "storageUri": "s3://acme/a/", "digest": None, "secret": "/tandem/secrets/a"}
+    assert (b["claim"], b["cache"]) == ("/tandem/claims/b", "/tandem/caches/b")
+
+
+@pytest.mark.parametrize(("steps", "limit"), [(1, 4096), (2, 4096), (3, 3072), (15, 768)])
+def test_the_report_is_told_how_much_of_it_arrives(steps: int, limit: int) -> None:
+    """The kubelet keeps 4096 bytes of a message, and 12 KiB for all containers of a pod together."""
+    made = pod(steps=[{"name": f"s{n}", "command": ["x"]} for n in range(steps)])
+    assert json.loads(env(made["initContainers"][0])["TANDEM_FETCH"])["reportLimit"] == limit
+
+
+def test_the_instruction_is_one_that_the_runtime_understands() -> None:
+    told = parse(env(pod(data=DATA)["initContainers"][0])["TANDEM_FETCH"])
+    assert [data.location.scheme for data in told.data] == ["s3", "pvc"]
 
 
 def test_the_job_can_be_found_again_and_is_collected_with_its_owner() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -10,9 +11,10 @@ import pytest
 
 from tandem.api import names
 from tandem.api.children import Pod
-from tandem.api.trainingjob import RunStatus, SourceStatus, Trigger
+from tandem.api.facts import TrackedRun
+from tandem.api.trainingjob import DataStatus, RunStatus, SourceStatus, TrainingJobSpec, Trigger
 from tandem.training.findings import Findings
-from tandem.training.provenance import lineage_tags, with_provenance
+from tandem.training.provenance import lineage_tags, with_provenance, with_recorded_data
 
 COMMIT = "a" * 40
 DIGEST = "sha256:" + "b" * 64
@@ -44,6 +46,38 @@ def test_code_is_a_commit_or_a_digest_and_another_shape_is_as_good_as_none(
     said: dict[str, Any], source: SourceStatus
 ) -> None:
     assert with_provenance(FOUND, (pod(report(**said)),)).source == source
+
+
+@pytest.mark.parametrize(
+    ("said", "data"),
+    [
+        ({}, DataStatus(name="iris", digest=DIGEST)),
+        ({"bytes": 5, "rows": 0}, DataStatus(name="iris", digest=DIGEST, bytes=5, rows=0)),
+        ({"bytes": 5, "rows": 3, "files": 2}, DataStatus(name="iris", digest=DIGEST, bytes=5, rows=3, files=2)),
+    ],
+)
+def test_data_are_told_with_what_was_counted(said: dict[str, Any], data: DataStatus) -> None:
+    told = report(data=[{"name": "iris", "digest": DIGEST, **said}])
+    assert with_provenance(FOUND, (pod(told),)).data == (data,)
+
+
+@pytest.mark.parametrize(
+    ("tag", "data"),
+    [
+        (DIGEST, (DataStatus(name="iris", digest=DIGEST),)),
+        ("sha256:short", ()),
+        ("", ()),
+    ],
+)
+def test_data_that_no_pod_tells_of_any_more_are_known_from_the_tags_of_the_run(
+    tag: str, data: tuple[DataStatus, ...]
+) -> None:
+    tracked = TrackedRun("r", "1", 1, "FINISHED", datetime(2026, 1, 1, tzinfo=UTC), tags={"tandem.dev/data.iris": tag})
+    spec = msgspec.convert(
+        {"steps": [{"name": "a", "command": ["x"]}], "data": [{"name": "iris", "storageUri": "s3://b/iris.csv"}]},
+        TrainingJobSpec,
+    )
+    assert with_recorded_data(FOUND, spec, tracked).data == data
 
 
 @pytest.mark.parametrize(("message", "exit_code"), [("no JSON", 0), (report(commit=COMMIT), 3)])

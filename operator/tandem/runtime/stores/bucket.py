@@ -1,0 +1,82 @@
+"""Objects of S3, Google Cloud Storage and Azure (and of everything that speaks S3), by obstore.
+
+Without a Secret requests are not signed: the identity of the node is nobody's to use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from functools import partial
+from typing import Any, Final
+
+from obstore.store import AzureStore, GCSStore, S3Store
+
+from tandem.runtime.credentials import Credentials
+from tandem.runtime.failure import AccessDenied, NotFetched
+from tandem.runtime.location import Location
+from tandem.runtime.stores.entry import CHUNK, Entry
+
+_CLIENT: Final[dict[str, Any]] = {
+    "connect_timeout": timedelta(seconds=20),
+    "read_timeout": timedelta(seconds=60),
+    "timeout": timedelta(days=7),  # its default, 30 s, ends every large download; the Job's deadline is the limit
+}
+# Its defaults go on for three minutes: the Job tries again by itself, and tells a person in the meantime.
+_RETRIES: Final[dict[str, Any]] = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)}
+
+
+def entries(location: Location, credentials: Credentials) -> Iterator[Entry]:
+    store = _store(location, credentials)
+    if not location.is_folder:
+        yield Entry(location.filename, partial(_read, store, location.path, None))
+        return
+    for batch in store.list(prefix=location.path or None, chunk_size=1000):
+        for found in batch:
+            path = found["path"].removeprefix(location.path)
+            # What the consoles of the stores call a folder is an empty object.
+            if not (found["size"] == 0 and f"{found['path']}/".endswith(location.path or "/")):
+                yield Entry(path, partial(_read, store, found["path"], found["e_tag"]), size=found["size"])
+
+
+def _read(store: Any, path: str, e_tag: str | None) -> Iterator[bytes]:
+    answer = store.get(path, options={"if_match": e_tag} if e_tag else None)
+    size, told = 0, answer.meta["size"]
+    for chunk in answer.stream(min_chunk_size=CHUNK):
+        size += len(chunk)
+        yield bytes(chunk)
+    if size != told:
+        raise NotFetched(f"{path} broke off after {size} of {told} bytes")
+
+
+def _store(location: Location, credentials: Credentials) -> Any:
+    if location.scheme == "s3":
+        return _s3(location.place, credentials)
+    if location.scheme == "gs":
+        key = credentials["gcloud-application-credentials.json"]
+        return _made(GCSStore, location.place, {"service_account_key": key} if key else {"skip_signature": True})
+    named = {
+        "account_key": credentials["AZURE_STORAGE_ACCOUNT_KEY"],
+        "sas_token": credentials["AZURE_STORAGE_SAS_TOKEN"],
+        "client_id": credentials["AZURE_CLIENT_ID"],
+        "client_secret": credentials["AZURE_CLIENT_SECRET"],
+        "tenant_id": credentials["AZURE_TENANT_ID"],
+    }
+    azure: dict[str, Any] = {name: value for name, value in named.items() if value} or {"skip_signature": True}
+    return _made(AzureStore.from_url, f"abfss://{location.place}", azure)
+
+
+def _s3(bucket: str, credentials: Credentials) -> Any:
+    key, secret = credentials["AWS_ACCESS_KEY_ID"], credentials["AWS_SECRET_ACCESS_KEY"]
+    if bool(key) != bool(secret):
+        raise AccessDenied("the Secret of secretRef needs both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+    endpoint = credentials["AWS_ENDPOINT_URL"]
+    config: dict[str, Any] = {"region": credentials["AWS_REGION"] or "us-east-1", "skip_signature": not key}
+    config |= {"endpoint": endpoint} if endpoint else {}
+    config |= {"access_key_id": key, "secret_access_key": secret} if key else {}
+    config |= {"session_token": credentials["AWS_SESSION_TOKEN"]} if key and credentials["AWS_SESSION_TOKEN"] else {}
+    return _made(S3Store, bucket, config, allow_http=endpoint.startswith("http://"))
+
+
+def _made(store: Callable[..., Any], place: str, config: Mapping[str, Any], allow_http: bool = False) -> Any:
+    return store(place, config=config, client_options={**_CLIENT, "allow_http": allow_http}, retry_config=_RETRIES)

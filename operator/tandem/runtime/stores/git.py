@@ -1,0 +1,29 @@
+"""A file or folder of a Git repository at a ref."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from tandem.runtime import source
+from tandem.runtime.credentials import Credentials
+from tandem.runtime.failure import NotFetched
+from tandem.runtime.instruction import Git
+from tandem.runtime.location import Location
+from tandem.runtime.stores import local
+from tandem.runtime.stores.entry import Entry
+
+_POINTER: Final = b"version https://git-lfs.github.com/spec/"
+
+
+def entries(location: Location, credentials: Credentials, scratch: Path) -> Iterator[Entry]:
+    url = f"{location.scheme.removeprefix('git+')}://{location.place}"
+    with tempfile.TemporaryDirectory(prefix=".git-", dir=scratch) as folder:
+        checkout = Path(folder)
+        source.check_out(Git(url, location.ref), checkout, credentials.basic_header, "?ref= of the storageUri")
+        for entry in local.files(checkout, checkout / location.path.removesuffix("/"), location.is_folder):
+            if entry.size is not None and entry.size < 1024 and next(entry.read(), b"").startswith(_POINTER):
+                raise NotFetched(f"{entry.path} is kept in Git LFS, which is not fetched: name the store that holds it")
+            yield entry

@@ -1,0 +1,103 @@
+"""The files of an OCI artifact (``oras push``): each layer that has a title is one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Annotated, Any, Final
+
+import msgspec
+import oras.container  # type: ignore[import-untyped]
+import oras.provider  # type: ignore[import-untyped]
+import requests
+from requests.adapters import HTTPAdapter
+
+from tandem.runtime.credentials import Credentials, of_registry
+from tandem.runtime.failure import AccessDenied, NotFetched, NotFound
+from tandem.runtime.location import Location
+from tandem.runtime.stores.entry import CHUNK, Entry
+
+_PATIENCE: Final = (20.0, 60.0)  # seconds to connect, and for each read
+_TITLE: Final = "org.opencontainers.image.title"
+_UNPACK: Final = "io.deis.oras.content.unpack"
+_ACCEPTED: Final = "application/vnd.oci.image.manifest.v1+json"
+_LIMIT: Final = 4 << 20  # bytes of a manifest, as registries bound it
+
+
+class _Layer(msgspec.Struct, frozen=True):
+    digest: Annotated[str, msgspec.Meta(pattern=r"^sha256:[0-9a-f]{64}$")]
+    size: Annotated[int, msgspec.Meta(ge=0)]
+    annotations: dict[str, str] = {}
+
+
+class _Manifest(msgspec.Struct, frozen=True):
+    layers: tuple[_Layer, ...] = ()
+
+
+class _Patient(HTTPAdapter):
+    """requests waits for ever unless it is told each time."""
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # type: ignore[override]
+        return super().send(request, **{**options, "timeout": _PATIENCE})
+
+
+def entries(location: Location, credentials: Credentials) -> Iterator[Entry]:
+    registry, container = _registry(location, credentials)
+    answer = _ask(registry, container.manifest_url(), {"Accept": _ACCEPTED})
+    try:
+        if len(answer.content) > _LIMIT:
+            raise NotFetched("its manifest is larger than 4 MiB")
+        manifest = msgspec.json.decode(answer.content, type=_Manifest)
+    except msgspec.DecodeError as error:
+        raise NotFetched(f"its manifest cannot be read: {error}") from None
+    titled = {layer.annotations.get(_TITLE, ""): layer for layer in manifest.layers}
+    titled.pop("", None)
+    if len(titled) < len(manifest.layers):
+        raise NotFetched("it has layers without a title of their own: it is an image, or was not made by `oras push`")
+    if not location.is_folder:
+        if location.path not in titled:
+            raise NotFound(
+                f"the artifact has no file {location.path}; it has {', '.join(sorted(titled)[:10]) or 'none'}"
+            )
+        titled = {location.filename: titled[location.path]}
+    elif location.path:
+        titled = {
+            title.removeprefix(location.path): layer
+            for title, layer in titled.items()
+            if title.startswith(location.path)
+        }
+    for title, layer in titled.items():
+        if layer.annotations.get(_UNPACK) == "true":
+            raise NotFetched(f"{title} is a packed folder: push its files one by one")
+        read = partial(_read, registry, container, layer.digest)
+        yield Entry(title, read, size=layer.size, sha256=layer.digest.removeprefix("sha256:"))
+
+
+def _registry(location: Location, credentials: Credentials) -> tuple[Any, Any]:
+    host = location.place.partition("/")[0]
+    insecure = host.partition(":")[0] in ("localhost", "127.0.0.1")  # as every client of registries does
+    registry = oras.provider.Registry(hostname=host, insecure=insecure)
+    for prefix in ("http://", "https://"):
+        registry.session.mount(prefix, _Patient())
+    who = of_registry(credentials, host)
+    if who:
+        registry.auth.set_basic_auth(*who)
+    return registry, oras.container.Container(location.place)
+
+
+def _ask(registry: Any, url: str, headers: Mapping[str, str], stream: bool = False) -> requests.Response:
+    try:
+        answer: requests.Response = registry.do_request(
+            f"{registry.prefix}://{url}", "GET", headers=headers, stream=stream
+        )
+    except ValueError as error:  # oras: a 401 that it has no answer to
+        if isinstance(error, requests.exceptions.RequestException):
+            raise
+        raise AccessDenied("the registry wants other credentials") from None
+    answer.raise_for_status()
+    return answer
+
+
+def _read(registry: Any, container: Any, digest: str) -> Iterator[bytes]:
+    with _ask(registry, container.get_blob_url(digest), {}, stream=True) as answer:
+        yield from answer.iter_content(CHUNK)

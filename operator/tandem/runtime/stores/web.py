@@ -1,0 +1,36 @@
+"""One file over http(s), by fsspec."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import aiohttp
+import fsspec
+
+from tandem.runtime.credentials import Credentials
+from tandem.runtime.location import Location
+from tandem.runtime.stores.entry import CHUNK, Entry
+
+# Connecting and each read may take this long (seconds); the whole may take as long as the Job's deadline allows.
+# aiohttp's own default ends every download after five minutes, however well it goes.
+PATIENCE: Final = 60.0
+
+
+def entries(location: Location, credentials: Credentials) -> Iterator[Entry]:
+    yield Entry(location.filename, lambda: _read(location.uri, credentials.header))
+
+
+def _read(uri: str, authorization: str) -> Iterator[bytes]:
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=PATIENCE, sock_read=PATIENCE)
+    # The bytes as they are stored: aiohttp would unpack a .gz that is served with Content-Encoding.
+    headers = {"Accept-Encoding": "identity"} | ({"Authorization": authorization} if authorization else {})
+    options: dict[str, Any] = {
+        "client_kwargs": {"timeout": timeout, "trust_env": True},
+        "headers": headers,
+        "block_size": 0,  # stream: one request, and no need for a server that knows ranges
+        "skip_instance_cache": True,
+    }
+    with fsspec.filesystem("http", **options).open(uri, "rb") as source:
+        while chunk := source.read(CHUNK):
+            yield chunk

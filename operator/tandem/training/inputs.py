@@ -1,0 +1,102 @@
+"""What the containers before the user's own steps are told, and what is mounted into them: code, data, credentials.
+
+A Secret is mounted into the container that fetches and into no other; the operator names it and never reads it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+from tandem.api.meta import Json
+from tandem.api.trainingjob import DataSet, TrainingJobSpec
+
+FETCH: Final = "fetch"
+WORKSPACE: Final = "/workspace"
+_MOUNTED: Final = "/tandem"  # no storageUri can name a file below it
+_CLAIM: Final = "pvc://"
+
+# The kubelet keeps 4096 bytes of a container's termination message, and 12 KiB for all containers of a pod.
+_MESSAGE: Final = 4096
+_MESSAGES: Final = 12288
+
+
+@dataclass(frozen=True, slots=True)
+class Mounted:
+    """A volume of the pod, and where the container that fetches finds it. ``what``: as a person calls it."""
+
+    what: str
+    volume: Json
+    path: str
+    read_only: bool = True
+
+    @property
+    def mount(self) -> Json:
+        mount: Json = {"name": self.volume["name"], "mountPath": self.path}
+        return {**mount, "readOnly": True} if self.read_only else mount
+
+
+def fetches(spec: TrainingJobSpec) -> bool:
+    return spec.source is not None or bool(spec.data)
+
+
+def mounted(spec: TrainingJobSpec) -> tuple[Mounted, ...]:
+    """Everything that the container that fetches needs beside the workspace."""
+    found = []
+    if spec.source is not None and spec.source.config_map_ref is not None:
+        name = spec.source.config_map_ref.name
+        volume: Json = {"name": "source", "configMap": {"name": name}}
+        found.append(Mounted(f"ConfigMap {name}", volume, f"{_MOUNTED}/source"))
+    for place, data in enumerate(spec.data):
+        if data.secret_ref is not None:
+            name = data.secret_ref.name
+            # Group-readable: the pod's fsGroup is the group of its only user.
+            secret: Json = {"name": f"secret-{place}", "secret": {"secretName": name, "defaultMode": 0o440}}
+            found.append(Mounted(f"Secret {name}", secret, _secret(data)))
+        if data.storage_uri.startswith(_CLAIM):
+            name = data.storage_uri.removeprefix(_CLAIM).partition("/")[0]
+            found.append(_claim(f"claim-{place}", name, f"{_MOUNTED}/claims/{data.name}"))
+        if data.cache is not None:
+            name = data.cache.persistent_volume_claim.claim_name
+            found.append(_claim(f"cache-{place}", name, f"{_MOUNTED}/caches/{data.name}", read_only=False))
+    return tuple(found)
+
+
+def fetch_instruction(spec: TrainingJobSpec, containers: int) -> str:
+    """TANDEM_FETCH of a pod that has so many containers: :mod:`tandem.runtime.instruction` reads it."""
+    git = spec.source.git if spec.source else None
+    from_config_map = spec.source is not None and spec.source.config_map_ref is not None
+    instruction: Json = {
+        "git": {"url": git.url, "ref": git.ref, "path": git.path} if git else None,
+        "files": f"{_MOUNTED}/source" if from_config_map else None,
+        "data": [_data(data) for data in spec.data],
+        "workspace": WORKSPACE,
+        "reportLimit": report_limit(containers),
+    }
+    return json.dumps(instruction, sort_keys=True)
+
+
+def report_limit(containers: int) -> int:
+    """How many bytes of a container's termination message arrive, in a pod that has so many containers."""
+    return min(_MESSAGE, _MESSAGES // containers)
+
+
+def _data(data: DataSet) -> Json:
+    told: Json = {"name": data.name, "storageUri": data.storage_uri, "digest": data.digest}
+    if data.secret_ref is not None:
+        told["secret"] = _secret(data)
+    if data.storage_uri.startswith(_CLAIM):
+        told["claim"] = f"{_MOUNTED}/claims/{data.name}"
+    if data.cache is not None:
+        told["cache"] = f"{_MOUNTED}/caches/{data.name}"
+    return told
+
+
+def _secret(data: DataSet) -> str:
+    return f"{_MOUNTED}/secrets/{data.name}"
+
+
+def _claim(volume: str, name: str, path: str, read_only: bool = True) -> Mounted:
+    source: Json = {"name": volume, "persistentVolumeClaim": {"claimName": name}}
+    return Mounted(f"PersistentVolumeClaim {name}", source, path, read_only)

@@ -1,0 +1,97 @@
+"""Whatever a library raises becomes one of five kinds of failure, in words for a person."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+
+import pytest
+from obstore.exceptions import GenericError, PermissionDeniedError, PreconditionError, UnauthenticatedError
+
+from tandem.runtime.failure import AccessDenied, Failure, NoSpace, NotFetched, NotFound, Unreachable
+from tandem.runtime.reasons import failure_of
+
+
+class Answer(Exception):
+    """As aiohttp tells a status."""
+
+    def __init__(self, status: int, message: str = "") -> None:
+        super().__init__(status)
+        self.status = status
+        self.message = message
+
+
+def caused(error: Exception, by: Exception) -> Exception:
+    error.__cause__ = by
+    return error
+
+
+S3 = (
+    "Generic S3 error: Error performing GET http://h/b?X-Amz-Signature=hunter2 in 5ms - "
+    "Server returned non-2xx status code: "
+)
+
+TABLE: list[tuple[Exception, type[Failure], str]] = [
+    (Answer(404, "Not Found"), NotFound, "the server answered 404 Not Found; correct spec.data[].storageUri"),
+    (Answer(410, "Gone"), NotFound, "410 Gone"),
+    (Answer(401), AccessDenied, "the server answered 401; see to the rights of what secretRef names"),
+    (Answer(403, "Forbidden"), AccessDenied, "403 Forbidden"),
+    (Answer(503, "Service Unavailable"), NotFetched, "503 Service Unavailable"),
+    (caused(FileNotFoundError("u"), Answer(403)), AccessDenied, "403"),
+    (FileNotFoundError("u"), NotFound, "404"),
+    (OSError(errno.ENOENT, os.strerror(errno.ENOENT)), NotFound, "No such file or directory"),
+    (OSError(errno.EACCES, "x"), AccessDenied, "Permission denied"),
+    (OSError(errno.EIO, "x"), NotFetched, "Input/output error"),
+    (OSError(errno.ENOSPC, "x"), NoSpace, "no space left on the volume of the workspace; the node's disk"),
+    (OSError(errno.EDQUOT, "x"), NoSpace, "no space left"),
+    (caused(GenericError("x"), OSError(errno.ENOSPC, "x")), NoSpace, "no space left"),
+    (socket.gaierror(-2, "Name or service not known"), Unreachable, "the host is unknown; correct the host"),
+    (TimeoutError(), Unreachable, "no answer for a minute"),
+    (ConnectionRefusedError(errno.ECONNREFUSED, "x"), Unreachable, "the connection was refused"),
+    (FileNotFoundError("Object at location iris.csv not found: …"), NotFound, "there is no such object"),
+    (GenericError(f"{S3}404 Not Found: <Code>NoSuchBucket</Code>"), NotFound, "there is no such bucket"),
+    (GenericError(f"{S3}404 Not Found: <Code>NoSuchKey</Code>"), NotFound, "there is no such object (NoSuchKey)"),
+    (PermissionDeniedError(f"{S3}403: <Code>AccessDenied</Code>"), AccessDenied, "access denied (AccessDenied)"),
+    (UnauthenticatedError("x"), AccessDenied, "access denied"),
+    (GenericError(f"{S3}503: <Code>SlowDown</Code>"), NotFetched, "the store failed (SlowDown)"),
+    (PreconditionError("x"), NotFetched, "it changed while it was fetched"),
+    (
+        GenericError("error sending request … dns error: failed to lookup"),
+        Unreachable,
+        "the host is unknown",
+    ),
+    (GenericError("error sending request … Connection refused (os error 111)"), Unreachable, "connection was refused"),
+    (GenericError("error sending request … operation timed out"), Unreachable, "no answer"),
+    (
+        GenericError("Received redirect without LOCATION, this normally indicates …"),
+        NotFetched,
+        "the bucket is in another region: set AWS_REGION in the Secret",
+    ),
+    (ValueError("strange\nthings"), NotFetched, "strange things"),
+    (ValueError(), NotFetched, "ValueError"),
+]
+
+
+@pytest.mark.parametrize(("error", "class_", "says"), TABLE, ids=lambda case: str(case)[:40])
+def test_a_failure_says_whose_it_is_and_what_to_do(error: Exception, class_: type[Failure], says: str) -> None:
+    told = failure_of(error, "data set iris: could not fetch s3://b/iris.csv")
+    assert type(told) is class_
+    assert str(told).startswith("data set iris: could not fetch s3://b/iris.csv: ")
+    assert says in str(told)
+    assert "\n" not in str(told)
+
+
+@pytest.mark.parametrize("error", [error for error, _, _ in TABLE], ids=lambda error: str(error)[:40])
+def test_no_signature_of_a_url_is_told(error: Exception) -> None:
+    assert "hunter2" not in str(failure_of(error, "x"))
+
+
+def test_a_store_that_has_said_it_all_gets_no_further_advice() -> None:
+    told = failure_of(AccessDenied("a link that leads out"), "data set iris")
+    assert (type(told), str(told)) == (AccessDenied, "data set iris: a link that leads out")
+
+
+def test_each_kind_has_an_exit_code_of_its_own() -> None:
+    kinds = [NotFetched, NotFound, AccessDenied, Unreachable, NoSpace]
+    assert [kind.exit_code for kind in kinds] == [4, 5, 6, 7, 8]
