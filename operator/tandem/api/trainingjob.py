@@ -243,6 +243,8 @@ class DataStatus(Wire, frozen=True):
     name: str
     digest: str
     bytes: int = 0
+    files: int = 0
+    rows: int | None = None
 
 
 class GateVerdict(Wire, frozen=True):
@@ -264,8 +266,6 @@ class SignalStatus(Wire, frozen=True):
     last_step: int = 0
     value: str = ""
     baseline: str = ""
-    files: int = 0
-    rows: int | None = None
     breaches: int = 0
     alarm_step: int = 0  # the window that made it drifted; 0 while it is not
     state: Literal["Healthy", "Breached", "Drifted", "TooFewSamples", "Unknown"] = "Unknown"
