@@ -62,6 +62,11 @@ class Lease:
         self._seen: tuple[str, float] | None = None  # another's record, and when this process first saw it
         self._renewed_at = 0.0
 
+    @property
+    def holds(self) -> bool:
+        """Whether nobody else can lead now, by this process' own clock: that goes on while the process is stopped."""
+        return asyncio.get_running_loop().time() < self._renewed_at + self._times.renew_deadline
+
     async def acquire(self) -> None:
         """Return when this process leads."""
         while await self._try() is not True:

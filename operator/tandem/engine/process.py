@@ -102,7 +102,8 @@ class Engine:
     ) -> None:
         metrics = self._metrics = health.metrics
         limiter = AsyncLimiter(2 * options.requests_per_second, time_period=2)
-        api = ApiServer(client, limiter, count=metrics.requested)
+        self._lease = _lease(client, options, metrics)
+        api = ApiServer(client, limiter, count=metrics.requested, may_write=self._may_write)
         self._options = options
         self._health = health
         self._kinds = {controller.resource.kind for controller in controllers}
@@ -111,7 +112,7 @@ class Engine:
         self._board = FactBoard(source, self._queue.add, utc_now)
         cluster = Cluster(api, self._observe, options.instance)
         self._reconciler = Reconciler(
-            self._store, self._queue, self._board, source, cluster, utc_now, metrics.reconciled
+            self._store, self._queue, self._board, source, cluster, utc_now, metrics.reconciled, self._may_write
         )
         clock = asyncio.get_running_loop().time
         self._watches = Watches(self._store.watched(), options.namespaces, clock, options.watch_patience)
@@ -121,7 +122,6 @@ class Engine:
         self._liveness = Liveness(self._watches, api)
         health.problems = self._liveness.problems
         metrics.follow(queue=self._queue, store=self._store, watches=self._watches)
-        self._lease = _lease(client, options, metrics)
         self._leads = False
         self._standing, self._leading = Endless(), Endless()
         self._stop_watching = asyncio.Event()
@@ -186,16 +186,22 @@ class Engine:
         except TimeoutError:
             logger.warning("some writes were still under way after %.0f s", _DRAIN)
 
+    def _may_write(self) -> bool:
+        return self._lease is None or self._lease.holds
+
     def _observe(self, kind: str, body: Json) -> None:
         """The answer to a write of ours is news, once: the event that tells the same is none any more.
 
         Our own status as well: a plan may go on from it (a run is stopped only when it is written down that it is),
         and the answer may show another's change that came just before. A moment later, though: a plan that never
-        agrees with itself must not take a whole core.
+        agrees with itself must not take a whole core. And not once more than a child's news does already.
         """
         self._watches.expect(kind, msgspec.convert(body["metadata"], ObjectMeta))
         for key in self._store.observe(kind, body):
-            self._queue.add_after(key, SHORTEST_REQUEUE if kind in self._kinds else 0)
+            if kind not in self._kinds:
+                self._queue.add(key)
+            elif key not in self._queue:
+                self._queue.add_after(key, SHORTEST_REQUEUE)
 
 
 async def _wait(told: asyncio.Event) -> None:

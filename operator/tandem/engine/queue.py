@@ -37,6 +37,10 @@ class KeyedQueue(Generic[K]):
         self._idle = asyncio.Event()
         self._closed = False
 
+    def __contains__(self, key: K) -> bool:
+        """Whether it comes, and sees all that is known by then: it waits, or comes again when it is given back."""
+        return key in self._added_at or key in self._again
+
     def add(self, key: K) -> None:
         if self._closed:
             return

@@ -80,8 +80,13 @@ class Reconciler:
         cluster: Cluster,
         clock: Callable[[], datetime],
         measured: Callable[[str, str, float], None] = lambda *_: None,
+        may_write: Callable[[], bool] = lambda: True,
     ) -> None:
-        """``measured`` is told of each look at a resource: its kind, how it went, seconds."""
+        """``measured`` is told of each look at a resource: its kind, how it went, seconds.
+
+        ``may_write`` is asked before each write outside; inside the cluster the API server's client does that.
+        """
+        self._may_write = may_write
         self._measured = measured
         self._store = store
         self._queue = queue
@@ -216,6 +221,8 @@ class Reconciler:
         return False
 
     async def _write_outside(self, action: Outside) -> None:
+        if not self._may_write():
+            raise ApiUnavailable(f"{action.id}: not done, this process does not lead any more")
         try:
             await self._source.carry_out(action)
         except Refused:

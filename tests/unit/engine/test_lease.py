@@ -256,3 +256,17 @@ async def test_the_same_process_started_anew_goes_on_leading(server: LeaseServer
 
     assert time() == 0
     assert server.spec["leaseTransitions"] == 0
+
+
+async def test_it_is_held_for_certain_until_the_deadline_and_not_a_moment_longer(server: LeaseServer) -> None:
+    """Asked before each write: a process that was stopped has lost the lease without having been told."""
+    lease = candidate(server, "a")
+    await asyncio.sleep(100)
+    assert not lease.holds
+    await lease.acquire()
+    assert lease.holds
+
+    await asyncio.sleep(9.9)
+    assert lease.holds
+    await asyncio.sleep(0.2)
+    assert not lease.holds, "another may take it after 15 s"

@@ -189,3 +189,19 @@ async def test_an_outage_of_a_minute_and_a_half_is_outlived_and_nobody_waits_lon
     assert sum(delays) > 90
     assert max(delays) == 20, "so long at most after the outage"
     assert delays == sorted(delays)
+
+
+async def test_a_key_is_in_the_queue_when_it_waits_or_comes_again() -> None:
+    """What is due later is not: it may be wanted earlier."""
+    queue: KeyedQueue[str] = KeyedQueue()
+    queue.add_after("a", 5)
+    assert "a" not in queue
+    queue.add("a")
+    assert "a" in queue
+
+    key = await queue.get()
+    assert "a" not in queue, "whoever works on it has seen what was known before"
+    queue.add("a")
+    assert "a" in queue
+    queue.done(key)
+    assert "a" in queue

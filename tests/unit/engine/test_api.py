@@ -1,0 +1,114 @@
+"""Requests as they leave, and answers as they come, over a real socket."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from aiolimiter import AsyncLimiter
+from kubernetes.aio.client import ApiClient, Configuration
+
+from tandem.engine.api import MERGE_PATCH, ApiServer, ApiUnavailable
+from tandem.engine.controller import JOBS, object_path
+from tests.unit.engine.objects import Json
+
+pytestmark = pytest.mark.asyncio
+
+
+class Listener:
+    """Answers everything with what it was given, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.heard: list[web.Request] = []
+        self.bodies: list[bytes] = []
+        self.answer = b"{}"
+        self.leads = True
+        self.tokens = ["first"]
+
+    async def hear(self, request: web.Request) -> web.Response:
+        self.heard.append(request)
+        self.bodies.append(await request.read())
+        return web.Response(body=self.answer, content_type="application/json")
+
+
+@pytest.fixture
+def listener() -> Listener:
+    return Listener()
+
+
+@pytest_asyncio.fixture
+async def api(listener: Listener) -> AsyncIterator[ApiServer]:
+    app = web.Application()
+    app.router.add_route("*", "/{tail:.*}", listener.hear)
+    async with TestServer(app) as server:
+        configuration = Configuration(host=str(server.make_url("")).rstrip("/"))
+
+        async def newest(configuration: Configuration) -> None:
+            configuration.api_key["BearerToken"] = f"Bearer {listener.tokens[-1]}"
+
+        await newest(configuration)
+        configuration.refresh_api_key_hook = newest
+        client = ApiClient(configuration)
+        client.user_agent = "tandem-operator/here"
+        async with client:
+            yield ApiServer(client, AsyncLimiter(1000, 1), may_write=lambda: listener.leads)
+
+
+NAMES = {"namespace": "team", "name": "iris-1"}
+
+
+async def test_names_and_queries_are_escaped(api: ApiServer, listener: Listener) -> None:
+    await api.request(
+        "GET", object_path(JOBS), {"namespace": "team", "name": "a/b c?d"}, {"labelSelector": "a=b,c/d=e f"}
+    )
+
+    (request,) = listener.heard
+    assert request.raw_path.partition("?")[0] == "/apis/batch/v1/namespaces/team/jobs/a%2Fb%20c%3Fd"
+    assert dict(request.query) == {"labelSelector": "a=b,c/d=e f"}
+
+
+async def test_a_body_arrives_as_it_is_under_its_content_type(api: ApiServer, listener: Listener) -> None:
+    body: Json = {"status": {"message": "größer als 0 „ok“ 💣", "when": None, "numbers": [1, 2.5, True]}}
+    await api.request("PATCH", object_path(JOBS), NAMES, body=body, content_type=MERGE_PATCH)
+
+    (request,) = listener.heard
+    assert request.content_type == MERGE_PATCH
+    assert request.headers["User-Agent"] == "tandem-operator/here"
+    assert await request.json() == body
+
+
+async def test_credentials_are_those_of_the_moment(api: ApiServer, listener: Listener) -> None:
+    """The token of a pod is replaced every hour."""
+    await api.request("GET", object_path(JOBS), NAMES)
+    listener.tokens.append("second")
+    await api.request("GET", object_path(JOBS), NAMES)
+
+    assert [request.headers["Authorization"] for request in listener.heard] == ["Bearer first", "Bearer second"]
+
+
+async def test_an_answer_that_is_no_json_is_no_answer(api: ApiServer, listener: Listener) -> None:
+    listener.answer = b"<html>captive portal</html>"
+
+    with pytest.raises(ApiUnavailable, match="no JSON"):
+        await api.request("GET", object_path(JOBS), NAMES)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+async def test_who_does_not_lead_any_more_sends_no_write(api: ApiServer, listener: Listener, method: str) -> None:
+    """A process that was stopped wakes up in the middle of a plan, and another leads by then."""
+    listener.leads = False
+
+    with pytest.raises(ApiUnavailable, match="does not lead"):
+        await api.request(method, object_path(JOBS), NAMES, body={})
+
+    assert listener.heard == []
+
+
+async def test_who_does_not_lead_may_read(api: ApiServer, listener: Listener) -> None:
+    listener.leads = False
+    listener.answer = b'{"kind": "Job"}'
+
+    assert await api.request("GET", object_path(JOBS), NAMES) == {"kind": "Job"}
