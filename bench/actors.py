@@ -164,7 +164,7 @@ def started(
         )
     running = Process(process, user, log, tail)
     try:
-        tail.await_watch(actor.watches, READY_WITHIN)
+        tail.await_watch(actor.watches, READY_WITHIN, running.check)
         tail.await_quiet(_QUIET)  # it may watch more than that
         running.check()
         yield running

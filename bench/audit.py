@@ -73,20 +73,25 @@ class Tail:
             time.sleep(POLL)
 
     def await_quiet(self, seconds: float, at_most: float = 60.0) -> None:
-        """Until no request has come for so long: stragglers (Events, a second patch) belong to the count."""
+        """Until no request has come for so long: stragglers (Events, a second patch) belong to the count.
+
+        A Lease is renewed for ever, and is no straggler.
+        """
         deadline = time.monotonic() + at_most
         quiet_since = time.monotonic()
         while time.monotonic() < min(deadline, quiet_since + seconds):
             time.sleep(POLL)
-            if self.read():
+            if any(request.resource != "leases" for request in self.read()):
                 quiet_since = time.monotonic()
 
-    def await_watch(self, resource: str, seconds: float) -> None:
-        self.await_that(
-            lambda: any(r.verb == "watch" and r.resource == resource for r in self.requests),
-            f"a watch of {resource}",
-            seconds,
-        )
+    def await_watch(self, resource: str, seconds: float, check: Callable[[], None] = lambda: None) -> None:
+        """``check`` raises when there is no need to wait any longer."""
+
+        def watched() -> bool:
+            check()
+            return any(r.verb == "watch" and r.resource == resource for r in self.requests)
+
+        self.await_that(watched, f"a watch of {resource}", seconds)
 
 
 def finished(requests: Iterable[Request]) -> Counter[tuple[str, str]]:

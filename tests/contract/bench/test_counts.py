@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench import latency, restart, throughput
-from bench.actors import BARE, ENGINE, KOPF, SHIPPED, TANDEM, Actor
+from bench import failover, latency, poison, restart, throughput, trainer
+from bench.actors import BARE, BARE_MLFLOW, ENGINE, KOPF, SHIPPED, TANDEM, Actor
 from bench.ground import Ground, prepared
 
 FEW = 24
@@ -26,11 +26,20 @@ def ground(bench_ground: Ground) -> Iterator[Ground]:
     bench_ground.clear()
 
 
-@pytest.mark.parametrize("actor", [BARE, TANDEM, ENGINE, SHIPPED], ids=lambda actor: actor.name)
+@pytest.mark.parametrize("actor", [BARE, BARE_MLFLOW, TANDEM, ENGINE, SHIPPED], ids=lambda actor: actor.name)
 def test_a_resource_costs_a_job_and_a_status_and_nothing_else(ground: Ground, actor: Actor) -> None:
     measured = throughput.measure(ground, actor, FEW)
 
     assert measured.requests == {"create jobs": FEW, "patch trainingjobs/status": FEW}
+
+
+def test_the_bare_client_with_mlflow_asks_it_what_tandem_asks(ground: Ground) -> None:
+    """Else the one would be no ceiling of the other."""
+    asked = throughput.measure(ground, TANDEM, FEW).asked_mlflow
+    ground.clear()
+
+    assert throughput.measure(ground, BARE_MLFLOW, FEW).asked_mlflow == asked
+    assert sum(asked.values()) == 5 * FEW
 
 
 def test_the_naive_operator_makes_the_same_job_and_status_with_more_writes(ground: Ground) -> None:
@@ -39,6 +48,16 @@ def test_the_naive_operator_makes_the_same_job_and_status_with_more_writes(groun
     assert measured.requests["create jobs"] == FEW
     assert measured.requests["patch trainingjobs/status"] >= FEW
     assert measured.requests["patch trainingjobs"] >= FEW, "kopf notes in an annotation what it has handled"
+
+
+def test_kubeflow_trainer_is_measured_by_its_jobsets(ground: Ground) -> None:
+    if not trainer.part().folder.exists():
+        pytest.skip("its manager takes minutes to build; `make bench` does")
+
+    measured = trainer.measure(ground, FEW)
+
+    assert measured.requests["patch jobsets"] >= FEW
+    assert "create jobs" not in measured.requests, "that is left to JobSet's controller"
 
 
 @pytest.mark.parametrize("actor", [BARE, SHIPPED], ids=lambda actor: actor.name)
@@ -59,3 +78,27 @@ def test_a_restart_looks_at_everything_and_writes_nothing_and_keeps_no_task_for_
     assert (twice.looked_at, twice.writes) == (2 * FEW, 0)
     assert twice.tasks == few.tasks
     assert twice.requests == few.requests, "no request for a single resource"
+
+
+@pytest.mark.parametrize("fault", [failover.STOPPED, failover.CUT_OFF])
+def test_a_leader_that_is_stopped_or_cut_off_writes_nothing_more_and_no_resource_has_two_jobs(
+    ground: Ground, fault: str
+) -> None:
+    """That another takes over, after kill -9 and SIGTERM too, is tested in tests/contract/engine."""
+    failover.fill(ground, FEW)
+
+    measured = failover.measure(ground, fault, FEW, pause=6, duration=4)
+
+    assert measured.most_live_jobs == 1
+    assert measured.jobs == measured.created
+    assert (measured.writes_after_resuming, measured.writes_of_the_former) == (0, 0)
+    assert measured.writes_into_settled == 0, "the next leader has nothing to do about what is settled"
+
+
+def test_a_poison_costs_the_others_nothing_and_tells_its_own_error(ground: Ground) -> None:
+    without = poison.measure(ground, FEW, poisoned=False)
+    ground.clear()
+    beside = poison.measure(ground, FEW + 1, poisoned=True)
+
+    assert beside.requests == without.requests == {"create jobs": FEW, "patch trainingjobs/status": FEW}
+    assert (beside.poison_writes, beside.poison_reason) == (1, "InvalidSpec")

@@ -7,10 +7,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bench.actors import BARE, KOPF, SHIPPED, TANDEM, Actor
+from bench.actors import BARE, BARE_MLFLOW, KOPF, SHIPPED, TANDEM, Actor
 from bench.page import page
 from bench.plots import draw
-from bench.results import Latency, Machine, Restart, Results, Throughput
+from bench.results import Failover, Latency, Machine, Poison, Restart, Results, Throughput
 
 
 def settled(actor: Actor, per_second: float, **requests: int) -> Throughput:
@@ -39,6 +39,8 @@ def results() -> Results:
         ],
         [Latency(BARE.name, 10, [1.0, 2.0, 3.0]), Latency(SHIPPED.name, 10, [10.0, 20.0, 30.0])],
         [restarted(0, 1.0), restarted(100, 2.0), restarted(200, 3.0)],
+        [Failover("kill -9", 100, 50, 15, 16.0, 16.5, 1, 50, 0, 0, 0)],
+        [Poison(99, True, 99.0, {"create jobs": 99}, 1, "InvalidSpec")],
     )
 
 
@@ -58,6 +60,14 @@ def test_requests_are_exact_or_a_span(results: Results) -> None:
 
     assert told[TANDEM.name][1:] == ["2", "create jobs 1, patch status 1", "0"]
     assert told[KOPF.name][1:] == ["2.3 to 2.5", "create jobs 1, patch status 1.3 to 1.5", "0"]
+
+
+def test_each_row_is_held_against_the_client_that_does_the_same(results: Results) -> None:
+    asks = settled(BARE_MLFLOW, 187.5), settled(BARE_MLFLOW, 93.75)
+    shown = page(msgspec.structs.replace(results, throughput=[*results.throughput, *asks]), ())
+
+    assert rows(shown, TANDEM.name)[0][2:4] == ["0.75", "0.80"]
+    assert rows(page(results, ()), TANDEM.name)[0][2:4] == ["0.75", ""], "it was not measured"
 
 
 def test_a_restart_tells_what_was_looked_at_and_written(results: Results) -> None:
@@ -80,10 +90,11 @@ def test_every_plot_is_shown_and_small_and_the_same_again(results: Results, tmp_
         assert (tmp_path / "one" / plot).read_bytes() == (tmp_path / "two" / plot).read_bytes()
 
 
-@pytest.mark.parametrize("part", ["throughput", "latency", "restart"])
+@pytest.mark.parametrize("part", ["throughput", "latency", "restart", "failover", "poison"])
 def test_a_part_that_was_not_measured_is_not_on_the_page(results: Results, part: str, tmp_path: Path) -> None:
     without = msgspec.structs.replace(results, **{part: []})
     headings = {"throughput": "## Throughput", "latency": "## From a resource", "restart": "## Restart"}
+    headings |= {"failover": "## Fail-over", "poison": "## A resource that nobody can read"}
 
     shown = page(without, draw(without, tmp_path))
 
