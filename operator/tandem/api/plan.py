@@ -22,9 +22,13 @@ class Create:
 
     Jobs are created, never applied: an apply is an upsert, and a stale view would train a second time
     (argo-workflows#16294, #13986).
+
+    ``counted``: the name counts on from what was seen, and nothing else keeps an older view from counting wrongly: it
+    is created for the present version of the resource only (one more read).
     """
 
     manifest: Json
+    counted: bool = False
 
     @property
     def id(self) -> str:

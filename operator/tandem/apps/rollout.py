@@ -113,7 +113,9 @@ def _switch(case: Case, owned: Owned, revision: str) -> Outcome:
 
 def _create(case: Case, target: Target) -> Refusal | None:
     # Create, not apply: an apply would take over a Deployment of the same name that is somebody else's.
-    return case.draft.act(Create(deployment_manifest(case, target.number, target.digest, target.content)))
+    # Counted: an older view that knows neither this revision nor its number would release the same once more.
+    manifest = deployment_manifest(case, target.number, target.digest, target.content)
+    return case.draft.act(Create(manifest, counted=True))
 
 
 def _keep_serving(case: Case) -> Refusal | None:

@@ -40,7 +40,7 @@ SHORTEST_REQUEUE: Final = 0.1  # a plan that always asks to be called at once wo
 
 # What takes something back that was there before. An operator with an older view (stopped in the middle of a plan, or
 # no leader any more) must not: the resource is read again first, and a child is changed in the version that the plan
-# saw, or not at all. Creations are safe by their names and keys.
+# saw, or not at all. Creations are safe by their names and keys, but for names that count on from what was seen.
 FENCED: Final = (Apply, Delete, MoveAlias)
 
 
@@ -188,7 +188,7 @@ class Reconciler:
         asked_outside = confirmed = False
         try:
             for action in plan.actions:
-                if isinstance(action, FENCED) and not confirmed:
+                if _is_fenced(action) and not confirmed:
                     await self._cluster.confirm(controller, seen.resource)
                     confirmed = True
                 try:
@@ -265,6 +265,10 @@ class Reconciler:
         difference = status_difference(stored, status, frozenset(status))
         if difference:
             await self._cluster.write_status(controller, entry.metadata, difference)
+
+
+def _is_fenced(action: Action) -> bool:
+    return isinstance(action, FENCED) or (isinstance(action, Create) and action.counted)
 
 
 def _forget_unwanted(refusals: dict[str, Refusal], plan: Plan, now: datetime) -> None:

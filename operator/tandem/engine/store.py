@@ -39,8 +39,18 @@ class Entry:
     state: str = ""  # status.phase, or one word for all that the kind does not know
 
     def read(self, view: type[Named]) -> Named:
-        """Raises :class:`msgspec.ValidationError` with the field's path when the resource is not what the CRD says."""
-        return msgspec.json.decode(self.body, type=view)
+        """Raises :class:`msgspec.ValidationError` with the field's path when the resource is not what the CRD says.
+
+        A status that cannot be read counts as lost: a newer operator wrote it, before a rollback, in words that this
+        one does not know. It is derived anew, as after somebody has wiped it.
+        """
+        try:
+            return msgspec.json.decode(self.body, type=view)
+        except msgspec.ValidationError as error:
+            whole: Json = msgspec.json.decode(self.body)
+            without = msgspec.convert({**whole, "status": {}}, view)
+            logger.warning("the status cannot be read and is derived anew: %s", error)
+            return without
 
     def status(self) -> Json:
         status = msgspec.json.decode(self.body).get("status")

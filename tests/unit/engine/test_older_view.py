@@ -8,10 +8,10 @@ import pytest
 from aiohttp import web
 
 from tandem.api.meta import controller_reference
-from tandem.api.plan import Action, Apply, Delete, Draft
+from tandem.api.plan import Action, Apply, Create, Delete, Draft
 from tandem.engine.controller import Named
 from tests.unit.engine.desk import Desk
-from tests.unit.engine.objects import Json, Widget, child
+from tests.unit.engine.objects import Json, Widget, child, resource
 from tests.unit.engine.strict_api import Serve
 
 pytestmark = pytest.mark.asyncio
@@ -60,6 +60,30 @@ async def test_news_of_a_child_that_come_between_plan_and_action_are_planned_for
     kept = desk.api.named("jobs", "w-1")
     assert kept is not None
     assert kept["metadata"]["annotations"] == VERDICT
+
+
+@pytest.mark.parametrize("counted", [False, True])
+async def test_a_name_that_was_counted_from_an_older_view_is_counted_again(desk: Desk, counted: bool) -> None:
+    """A name that is the same in every view needs no such care, and no read."""
+
+    def rule(widget: Widget, _: Sequence[Named], draft: Draft) -> str:
+        draft.act(Create(named(widget, f"w-{widget.spec.size}"), counted=counted))
+        return "Created"
+
+    desk.rule = rule
+    older = desk.api.put("widgets", resource("w", "uid-w", spec={"size": 1}))
+    desk.api.put("widgets", {**older, "spec": {"size": 2}})
+    desk.show("Widget", older)
+
+    await desk.until_phase("Created")
+    assert (desk.api.named("jobs", "w-1") is None) is counted
+    assert desk.api.named("jobs", "w-2") is not None
+
+
+def named(owner: Named, name: str) -> Json:
+    reference = controller_reference("tandem.dev/v1alpha1", "Widget", owner.metadata)
+    meta = {"name": name, "namespace": "ns", "ownerReferences": [reference]}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta}
 
 
 def with_verdict(job: Json) -> Json:

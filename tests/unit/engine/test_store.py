@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 import pytest
 
@@ -27,6 +29,37 @@ def size(store: Store) -> int:
     widget = entry.read(Widget)
     assert isinstance(widget, Widget)
     return widget.spec.size
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+class Strict(Widget, frozen=True):
+    """A widget whose status has words of its own."""
+
+    status: dict[Literal["phase"], Literal["Small", "Large"]] = {}  # type: ignore[assignment]
+
+
+def test_a_status_in_words_that_are_not_known_counts_as_lost(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    store.observe("Widget", resource(spec={"size": 7}, status={"phase": "Enormous"}))
+    entry = store.get(W)
+    assert entry is not None
+
+    read = entry.read(Strict)
+
+    assert isinstance(read, Strict)
+    assert (read.spec.size, read.status) == (7, {})
+    assert "the status cannot be read and is derived anew: Invalid enum value 'Enormous'" in caplog.text
+    assert entry.status() == {"phase": "Enormous"}, "what is there is still known, so that it is replaced"
+
+
+def test_a_spec_that_cannot_be_read_is_an_error_that_names_its_field(store: Store) -> None:
+    store.observe("Widget", resource(spec={"size": "large"}, status={"phase": "Enormous"}))
+    entry = store.get(W)
+    assert entry is not None
+
+    with pytest.raises(msgspec.ValidationError, match=r"\$\.spec\.size"):
+        entry.read(Strict)
 
 
 # --- resources -------------------------------------------------------------------------------------------------------
