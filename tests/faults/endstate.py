@@ -48,14 +48,15 @@ def differences(one: Json, other: Json) -> str:
 def violations(world: World) -> list[str]:
     """Invariants of every history, whatever went wrong in it."""
     changes = world.server.database.changes
-    made: Counter[str] = Counter()
+    made: Counter[tuple[str, str]] = Counter()
     gone = set()
     for change in changes:
         if change.type == "DELETED":
             gone.add(change.object["metadata"]["uid"])
         elif change.place[0] is JOBS and change.type == "ADDED" and _owner(change.object) not in gone:
-            made[change.place[2]] += 1  # one that is made for what is deleted already is collected at once
-    broken = [f"Job {name} was made {times} times" for name, times in made.items() if times > 1]
+            # One that is made for what is deleted already is collected at once, and does not count.
+            made[_owner(change.object), change.place[2]] += 1
+    broken = [f"Job {name} was made {times} times" for (_, name), times in made.items() if times > 1]
     live: dict[str, set[str]] = {}
     for change in changes:
         if change.place[0] is JOBS:

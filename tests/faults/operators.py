@@ -7,15 +7,18 @@ itself; and because a loop that is stopped is as dead as a process after SIGKILL
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import threading
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import Future
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import kopf
 from kubernetes.aio.client import ApiClient, Configuration
 
-from tandem.api.facts import Query
+from tandem.api.facts import Query, Unavailable
 from tandem.engine.controller import Controller
 from tandem.engine.health import Health
 from tandem.engine.process import Engine, Options
@@ -24,16 +27,22 @@ from tests.faults.mlflow import Tracking
 
 T = TypeVar("T")
 
-_DEAD: list[asyncio.Task[Any]] = []
+_SERVER: ContextVar[str] = ContextVar("_SERVER")
+
+
+def login_with_kubeconfig(**_: object) -> kopf.ConnectionInfo:
+    """Each process logs in to the stand-in of its own world; an environment variable is one for all of them."""
+    return kopf.ConnectionInfo(server=_SERVER.get())
 
 
 @dataclass(frozen=True)
 class Mind:
-    """What the process has in mind. ``idle``: nothing is to be done, and nothing comes by itself within seconds."""
+    """What the process has in mind. ``idle``: nothing is to be done, and nothing comes by itself soon."""
 
     idle: bool
     known: dict[tuple[str, str], dict[str, str]]  # (group, plural) → uid → version
-    answers: dict[Query[object], object]  # to what is polled
+    answers: dict[Query[object], object]  # to what is polled, and to what found MLflow away
+    leads: bool = False  # one that does not has nothing to do
     tasks: int = 0
     queue: int = 0
 
@@ -86,8 +95,11 @@ class OperatorProcess:
         self.cut_off()
         self._loop.call_soon_threadsafe(self._loop.stop)
         await asyncio.to_thread(self._thread.join)
-        # Collected as garbage, what it was at would run its `finally` after all.
-        _DEAD.extend(asyncio.all_tasks(self._loop))
+        # Collected as garbage, what it was at would run its `finally` after all, at the latest when Python ends; and
+        # kept in asyncio's own books, it would be gone through by everybody who asks for the tasks of another loop.
+        for task in asyncio.all_tasks(self._loop):
+            asyncio.tasks._unregister_task(task)
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(task))
         for transport in list(self._loop._transports.values()):  # type: ignore[attr-defined]
             if transport._sock is not None:
                 transport._sock.close()
@@ -106,15 +118,17 @@ class OperatorProcess:
         stopped = threading.Event()
         self._loop.call_soon_threadsafe(stopped.wait, seconds)
 
-    async def mind(self) -> Mind:
+    async def mind(self, rest: float = 5.0) -> Mind:
+        """``rest``: what is due later than in so many seconds does not count."""
         if self._engine is None or self.ended is not None or self.source.dead:
             return _NOTHING
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(self._submit(self._look())), 5)
+            return await asyncio.wait_for(asyncio.wrap_future(self._submit(self._look(rest))), 5)
         except TimeoutError:
             return _NOTHING
 
     async def _operate(self) -> None:
+        _SERVER.set(self._server.url)
         client = ApiClient(Configuration(host=self._server.url))
         client.user_agent = self.agent
         self._told = asyncio.Event()
@@ -127,21 +141,26 @@ class OperatorProcess:
                 await engine.end()
                 await client.close()  # type: ignore[no-untyped-call]
 
-    async def _look(self) -> Mind:
+    async def _look(self, rest: float) -> Mind:
         assert self._engine is not None
         queue, board, store = self._engine._queue, self._engine._board, self._engine._store
-        soon = self._loop.time() + 5
+        soon = self._loop.time() + rest
         awaited = any(due < soon for due in queue._due.values())
         unanswered = any(query not in board._answers for query in board._readers)
-        busy = queue._added_at or queue._active or queue._again or awaited
+        leads = self._engine._leads
+        busy = leads and (queue._added_at or queue._active or queue._again or awaited)
         asks = board._pending or board._asking or unanswered
         known = {
             (type_.group, type_.plural): {u: meta.resource_version for u, meta in store.known(type_.kind).items()}
             for type_ in store.watched()
         }
-        polled = {q: a for q, a in board._answers.items() if self.source.poll_interval(q) is not None}
+        asked_again = {
+            query: answer
+            for query, answer in board._answers.items()
+            if self.source.poll_interval(query) is not None or isinstance(answer, Unavailable)
+        }
         tasks = len(asyncio.all_tasks())
-        return Mind(self.ready and not busy and not asks, known, polled, tasks, queue.depth)
+        return Mind(self.ready and not busy and not asks, known, asked_again, leads, tasks, queue.depth)
 
     def _submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)

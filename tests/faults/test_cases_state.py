@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from aiohttp import web
 
 from tests.faults import endstate
 from tests.faults.apiserver.database import Change
 from tests.faults.apiserver.faults import Serve
-from tests.faults.apiserver.kinds import DEPLOYMENTS, JOBS, TRAINING_JOBS, Json
-from tests.faults.scenarios import FIRST_RUN, change_training, deploy, ends, ready_is, runs, serves, train, training_is
+from tests.faults.apiserver.kinds import APP_DEPLOYMENTS, DEPLOYMENTS, JOBS, TRAINING_JOBS, Json
+from tests.faults.scenarios import (
+    FIRST_RUN,
+    TRAINING,
+    change_training,
+    deploy,
+    ends,
+    ready_is,
+    runs,
+    serves,
+    train,
+    training_is,
+)
 from tests.faults.world import OFTEN, World
 
 
@@ -99,22 +112,43 @@ async def test_case_42_a_status_that_a_user_wipes_comes_back_and_nothing_runs_ag
         assert after["MLflow versions"] == before["MLflow versions"]
 
 
-async def test_case_44_a_resource_that_nobody_can_read_stops_nobody_else() -> None:
-    async with World() as world:
-        poison: Json = {
-            "apiVersion": "tandem.dev/v1alpha1",
-            "kind": "TrainingJob",
-            "metadata": {
-                "name": "poison",
-                "namespace": "default",
-                "uid": "uid-poison",
-                "generation": 1,
-                "annotations": {"large": "ü\u0000\U0001f4a3" * 50_000},
-            },
-            "spec": {"steps": "as an older CRD had it"},
-        }
-        world.server.database.put((TRAINING_JOBS, "default", "poison"), poison)
-        await FIRST_RUN.play(world)
+GOOD = 999
+POISON: Json = {
+    "apiVersion": "tandem.dev/v1alpha1",
+    "kind": "TrainingJob",
+    "metadata": {
+        "name": "poison",
+        "namespace": "default",
+        "uid": "uid-poison",
+        "generation": 1,
+        "annotations": {"large": "ü\u0000\U0001f4a3" * 50_000},
+    },
+    "spec": {"steps": "as an older CRD had it", "backoffLimit": 2, "suspend": False, "historyLimit": 10},
+}
+
+
+async def test_case_44_a_resource_that_nobody_can_read_shows_its_own_error_and_stops_none_of_999_others() -> None:
+    async with World(empty=True) as world:
+        for number in range(GOOD):
+            world.create(TRAINING_JOBS, f"good-{number}", {**TRAINING, "suspend": True})
+        world.server.database.put((TRAINING_JOBS, "default", "poison"), POISON)
+        world.start(requests_per_second=100_000)
+
+        await world.until(lambda w: w.read(TRAINING_JOBS, "poison").get("status"), "its own error")
+        await world.until(lambda w: len(_told(w)) == GOOD, "a status of every other one")
+        await world.settled()
+
+        (ready,) = (c for c in world.read(TRAINING_JOBS, "poison")["status"]["conditions"] if c["type"] == "Ready")
+        assert (ready["status"], ready["reason"]) == ("False", "InvalidSpec")
+        assert "$.spec.steps" in ready["message"]
+        statuses = Counter(write.what for write in world.written if "/status" in write.what)
+        assert not {what: times for what, times in statuses.items() if times > 1}, "one status each"
+        assert len(statuses) == GOOD + 1
+
+
+def _told(world: World) -> list[str]:
+    trainings = world.server.database.of(TRAINING_JOBS)
+    return [t["metadata"]["name"] for t in trainings if t.get("status", {}).get("phase") == "Suspended"]
 
 
 async def test_case_45_a_webhook_that_changes_our_children_starts_no_quarrel() -> None:
@@ -135,6 +169,21 @@ async def test_case_45_a_webhook_that_changes_our_children_starts_no_quarrel() -
         await world.settled()
         assert world.written[before:] == []
         assert world.read(DEPLOYMENTS, "shop-1")["metadata"]["labels"]["mesh"] == "on"
+
+
+async def test_case_46_an_autoscaler_scales_through_the_resource_and_is_not_opposed() -> None:
+    """What a HorizontalPodAutoscaler writes through /scale is spec.replicas: no new revision, and never taken back."""
+    async with World(resync=OFTEN) as world:
+        deploy(image="shop:1", replicas=1)(world)
+        await world.until(serves(1))
+        await world.settled()
+        for replicas in (4, 2, 3):
+            world.change(APP_DEPLOYMENTS, "shop", {"spec": {"replicas": replicas}})
+            await world.settled()
+            assert world.app()["replicas"] == replicas, "as the autoscaler asks for"
+        assert world.read(APP_DEPLOYMENTS, "shop")["spec"]["replicas"] == 3
+        assert [d["metadata"]["name"] for d in world.server.database.of(DEPLOYMENTS)] == ["shop-1"]
+        assert not [write for write in world.written if write.what == "patch appdeployments shop"]
 
 
 async def test_case_40_a_job_that_ends_in_the_moment_of_a_change_is_not_run_twice() -> None:

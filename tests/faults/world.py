@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
-from unittest.mock import patch
 
 from tandem.api import names
 from tandem.engine.process import Options
@@ -27,6 +23,9 @@ from tests.faults.operators import Mind, OperatorProcess
 
 CONFIGURATION: Final = Configuration("http://mlflow.mlflow:5000", "tandem-runtime:1", timedelta(seconds=1))
 PATIENCE: Final = 20.0  # seconds; a few of them on a quiet machine
+# For so many seconds an operator has to have nothing to do to be at rest. One that sees the past goes on asking, ever
+# more seldom, whether that is the present.
+REST, REST_IN_THE_PAST = 5.0, 0.1
 RARELY: Final = 600.0
 OFTEN: Final = 0.3
 OPERATOR, DRIFT = "tandem-operator", "tandem-drift"
@@ -57,20 +56,17 @@ class World:
         self.died: Write | None = None
         self.before_restart: Callable[[], None] = lambda: None
         self.processes: dict[str, OperatorProcess] = {}
+        self._started: dict[str, Callable[[], OperatorProcess]] = {}
         self._names: tuple[str, ...] = (OPERATOR, DRIFT) if drift else (OPERATOR,)
         if empty:
             self._names = ()
         self._resync = resync
         self._incarnation = 0
         self._restarts: set[asyncio.Task[None]] = set()
-        self._folder = tempfile.TemporaryDirectory()
-        self._environ = patch.dict(os.environ, {"KUBECONFIG": str(Path(self._folder.name) / "kubeconfig")})
 
     async def __aenter__(self) -> Self:
         await self.server.__aenter__()
         self.server.wrote = self._wrote
-        self._environ.start()
-        Path(os.environ["KUBECONFIG"]).write_text(_kubeconfig(self.server.url))
         for name in self._names:
             self.start(name)
         return self
@@ -82,8 +78,6 @@ class World:
         for process in list(self.processes.values()):
             await process.kill()
         await self.server.__aexit__(kind, error, trace)
-        self._environ.stop()
-        self._folder.cleanup()
 
     # --- Tandem's processes ------------------------------------------------------------------------------------------
 
@@ -105,6 +99,7 @@ class World:
             Options(name, instance, resync_period=period, **options),  # type: ignore[arg-type]
         )
         self.processes[replica or name] = process
+        self._started[replica or name] = lambda: self.start(name, resync, replica, **options)
         process.start()
         return process
 
@@ -114,10 +109,12 @@ class World:
 
     async def restart(self, name: str = OPERATOR) -> None:
         """kill -9, and what the kubelet does then."""
-        process = self.processes.pop(name)
+        process = self.processes.pop(name, None)
+        if process is None:
+            return  # somebody else is at it
         await process.kill()
         self.before_restart()
-        self.start(name)
+        self._started[name]()
 
     def _wrote(self, request: Request) -> None:
         self._count(request.agent, f"{request.verb} {request.resource} {request.name}")
@@ -125,8 +122,10 @@ class World:
     def _count(self, agent: str, what: str) -> None:
         self.written.append(Write(agent, what))
         if len(self.written) == self.die_after:
-            name = agent.partition("/")[0]
             self.died = self.written[-1]
+            name = next((name for name, process in self.processes.items() if process.agent == agent), None)
+            if name is None:
+                return  # it is being killed already
             self.processes[name].cut_off()
             task = asyncio.create_task(self.restart(name))
             self._restarts.add(task)
@@ -201,8 +200,10 @@ class World:
             return False
         if any(name not in self.processes for name in self._names):
             return False
-        minds = [await process.mind() for process in list(self.processes.values())]
-        idle = before == self._situation() and all(mind.idle for mind in minds)
+        rest = REST_IN_THE_PAST if in_the_past else REST
+        minds = [await process.mind(rest) for process in list(self.processes.values())]
+        led = not minds or any(mind.leads for mind in minds)
+        idle = led and before == self._situation() and all(mind.idle for mind in minds)
         return idle and (in_the_past or all(self._is_true(mind) for mind in minds))
 
     def _situation(self) -> tuple[int, int, int]:
@@ -234,16 +235,3 @@ class World:
             if body is not None and body["kind"] in {"TrainingJob", "AppDeployment", "Job", "Deployment"}
         ]
         return "\n".join(["writes:", last, *shown])
-
-
-def _kubeconfig(url: str) -> str:
-    return json.dumps(
-        {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "here",
-            "clusters": [{"name": "here", "cluster": {"server": url}}],
-            "users": [{"name": "here", "user": {}}],
-            "contexts": [{"name": "here", "context": {"cluster": "here", "user": "here"}}],
-        }
-    )

@@ -10,6 +10,7 @@ import pytest
 from cluster.errors import ClusterError
 from tests.contract.api_server import ApiServer
 from tests.contract.crds.resources import Json, resource
+from tests.contract.engine.conftest import StartOperator
 from tests.contract.engine.operator_process import OperatorProcess
 
 
@@ -80,6 +81,27 @@ def test_a_quota_is_told_without_a_hot_loop_and_recovers_when_it_is_lifted(
 
     kubectl("delete", "quota", "none", "-n", team)
     operator.await_that(lambda: condition(training, "Ready").get("reason") == "JobRunning", "recovery by itself")
+
+
+def test_case_09_a_namespace_that_is_going_is_told(
+    api_server: ApiServer, start_operator: StartOperator, namespace: str, condition: Callable[[Json, str], Json]
+) -> None:
+    """(No namespace controller runs here, so it stays in that state.)"""
+    kubectl = api_server.plane.kubectl
+    training = api_server.create(resource("TrainingJob", namespace, "late", suspend=True))
+    operator = start_operator("--namespace", namespace)
+    operator.await_that(lambda: condition(training, "Ready").get("reason") == "Suspended", "it waits")
+    kubectl("delete", "namespace", namespace, "--wait=false")
+    mark = api_server.plane.audit.mark()
+
+    api_server.merge(training, {"spec": {"suspend": False}})
+    operator.await_that(lambda: condition(training, "Ready").get("reason") == "Forbidden", "the condition")
+    operator.await_resyncs(api_server.plane.audit, 3)
+
+    assert "is being terminated" in condition(training, "Ready")["message"]
+    refused = mark.count(user_agent=operator.user_agent, verb="create", resource="jobs", succeeded=False)
+    assert 1 <= refused <= 4, "after 1, 2, 4 … seconds, whatever wakes it"
+    assert kubectl("get", "jobs", "-n", namespace, "-o", "name") == ""
 
 
 def test_a_resource_that_was_made_anew_does_not_take_the_former_ones_job_for_its_own(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -74,6 +75,30 @@ def test_the_operator_can_do_its_work(installed: ApiServer, namespace: str, tmp_
 
     assert exists(installed, "leases", "tandem-operator", "tandem-system")
     assert refused(installed, user) == []
+
+
+def test_case_07_a_right_that_is_taken_is_told_and_given_back_it_is_used(
+    installed: ApiServer, namespace: str, tmp_path: Path
+) -> None:
+    kubectl = installed.plane.kubectl
+    whole = kubectl("get", "clusterrole", "tandem-operator", "-o", "json")
+    role = json.loads(whole)
+    for rule in role["rules"]:
+        if rule["resources"] == ["deployments"]:
+            rule["verbs"] = ["get", "list", "watch"]
+    kubectl("replace", "-f", "-", stdin=json.dumps(role))
+    app = installed.create(resource("AppDeployment", namespace, "forbidden"))
+    try:
+        with controller(installed, "operator", tmp_path):
+            eventually(lambda: condition(installed, app, "RolledOut").get("reason") == "Forbidden", "the condition")
+            assert "cannot create resource" in condition(installed, app, "RolledOut")["message"]
+            assert not exists(installed, "deployments", "forbidden-1", namespace)
+
+            del role["metadata"]["resourceVersion"]
+            kubectl("replace", "-f", "-", stdin=json.dumps({**role, "rules": json.loads(whole)["rules"]}))
+            eventually(lambda: exists(installed, "deployments", "forbidden-1", namespace), "recovery by itself")
+    finally:
+        kubectl("replace", "-f", "-", stdin=json.dumps({**role, "rules": json.loads(whole)["rules"]}))
 
 
 def test_the_drift_controller_can_do_its_work(installed: ApiServer, namespace: str, tmp_path: Path) -> None:

@@ -197,7 +197,7 @@ class Writes:
     def _checked(self, kind: Kind, body: Json, before: Json | None = None) -> Json:
         kept = shape.complete(kind, body)
         kept["metadata"] = dict(kept["metadata"])
-        causes: Iterable[Cause] = shape.complaints(kind, kept)
+        causes: Iterable[Cause] = shape.complaints(kind, kept, before)
         if before is not None:
             causes = [*causes, *(_fixed(path) for path in kind.fixed if _at(before, path) != _at(kept, path))]
         if kind is EVENTS and len(body.get("note", "").encode()) > _NOTE_LIMIT:
