@@ -29,6 +29,20 @@ class ServedModel(Wire, frozen=True):
     promote_to: Alias | None = None
 
 
+class SafeDefaults(Wire, frozen=True):
+    """What a production team would write by hand: all of it is there unless it is turned off.
+
+    Pod Security ``restricted`` is not in the list: nothing turns it off.
+    """
+
+    probes: bool = True
+    requests: bool = True
+    topology_spread: bool = True
+    graceful_termination: bool = True
+    pod_disruption_budget: bool = True
+    network_policy: bool = True
+
+
 class AppDeploymentSpec(Wire, frozen=True):
     """``image`` for an app, ``model`` for a model server, or both: a server of the user's own for that model."""
 
@@ -41,6 +55,8 @@ class AppDeploymentSpec(Wire, frozen=True):
     health_path: Annotated[str, msgspec.Meta(pattern=r"^/[!-~]*$", max_length=1024)] | None = None
     replicas: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 1
     resources: Resources = Resources()
+    safe_defaults: SafeDefaults = SafeDefaults()
+    termination_grace_period_seconds: Annotated[int, msgspec.Meta(ge=1, le=86400)] = 30
     progress_deadline_seconds: Annotated[int, msgspec.Meta(ge=1, le=MAX_INT32)] = 600
     scale_down_delay_seconds: Annotated[int, msgspec.Meta(ge=0, le=MAX_INT32)] = 30
     revision_history_limit: Annotated[int, msgspec.Meta(ge=0, le=50)] = 10

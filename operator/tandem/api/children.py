@@ -1,4 +1,4 @@
-"""What plans read of the objects that Tandem's resources own: Jobs, Pods, Deployments, ReplicaSets, Services.
+"""What plans read of the objects that Tandem's resources own: Jobs, Pods, Deployments, Services and what guards them.
 
 The store keeps these views, never whole objects: 10,000 Jobs as the API server sends them would not fit the budget.
 """
@@ -148,3 +148,15 @@ class Service(Wire, frozen=True):
 
     metadata: ObjectMeta
     spec: ServiceSpec = ServiceSpec()
+
+
+class PodDisruptionBudget(Wire, frozen=True):
+    """``policy/v1`` PodDisruptionBudget. What was applied to it is told by its annotation."""
+
+    metadata: ObjectMeta
+
+
+class NetworkPolicy(Wire, frozen=True):
+    """``networking.k8s.io/v1`` NetworkPolicy."""
+
+    metadata: ObjectMeta

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cached_property
 
 from tandem.api.appdeployment import AppDeployment, AppDeploymentSpec, AppDeploymentStatus
-from tandem.api.children import Deployment, Pod, ReplicaSet, Service
+from tandem.api.children import Deployment, NetworkPolicy, Pod, PodDisruptionBudget, ReplicaSet, Service
 from tandem.api.conditions import Failed, Outcome, Retrying
 from tandem.api.meta import Condition, condition_of
 from tandem.api.plan import Draft, Observed, Refusal
@@ -28,12 +28,14 @@ class AppSettings:
 
 @dataclass(frozen=True)
 class AppChildren:
-    """What this resource controls: Deployments and Service by its uid, ReplicaSets and pods by theirs."""
+    """What this resource controls: ReplicaSets and pods by a Deployment's uid, everything else by its own."""
 
     deployments: tuple[Deployment, ...] = ()
     replica_sets: tuple[ReplicaSet, ...] = ()
     pods: tuple[Pod, ...] = ()
     services: tuple[Service, ...] = ()
+    budgets: tuple[PodDisruptionBudget, ...] = ()
+    network_policies: tuple[NetworkPolicy, ...] = ()
 
 
 @dataclass(frozen=True)

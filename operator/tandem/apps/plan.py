@@ -12,6 +12,7 @@ from tandem.apps.case import AppChildren, AppSettings, Case
 from tandem.apps.events import events
 from tandem.apps.model import MODEL_RESOLVED, Resolution, resolve
 from tandem.apps.promotion import PROMOTED, promote
+from tandem.apps.protection import PROTECTED, guard_from_drains, guard_network, protected
 from tandem.apps.retirement import retire
 from tandem.apps.revision import Target, content_of, target_of
 from tandem.apps.rollout import roll_out
@@ -35,12 +36,15 @@ def plan(settings: AppSettings, observed: Observed[AppDeployment, AppChildren], 
         return case.draft.finish(None)
     target = _target(case, resolution) if resolution.complete and not invalid else None
     # The order is that of the promises: what serves is kept, the new one takes over, the old one goes, the alias last.
+    network = guard_network(case)
     rolled_out = invalid or roll_out(case, target)
+    drains = guard_from_drains(case)
     leaving = retire(case, target)
     steps: dict[str, Outcome | None] = {
         MODEL_RESOLVED: resolution.outcome,
         ROLLED_OUT: rolled_out,
         AVAILABLE: available(case),
+        PROTECTED: protected(case, network, drains),
         PROMOTED: promote(case, target, resolution),
     }
     status = status_of(case, target, leaving, {name: outcome for name, outcome in steps.items() if outcome is not None})

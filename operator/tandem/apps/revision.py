@@ -28,6 +28,9 @@ CONTENT_ANNOTATION: Final = f"{names.GROUP}/revision-content"
 STARTED_ANNOTATION: Final = f"{names.GROUP}/rollout-started-at"
 VERDICT_ANNOTATION: Final = f"{names.GROUP}/failed"
 
+# Of spec.safeDefaults, what a pod has: a change is another revision. The others are objects beside the revisions.
+POD_DEFAULTS: Final = ("probes", "requests", "topology_spread", "graceful_termination")
+
 
 class Content(Wire, frozen=True):
     """What makes a revision. A field that is added later needs an empty default, or every app rolls out again."""
@@ -42,6 +45,11 @@ class Content(Wire, frozen=True):
     resources: Resources = Resources()
     own_server: bool = False  # Tandem's own model server, not an image of the user's
     tracking_uri: str = ""  # part of it: another registry is judged like any other change, while the old one serves
+    termination_grace_period_seconds: int = 30
+    without: tuple[str, ...] = ()  # of spec.safeDefaults, those that a pod has and that are turned off
+
+    def has(self, default: str) -> bool:
+        return default not in self.without
 
 
 def content_of(spec: AppDeploymentSpec, model: RevisionModel | None, runtime_image: str, tracking_uri: str) -> Content:
@@ -56,6 +64,8 @@ def content_of(spec: AppDeploymentSpec, model: RevisionModel | None, runtime_ima
         resources=spec.resources,
         own_server=spec.image is None,
         tracking_uri=tracking_uri if model else "",
+        termination_grace_period_seconds=spec.termination_grace_period_seconds,
+        without=tuple(name for name in POD_DEFAULTS if not getattr(spec.safe_defaults, name)),
     )
 
 

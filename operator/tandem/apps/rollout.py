@@ -19,9 +19,10 @@ from tandem.api.meta import Json
 from tandem.api.plan import Apply, Create, Refusal
 from tandem.apps.case import Case, refused
 from tandem.apps.failure import cause_of, pods_of
+from tandem.apps.manifest import is_applied, mark_of
 from tandem.apps.quarantine import how_to_lift, judge, standing
-from tandem.apps.revision import APPLIED_ANNOTATION, Owned, Target, Verdict
-from tandem.apps.workload import deployment_manifest, mark_of, scale_manifest, service_manifest
+from tandem.apps.revision import Owned, Target, Verdict
+from tandem.apps.workload import deployment_manifest, scale_manifest, service_manifest
 
 
 def roll_out(case: Case, target: Target | None) -> Outcome:
@@ -130,7 +131,7 @@ def _send_traffic(case: Case, number: int) -> Refusal | None:
     if service is None:
         return case.draft.act(Create(manifest))
     wanted: Json = manifest["spec"]["selector"]
-    if service.spec.selector == wanted and service.metadata.annotations.get(APPLIED_ANNOTATION) == mark_of(manifest):
+    if service.spec.selector == wanted and is_applied(manifest, service.metadata):
         return None
     return case.draft.act(Apply(manifest))
 

@@ -11,10 +11,11 @@ from tandem.api.appdeployment import AppDeploymentStatus, RevisionRecord, Revisi
 from tandem.api.conditions import Failed, Outcome, Passed, Undecided, summarise
 from tandem.apps.case import Case
 from tandem.apps.failure import pods_of
+from tandem.apps.manifest import selector
 from tandem.apps.quarantine import standing
 from tandem.apps.revision import Owned, Shown, Target
 from tandem.apps.rollout import record_of
-from tandem.apps.workload import CONTAINER, selector
+from tandem.apps.workload import CONTAINER
 
 ROLLED_OUT: Final = "RolledOut"
 AVAILABLE: Final = "Available"

@@ -16,20 +16,18 @@ import msgspec
 
 from tandem.api import names
 from tandem.api.appdeployment import RevisionModel
-from tandem.api.meta import Json, controller_reference
+from tandem.api.meta import Json
 from tandem.apps.case import Case
+from tandem.apps.manifest import PORT_NAME, labels, marked, metadata, selector
 from tandem.apps.revision import (
-    APPLIED_ANNOTATION,
     CONTENT_ANNOTATION,
     STARTED_ANNOTATION,
     VERDICT_ANNOTATION,
     Content,
     Shown,
     Verdict,
-    hashed,
 )
 
-PORT_NAME: Final = "http"
 CONTAINER: Final = "app"
 _USER: Final = 65532  # the image's own non-root user; any other image runs as it too, as in a TrainingJob
 _HEALTH: Final = "/health"  # of Tandem's own model server: MLflow's
@@ -41,14 +39,11 @@ _MODEL_REQUESTS: Final[dict[str, str | int]] = {"cpu": "50m", "memory": "512Mi"}
 _APP_START_SECONDS: Final = 120
 _MODEL_START_SECONDS: Final = 600
 _PROBE_PERIOD: Final = 2  # how long a switch waits at most after the app has become ready
+_DRAIN: Final = 5  # seconds: the cluster goes on sending requests for a moment after a pod was told to stop
 
 
 def name_of(case: Case, number: int) -> str:
     return f"{case.app.metadata.name}-{number}"
-
-
-def selector(case: Case, number: int) -> dict[str, str]:
-    return {names.APP_LABEL: case.app.metadata.name, names.REVISION_LABEL: str(number)}
 
 
 def scale_manifest(
@@ -61,23 +56,16 @@ def scale_manifest(
     verdict: Verdict | None = None,
 ) -> Json:
     """What may change of a revision's Deployment, with the mark by which a difference is seen."""
-    meta = case.app.metadata
     notes = {names.SPEC_DIGEST_ANNOTATION: digest, CONTENT_ANNOTATION: msgspec.json.encode(shown).decode()}
     if started_at is not None:
         notes[STARTED_ANNOTATION] = started_at.strftime("%Y-%m-%dT%H:%M:%SZ")
     if verdict is not None:
         notes[VERDICT_ANNOTATION] = msgspec.json.encode(verdict).decode()
-    return _marked(
+    return marked(
         {
             "apiVersion": "apps/v1",
             "kind": "Deployment",
-            "metadata": {
-                "name": name_of(case, number),
-                "namespace": meta.namespace,
-                "labels": _labels(case, number),
-                "annotations": notes,
-                "ownerReferences": [controller_reference(names.API_VERSION, names.APP_DEPLOYMENT, meta)],
-            },
+            "metadata": metadata(case, name_of(case, number), number, notes),
             "spec": {"replicas": replicas, "progressDeadlineSeconds": case.spec.progress_deadline_seconds},
         }
     )
@@ -90,25 +78,18 @@ def deployment_manifest(case: Case, number: int, digest: str, content: Content) 
         "revisionHistoryLimit": 0,  # a revision has one template
         "selector": {"matchLabels": selector(case, number)},
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}},
-        "template": {"metadata": {"labels": _labels(case, number)}, "spec": _pod_spec(case, number, content)},
+        "template": {"metadata": {"labels": labels(case, number)}, "spec": _pod_spec(case, number, content)},
     }
     return manifest
 
 
 def service_manifest(case: Case, number: int) -> Json:
     """The Service selects one revision, never two: nobody is answered by two versions in turns."""
-    meta = case.app.metadata
-    return _marked(
+    return marked(
         {
             "apiVersion": "v1",
             "kind": "Service",
-            "metadata": {
-                "name": meta.name,
-                "namespace": meta.namespace,
-                "labels": {names.MANAGED_BY_LABEL: names.MANAGED_BY, names.APP_LABEL: meta.name},
-                "annotations": {},
-                "ownerReferences": [controller_reference(names.API_VERSION, names.APP_DEPLOYMENT, meta)],
-            },
+            "metadata": metadata(case, case.app.metadata.name),
             "spec": {
                 "selector": selector(case, number),
                 "ports": [{"name": PORT_NAME, "port": 80, "targetPort": PORT_NAME, "protocol": "TCP"}],
@@ -117,25 +98,20 @@ def service_manifest(case: Case, number: int) -> Json:
     )
 
 
-def mark_of(manifest: Json) -> str:
-    return str(manifest["metadata"]["annotations"][APPLIED_ANNOTATION])
-
-
-def _marked(manifest: Json) -> Json:
-    """What was applied is compared with what was applied last, not with what defaults and webhooks made of it."""
-    manifest["metadata"]["annotations"][APPLIED_ANNOTATION] = hashed(manifest)
-    return manifest
-
-
-def _labels(case: Case, number: int) -> dict[str, str]:
-    return {names.MANAGED_BY_LABEL: names.MANAGED_BY, **selector(case, number)}
-
-
 def _pod_spec(case: Case, number: int, content: Content) -> Json:
+    spread = [
+        {
+            "maxSkew": 1,
+            "topologyKey": key,
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": {"matchLabels": selector(case, number)},
+        }
+        for key in ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
+    ]
     return {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": 30,
+        "terminationGracePeriodSeconds": content.termination_grace_period_seconds,
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": _USER,
@@ -143,22 +119,14 @@ def _pod_spec(case: Case, number: int, content: Content) -> Json:
             "fsGroup": _USER,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "topologySpreadConstraints": [
-            {
-                "maxSkew": 1,
-                "topologyKey": key,
-                "whenUnsatisfiable": "ScheduleAnyway",
-                "labelSelector": {"matchLabels": selector(case, number)},
-            }
-            for key in ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
-        ],
+        **({"topologySpreadConstraints": spread} if content.has("topology_spread") else {}),
         "containers": [_container(case, content)],
         "volumes": [{"name": "tmp", "emptyDir": {}}],
     }
 
 
 def _container(case: Case, content: Content) -> Json:
-    resources, model = content.resources, content.model
+    model = content.model
     command, args = list(content.command), list(content.args)
     if content.own_server and model is not None:
         command, args = _serve(model, content.port), []
@@ -167,14 +135,9 @@ def _container(case: Case, content: Content) -> Json:
         "image": content.image,
         "env": [{"name": name, "value": value} for name, value in _env(case, content).items()],
         "ports": [{"name": PORT_NAME, "containerPort": content.port, "protocol": "TCP"}],
-        "resources": {
-            # Where only a limit is given it is the request as well, as in Kubernetes: a default might exceed it.
-            "requests": {**(_MODEL_REQUESTS if model else _APP_REQUESTS), **resources.limits, **resources.requests},
-            **({"limits": resources.limits} if resources.limits else {}),
-        },
-        **_probes(content),
-        # The cluster goes on sending requests for a moment after a pod was told to stop.
-        "lifecycle": {"preStop": {"sleep": {"seconds": 5}}},
+        "resources": _resources(content),
+        **(_probes(content) if content.has("probes") else {}),
+        **(_drain(content) if content.has("graceful_termination") else {}),
         # The last lines of the log become the container's message: a failure is explained without a right to read logs.
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": {
@@ -185,6 +148,20 @@ def _container(case: Case, content: Content) -> Json:
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
     }
     return container | ({"command": command} if command else {}) | ({"args": args} if args else {})
+
+
+def _resources(content: Content) -> Json:
+    given, asked = content.resources, dict(content.resources.requests)
+    if content.has("requests"):
+        # Where only a limit is given it is the request as well, as in Kubernetes: a default might exceed it.
+        asked = {**(_MODEL_REQUESTS if content.model else _APP_REQUESTS), **given.limits, **asked}
+    return ({"requests": asked} if asked else {}) | ({"limits": given.limits} if given.limits else {})
+
+
+def _drain(content: Content) -> Json:
+    """Kubernetes takes no sleep as long as the whole grace period; of a short one the app keeps half."""
+    seconds = min(_DRAIN, content.termination_grace_period_seconds // 2)
+    return {"lifecycle": {"preStop": {"sleep": {"seconds": seconds}}}} if seconds else {}
 
 
 def _serve(model: RevisionModel, port: int) -> list[str]:

@@ -14,7 +14,7 @@ import pytest
 
 from cluster.control_plane import ControlPlane
 from cluster.errors import ClusterError
-from tandem.api.plan import Apply, Create
+from tandem.api.plan import Apply, Create, Delete
 from tests.crds import FILES
 from tests.unit.apps.world import World, app, model
 
@@ -51,6 +51,9 @@ class Real:
         """One pass: the plan's actions on the real API server, and what that answers into the world."""
         made = self.world.reconcile()
         for action in made.actions:
+            if isinstance(action, Delete):
+                self.plane.kubectl("delete", action.kind, action.name, "-n", "team")
+                continue
             assert isinstance(action, Create | Apply)
             body = json.loads(json.dumps(action.manifest).replace("app-uid", self.uid))
             if isinstance(action, Create):
@@ -122,6 +125,28 @@ def test_an_apply_of_a_few_fields_keeps_the_pod_template(plane: ControlPlane) ->
     real.reconcile()
     after = real.deployment("scaled-1")["spec"]
     assert after == {**before, "replicas": 3}
+
+
+def test_what_guards_the_pods_is_accepted_as_written_and_goes_when_it_is_turned_off(plane: ControlPlane) -> None:
+    real = Real(plane, named(app(replicas=2, terminationGracePeriodSeconds=2), "guarded"))
+    for _ in range(4):
+        real.reconcile()
+        real.world.look()
+    for kind, known in (("pdb", real.world.budgets), ("networkpolicy", real.world.network_policies)):
+        stored = json.loads(plane.kubectl("get", kind, "guarded", "-n", "team", "-o", "json"))
+        (owner,) = stored["metadata"]["ownerReferences"]
+        assert owner["uid"] == real.uid
+        assert stored["spec"] == known["guarded"]["spec"]
+    real.world.change(image="shop:2")
+    for _ in range(5):
+        real.reconcile()
+        real.world.look()
+    moved = json.loads(plane.kubectl("get", "pdb", "guarded", "-n", "team", "-o", "json"))
+    assert moved["spec"]["selector"]["matchLabels"]["tandem.dev/revision"] == "2"
+    real.world.change(safeDefaults={"podDisruptionBudget": False, "networkPolicy": False})
+    real.reconcile()
+    left = plane.kubectl("get", "pdb,networkpolicy", "-n", "team", "-o", "name").split()
+    assert [name for name in left if name.endswith("/guarded")] == []
 
 
 def test_an_apply_that_comes_too_late_brings_nothing_back(plane: ControlPlane) -> None:

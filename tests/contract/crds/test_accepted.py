@@ -72,6 +72,8 @@ CASES: list[tuple[str, str, Json]] = [
     ("an empty command without an image", AD, {"image": None, "model": {"name": "i", "version": "1"}, "command": []}),
     ("environment variables", AD, {"env": [{"name": "LOG_LEVEL", "value": "info"}, {"name": "EMPTY"}]}),
     ("no replicas", AD, {"replicas": 0}),
+    ("a default turned off", AD, {"safeDefaults": {"networkPolicy": False}}),
+    ("a day to end", AD, {"terminationGracePeriodSeconds": 86400}),
     ("a health path with a query", AD, {"healthPath": "/health?deep=1"}),
 ]
 

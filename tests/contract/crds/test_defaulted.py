@@ -23,8 +23,21 @@ FILLED_IN = [
             "replicas": 1,
             "progressDeadlineSeconds": 600,
             "scaleDownDelaySeconds": 30,
+            "terminationGracePeriodSeconds": 30,
             "revisionHistoryLimit": 10,
             "suspend": False,
+        },
+    ),
+    (
+        "safe defaults, of which one is turned off",
+        AD,
+        {"safeDefaults": {"networkPolicy": False}},
+        {
+            "safeDefaults": {
+                **dict.fromkeys(("probes", "requests", "topologySpread", "gracefulTermination"), True),
+                "podDisruptionBudget": True,
+                "networkPolicy": False,
+            }
         },
     ),
     (

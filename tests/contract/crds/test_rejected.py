@@ -342,6 +342,13 @@ CASES = [
     Refusal("replicas below nothing", AD, "spec.replicas", "greater than or equal to 0", {"replicas": -1}),
 ]
 
+    Refusal(
+        "no time to end",
+        AD,
+        "spec.terminationGracePeriodSeconds",
+        "greater than or equal to 1",
+        {"terminationGracePeriodSeconds": 0},
+    ),
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.kind}: {case.title}")
 def test_refused_with_the_field_and_the_rule(api_server: ApiServer, case: Refusal) -> None:

@@ -23,6 +23,8 @@ GRANTED: dict[str, dict[str, tuple[str, ...]]] = {
         "jobs.batch": (*READ, "create", "delete"),
         "deployments.apps": (*READ, "create", "patch", "delete"),
         "services": (*READ, "create", "patch", "delete"),
+        "poddisruptionbudgets.policy": (*READ, "create", "patch", "delete"),
+        "networkpolicies.networking.k8s.io": (*READ, "create", "patch", "delete"),
         "pods": ("get", "list", "watch"),
         "replicasets.apps": ("get", "list", "watch"),
         "events.events.k8s.io": ("create",),

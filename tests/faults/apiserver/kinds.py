@@ -62,6 +62,8 @@ DEPLOYMENTS: Final = Kind(
 REPLICA_SETS: Final = Kind("apps", "v1", "ReplicaSet", "replicasets", fixed=_SELECTOR)
 PODS: Final = Kind("", "v1", "Pod", "pods", generation=False)
 SERVICES: Final = Kind("", "v1", "Service", "services", generation=False)
+DISRUPTION_BUDGETS: Final = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
+NETWORK_POLICIES: Final = Kind("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", status=False)
 EVENTS: Final = Kind("events.k8s.io", "v1", "Event", "events", generation=False, status=False, made_by_put=True)
 LEASES: Final = Kind("coordination.k8s.io", "v1", "Lease", "leases", generation=False, status=False, made_by_put=True)
 
@@ -73,6 +75,8 @@ KINDS: Final = (
     REPLICA_SETS,
     PODS,
     SERVICES,
+    DISRUPTION_BUDGETS,
+    NETWORK_POLICIES,
     EVENTS,
     LEASES,
 )

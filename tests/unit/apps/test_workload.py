@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from tandem.api import names
 from tandem.api.meta import Json
+from tandem.api.plan import Create
 from tests.unit.apps.restricted import violations
 from tests.unit.apps.world import World, app, model
 
 
 def deployment(world: World) -> Json:
-    (action,) = world.plan().actions
-    manifest: Json = getattr(action, "manifest")  # noqa: B009  (a Create has one)
-    assert manifest["kind"] == "Deployment"
+    created = [action.manifest for action in world.plan().actions if isinstance(action, Create)]
+    (manifest,) = [manifest for manifest in created if manifest["kind"] == "Deployment"]
     return manifest
 
 
@@ -153,6 +153,48 @@ def test_a_pod_stops_after_the_cluster_has_stopped_sending() -> None:
     pod = deployment(app())["spec"]["template"]["spec"]
     wait = pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert 0 < wait < pod["terminationGracePeriodSeconds"]
+
+
+@pytest.mark.parametrize("grace", [1, 2, 6, 11, 600])
+def test_of_a_short_grace_period_the_app_keeps_half(grace: int) -> None:
+    """Kubernetes refuses a sleep that is as long as the grace period, and one of no length."""
+    world = app(terminationGracePeriodSeconds=grace)
+    assert deployment(world)["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == grace
+    seconds = container(world).get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds")
+    assert seconds == {1: None, 2: 1, 6: 3, 11: 5, 600: 5}[grace]
+
+
+@pytest.mark.parametrize(
+    ("default", "of_pod", "of_container"),
+    [
+        ("probes", set(), {"startupProbe", "readinessProbe", "livenessProbe"}),
+        ("gracefulTermination", set(), {"lifecycle"}),
+        ("topologySpread", {"topologySpreadConstraints"}, set()),
+        ("podDisruptionBudget", set(), set()),
+        ("networkPolicy", set(), set()),
+    ],
+)
+def test_each_default_is_turned_off_by_itself(default: str, of_pod: set[str], of_container: set[str]) -> None:
+    with_all, without = app(), app(safeDefaults={default: False})
+    pods = [deployment(world)["spec"]["template"]["spec"] for world in (with_all, without)]
+    assert pods[0].keys() - pods[1].keys() == of_pod
+    assert container(with_all).keys() - container(without).keys() == of_container
+    assert violations(pods[1]) == []
+
+
+def test_without_default_requests_a_pod_asks_for_what_is_given() -> None:
+    off = {"requests": False}
+    assert container(app(safeDefaults=off))["resources"] == {}
+    given = {"requests": {"cpu": "1"}, "limits": {"memory": "1Gi"}}
+    assert container(app(safeDefaults=off, resources=given))["resources"] == given
+
+
+@pytest.mark.parametrize(("default", "is_new"), [("probes", True), ("networkPolicy", False)])
+def test_what_a_pod_has_is_part_of_its_revision_and_what_stands_beside_it_is_not(default: str, is_new: bool) -> None:
+    world = app().converge()
+    world.change(safeDefaults={default: False})
+    world.converge()
+    assert world.serving == (2 if is_new else 1)
 
 
 def test_a_pod_gets_no_token_no_service_variables_and_one_place_to_write() -> None:

@@ -16,7 +16,7 @@ import msgspec
 
 from tandem.api import names
 from tandem.api.appdeployment import AppDeployment, AppDeploymentStatus, RevisionRecord
-from tandem.api.children import Deployment, Pod, ReplicaSet, Service
+from tandem.api.children import Deployment, NetworkPolicy, Pod, PodDisruptionBudget, ReplicaSet, Service
 from tandem.api.facts import Facts, ModelNamed, ModelVersion, Query, RegisteredModel, Unavailable, VersionNumbered
 from tandem.api.meta import Condition, Json, condition_of
 from tandem.api.plan import Action, Apply, Create, Delete, Emit, MoveAlias, Observed, Plan, Refusal
@@ -70,6 +70,8 @@ class World:
     refusals: dict[str, Refusal] = field(default_factory=dict)
     deployments: dict[str, Json] = field(default_factory=dict)
     services: dict[str, Json] = field(default_factory=dict)
+    budgets: dict[str, Json] = field(default_factory=dict)
+    network_policies: dict[str, Json] = field(default_factory=dict)
     events: list[Emit] = field(default_factory=list)
     done: list[Action] = field(default_factory=list)
     status_writes: int = 0
@@ -108,6 +110,8 @@ class World:
             replica_sets=tuple(msgspec.convert(self._replica_set(d), ReplicaSet) for d in self.deployments.values()),
             pods=tuple(msgspec.convert(p, Pod) for d in self.deployments.values() for p in self._pods(d)),
             services=tuple(msgspec.convert(s, Service) for s in self.services.values()),
+            budgets=tuple(msgspec.convert(b, PodDisruptionBudget) for b in self.budgets.values()),
+            network_policies=tuple(msgspec.convert(n, NetworkPolicy) for n in self.network_policies.values()),
         )
 
     @property
@@ -147,10 +151,10 @@ class World:
         """Plan and carry out until nothing is left to do, letting time pass as the plans ask for."""
         end = self.now + timedelta(seconds=patience)
         while self.now < end:
-            before = (copy.deepcopy(self.deployments), copy.deepcopy(self.services), self.status)
+            before = (copy.deepcopy(self._objects()), self.status)
             made = self.reconcile()
             self.look()
-            if before == (self.deployments, self.services, self.status) and not made.actions:
+            if before == (self._objects(), self.status) and not made.actions:
                 waiting = [made.requeue_after] if made.requeue_after else []
                 waiting += [due - self.now for due in self._deadlines()]
                 if not waiting:
@@ -166,9 +170,10 @@ class World:
                 self._create(manifest)
             case Apply(manifest):
                 self._apply(manifest)
-            case Delete(name=name, uid=uid):
-                if name in self.deployments and self.deployments[name]["metadata"]["uid"] == uid:
-                    del self.deployments[name]
+            case Delete(kind=kind, name=name, uid=uid):
+                shelf = self._shelf(kind)
+                if name in shelf and shelf[name]["metadata"]["uid"] == uid:
+                    del shelf[name]
             case MoveAlias(alias=alias, version=version, expected=expected):
                 assert self.aliases is not None
                 assert self.aliases.get(alias) in {expected, version}, "somebody else moved it"
@@ -177,7 +182,7 @@ class World:
                 raise AssertionError(f"not an action of an AppDeployment: {other}")
 
     def _create(self, manifest: Json) -> None:
-        shelf = self._shelf(manifest)
+        shelf = self._shelf(manifest["kind"])
         name = manifest["metadata"]["name"]
         if name in shelf:
             return  # 409, with our uid: done
@@ -188,7 +193,7 @@ class World:
         shelf[name] = made
 
     def _apply(self, manifest: Json) -> None:
-        shelf = self._shelf(manifest)
+        shelf = self._shelf(manifest["kind"])
         existing = shelf.get(manifest["metadata"]["name"])
         assert existing is not None, "an apply of a few fields cannot create a Deployment: the API server refuses it"
         notes = existing["metadata"]["annotations"]
@@ -201,8 +206,16 @@ class World:
             existing["metadata"]["generation"] += 1
         existing["spec"] = {**existing["spec"], **copy.deepcopy(manifest["spec"])}
 
-    def _shelf(self, manifest: Json) -> dict[str, Json]:
-        return {"Deployment": self.deployments, "Service": self.services}[manifest["kind"]]
+    def _shelf(self, kind: str) -> dict[str, Json]:
+        return self._objects()[kind]
+
+    def _objects(self) -> dict[str, dict[str, Json]]:
+        return {
+            "Deployment": self.deployments,
+            "Service": self.services,
+            "PodDisruptionBudget": self.budgets,
+            "NetworkPolicy": self.network_policies,
+        }
 
     # --- what Kubernetes does ----------------------------------------------------------------------------------------
 
