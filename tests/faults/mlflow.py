@@ -11,11 +11,13 @@ from typing import Any, TypeVar
 from tandem.api import names
 from tandem.api.facts import (
     LoggedModel,
+    LoggedProgress,
     MetricPoint,
     ModelNamed,
     ModelVersion,
     MonitoredModel,
     MonitorOf,
+    ProgressOf,
     Query,
     RegisteredModel,
     RunsOf,
@@ -77,6 +79,8 @@ class Mlflow:
             case RunsOf(uid, experiment):
                 mine = [r for i, r in self.runs.items() if (self.owners[i], self.experiments[i]) == (uid, experiment)]
                 return tuple(sorted(mine, key=lambda run: run.number))
+            case ProgressOf():
+                return LoggedProgress()
             case VersionsFrom(name, run_id):
                 return tuple(v for v in self.versions if (v.name, v.run_id) == (name, run_id))
             case ModelNamed(name):

@@ -34,6 +34,7 @@ class JobStatus(Wire, frozen=True):
 
 class JobSpec(Wire, frozen=True):
     suspend: bool = False
+    backoff_limit: int = 6  # Kubernetes' default
 
 
 class Job(Wire, frozen=True):
@@ -46,6 +47,17 @@ class Job(Wire, frozen=True):
     def condition(self, type_: str) -> ChildCondition | None:
         """The condition of this type, if it is True."""
         return next((c for c in self.status.conditions if c.type == type_ and c.status == "True"), None)
+
+    @property
+    def ended(self) -> bool:
+        return bool(self.condition("Complete") or self.condition("Failed"))
+
+    @property
+    def released(self) -> datetime | None:
+        """Since when its pods may be there: it was made, or resumed."""
+        told = self.status.conditions
+        resumed = [c.last_transition_time for c in told if (c.type, c.status) == ("Suspended", "False")]
+        return max(filter(None, (self.metadata.creation_timestamp, *resumed)), default=None)
 
 
 class Terminated(Wire, frozen=True):
@@ -105,6 +117,11 @@ class Pod(Wire, frozen=True):
 
     metadata: ObjectMeta
     status: PodStatus = PodStatus()
+
+    @property
+    def disruption(self) -> ChildCondition | None:
+        """Why the cluster takes this pod away (drained, evicted, preempted, its node gone), if it does."""
+        return next((c for c in self.status.conditions if (c.type, c.status) == ("DisruptionTarget", "True")), None)
 
     @property
     def containers(self) -> tuple[ContainerStatus, ...]:

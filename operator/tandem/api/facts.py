@@ -84,6 +84,23 @@ class RunsOf(Query[tuple[TrackedRun, ...]]):
     after: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class LoggedProgress:
+    """How far a run has come by what it logged; system metrics do not count: a process that hangs has them too."""
+
+    percentage: int | None = None  # the metric `progress`, 0 to 100
+    step: int | None = None  # the highest step of any metric
+    last_metric_at: datetime | None = None  # by the clock of whoever logged it
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressOf(Query[LoggedProgress]):
+    """The progress of one MLflow run that goes on; polled, one request for each."""
+
+    run_id: str
+    after: str = ""
+
+
 # --- MLflow model registry -------------------------------------------------------------------------------------------
 
 

@@ -183,7 +183,7 @@ class Trigger(Wire, frozen=True):
 
 
 class Progress(Wire, frozen=True):
-    """How far the running step has come, as it told MLflow; ``last_update_time``: when the operator saw it move last."""
+    """How far the running step has come, as it told MLflow; and when the operator saw it move last."""
 
     percentage: int | None = None
     step: int | None = None

@@ -9,7 +9,16 @@ from itertools import groupby
 from typing import Final, TypeAlias
 
 from tandem.api import facts, names
-from tandem.api.facts import ModelNamed, MonitorOf, Query, RunsOf, Unavailable, VersionNumbered, VersionsFrom
+from tandem.api.facts import (
+    ModelNamed,
+    MonitorOf,
+    ProgressOf,
+    Query,
+    RunsOf,
+    Unavailable,
+    VersionNumbered,
+    VersionsFrom,
+)
 from tandem.tracking import wire
 from tandem.tracking.client import MlflowClient, literal
 from tandem.tracking.errors import TrackingError, TrackingFailure, TrackingUnavailable
@@ -30,6 +39,8 @@ def poll_interval(query: Query[object], every: timedelta = POLL_EVERY) -> timede
 
     MLflow's webhooks are no substitute: they are lost while the receiver is down, and refuse receivers in a cluster.
     """
+    if isinstance(query, ProgressOf):
+        return 3 * every  # a request for each run that goes on: more seldom
     return every if isinstance(query, (ModelNamed, MonitorOf)) else None
 
 
@@ -82,6 +93,8 @@ class TrackingReader:
         match query:
             case RunsOf():
                 return lambda: self._one(query, self._runs(query))
+            case ProgressOf():
+                return lambda: self._one(query, self._progress(query))
             case VersionNumbered():
                 return lambda: self._one(query, self._version(query))
             case VersionsFrom():
@@ -148,6 +161,10 @@ class TrackingReader:
         found = await self._client.versions_from(query.name, query.run_id)
         metrics = await self._metrics(query.run_id) if found else {}
         return tuple(_version(version, metrics) for version in found)
+
+    async def _progress(self, query: ProgressOf) -> facts.LoggedProgress:
+        run = await self._client.run(query.run_id)
+        return wire.progress(run.data.metrics if run else ())
 
     async def _metrics(self, run_id: str) -> Mapping[str, float]:
         run = await self._client.run(run_id) if run_id else None

@@ -12,7 +12,12 @@ from typing import Final, Literal
 
 import msgspec
 
+from tandem.api.facts import LoggedProgress
+
 ENDED: Final = frozenset({"FINISHED", "FAILED", "KILLED"})
+
+PROGRESS_METRIC: Final = "progress"  # what a step may log to tell how far it is, in per cent
+_SYSTEM: Final = "system/"  # mlflow.enable_system_metrics_logging(): a thread of its own, that hangs with nobody
 
 # MLflow's SQL store cannot hold an infinity: it keeps the largest float instead, and answers that.
 _LARGEST: Final = 1.7976931348623157e308
@@ -190,6 +195,18 @@ class ModelVersionsPage(Wire, frozen=True):
 class Failure(Wire, frozen=True):
     error_code: str
     message: str = ""
+
+
+def progress(metrics: Iterable[Metric]) -> LoggedProgress:
+    own = [metric for metric in metrics if not metric.key.startswith(_SYSTEM)]
+    if not own:
+        return LoggedProgress()
+    told = next((metric.number for metric in own if metric.key == PROGRESS_METRIC), math.nan)
+    return LoggedProgress(
+        percentage=None if math.isnan(told) else int(min(max(told, 0.0), 100.0)),
+        step=max(metric.step for metric in own),
+        last_metric_at=moment(max(metric.timestamp for metric in own)),
+    )
 
 
 def pairs(entries: Iterable[Pair]) -> dict[str, str]:

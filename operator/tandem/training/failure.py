@@ -1,7 +1,7 @@
 """Why a run failed, or what stops it from going on: class, step, exit code and last lines, as far as pods tell.
 
 The classes are those that a person acts on differently: the code (ExitCode), its memory (OOMKilled), the image
-(ImagePull), the cluster (Evicted, Preempted), the clock (DeadlineExceeded), the configuration (Configuration).
+(ImagePull), the cluster (Evicted, Preempted), the clock (DeadlineExceeded, Hung), the configuration (Configuration).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from tandem.api import names
 from tandem.api.children import ContainerStatus, Job, Pod
 from tandem.api.conditions import shortened
 from tandem.api.trainingjob import Failure, RunStatus
@@ -71,7 +72,7 @@ def _refused(job: Job) -> Obstacle | None:
         "FailedCreate",
         f"Job {meta.name} has got no pod yet: most often a quota or a policy of the namespace refuses it; "
         f"what refuses it, tells: kubectl -n {meta.namespace} describe job {meta.name}",
-        meta.creation_timestamp,
+        job.released,
         usual=True,
     )
 
@@ -129,6 +130,10 @@ def failure_of(job: Job, pods: tuple[Pod, ...]) -> Failure:
     condition = job.condition("Failed")
     reason = (condition.reason if condition else "") or "JobFailed"
     message = condition.message if condition else ""
+    hung = job.metadata.annotations.get(names.HUNG_ANNOTATION)
+    if hung is not None:
+        step, _, message = hung.partition(": ")
+        return Failure(class_="Hung", reason="ProgressDeadlineExceeded", message=message, step=step)
     if reason == "DeadlineExceeded":
         return Failure(
             class_="DeadlineExceeded",

@@ -10,14 +10,16 @@ from tandem.api import names
 from tandem.api.children import Job
 from tandem.api.containers import Resources
 from tandem.api.facts import TrackedRun
-from tandem.api.meta import Json, controller_reference
+from tandem.api.meta import Json, controller_reference, to_json
 from tandem.api.plan import Delete
-from tandem.api.trainingjob import RunStatus, Step
+from tandem.api.trainingjob import RunStatus, Step, TrainingJobSpec
 from tandem.training.case import Case
 from tandem.training.inputs import FETCH, WORKSPACE, fetch_instruction, fetches, mounted
 from tandem.training.triggers import format_trigger
 
 SOURCE = f"{WORKSPACE}/src"
+CHECKPOINT = "/checkpoint"
+_CHECKPOINT_VOLUME = "checkpoint"
 _USER = 65532  # the image's own non-root user; any other image runs as it too
 
 _DEFAULT_REQUESTS: dict[str, str | int] = {"cpu": "100m", "memory": "256Mi"}
@@ -33,8 +35,15 @@ def job_deletion(job: Job) -> Delete:
     return Delete("batch/v1", "Job", meta.namespace, meta.name, meta.uid)
 
 
+def needed(spec: TrainingJobSpec) -> tuple[str, ...]:
+    """What a pod mounts of its namespace, each with its kind: it does not start without."""
+    claim = spec.checkpoint.persistent_volume_claim.claim_name if spec.checkpoint else ""
+    return (*(one.what for one in mounted(spec)), *([f"PersistentVolumeClaim {claim}"] if claim else []))
+
+
 def job_manifest(case: Case, run: RunStatus, tracked: TrackedRun) -> Json:
     meta, spec = case.resource.metadata, case.spec
+    queue = {name: value for name, value in meta.labels.items() if name.startswith(names.KUEUE_PREFIX)}
     labels = {
         names.MANAGED_BY_LABEL: names.MANAGED_BY,
         names.TRAINING_JOB_LABEL: meta.name,
@@ -45,6 +54,8 @@ def job_manifest(case: Case, run: RunStatus, tracked: TrackedRun) -> Json:
         "podFailurePolicy": {"rules": _failure_rules(case)},
         "template": {"metadata": {"labels": labels}, "spec": _pod_spec(case, tracked)},
     }
+    if names.QUEUE_LABEL in queue:
+        job_spec["suspend"] = True  # Kueue lets it go when there is quota; without this a Kueue that is down would not
     if spec.active_deadline_seconds is not None:
         job_spec["activeDeadlineSeconds"] = spec.active_deadline_seconds
     return {
@@ -53,7 +64,7 @@ def job_manifest(case: Case, run: RunStatus, tracked: TrackedRun) -> Json:
         "metadata": {
             "name": job_name(case, run),
             "namespace": meta.namespace,
-            "labels": labels,
+            "labels": queue | labels,
             "annotations": {
                 names.SPEC_DIGEST_ANNOTATION: run.spec_digest,
                 names.TRIGGER_ANNOTATION: format_trigger(run.trigger),
@@ -80,6 +91,9 @@ def _pod_spec(case: Case, tracked: TrackedRun) -> Json:
     volumes: list[Json] = [{"name": "workspace", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}]
     volumes += [one.volume for one in mounted(spec)]
     fetch = [_fetch(case, tracked, len(spec.steps) + 1)] if fetches(case.spec) else []
+    if spec.checkpoint is not None:
+        claim = {"claimName": spec.checkpoint.persistent_volume_claim.claim_name}
+        volumes.append({"name": _CHECKPOINT_VOLUME, "persistentVolumeClaim": claim})
     steps = [_step(case, tracked, step) for step in spec.steps]
     return {
         "restartPolicy": "Never",
@@ -94,6 +108,7 @@ def _pod_spec(case: Case, tracked: TrackedRun) -> Json:
             "fsGroupChangePolicy": "OnRootMismatch",
             "seccompProfile": {"type": "RuntimeDefault"},
         },
+        **_placement(spec),
         "initContainers": [*fetch, *steps[:-1]],
         "containers": [steps[-1]],
         "volumes": volumes,
@@ -123,9 +138,27 @@ def _run(case: Case, tracked: TrackedRun) -> dict[str, str]:
 def _step(case: Case, tracked: TrackedRun, step: Step) -> Json:
     env = {**case.spec.parameters, **_run(case, tracked)}
     image = step.image or case.spec.image or case.settings.runtime_image
-    container = _container(step.name, image, list(step.command), env, step.resources, [])
+    mounts: list[Json] = []
+    if case.spec.checkpoint is not None:
+        # A folder for each run: no run goes on from what another one, of another spec, has learned.
+        folder = f"{case.resource.metadata.name}-{tracked.number}"
+        mounts = [{"name": _CHECKPOINT_VOLUME, "mountPath": CHECKPOINT, "subPath": folder}]
+        env["TANDEM_CHECKPOINT_DIR"] = CHECKPOINT
+    container = _container(step.name, image, list(step.command), env, step.resources, mounts)
     container["workingDir"] = SOURCE if case.spec.source is not None else WORKSPACE
     return container
+
+
+def _placement(spec: TrainingJobSpec) -> Json:
+    """Where the pods may run, and before whom: what whoever creates pods in the namespace may say as well."""
+    placement: Json = {}
+    if spec.node_selector:
+        placement["nodeSelector"] = spec.node_selector
+    if spec.tolerations:
+        placement["tolerations"] = [to_json(toleration) for toleration in spec.tolerations]
+    if spec.priority_class_name is not None:
+        placement["priorityClassName"] = spec.priority_class_name
+    return placement
 
 
 def _container(

@@ -22,6 +22,7 @@ from tandem.api.meta import to_json
 from tandem.api.trainingjob import RunStatus, TrainingJobSpec, Trigger
 from tandem.training.case import TRAINED, Case, unavailable
 from tandem.training.stop import stop
+from tandem.training.suspension import suspend
 from tandem.training.triggers import STOPPING, due, first, parse_trigger, told
 
 # What a model depends on. A change of anything else (the gate, the alias, a policy) trains nothing anew.
@@ -95,13 +96,18 @@ def _start(case: Case, latest: RunStatus | None, trigger: Trigger, digest: str) 
 def _go_on(case: Case, run: RunStatus, digest: str) -> Choice:
     """The latest run has not ended: work on it, unless it has to stop."""
     jobs = jobs_of(case, run)
-    trains = any(not (job.condition("Complete") or job.condition("Failed")) for job in jobs)
+    training = next((job for job in jobs if not job.ended), None)
     suspended = case.spec.suspend and case.recorded(TRAINED, run) is None
-    if told(case, run, STOPPING) or run.spec_digest != digest or (suspended and trains):
-        stopped = stop(case, run, jobs)
+    # Kueue would let a Job go on that it has admitted: one of its own is stopped, and another run goes on.
+    given_up = suspended and training is not None and names.QUEUE_LABEL in training.metadata.labels
+    if told(case, run, STOPPING) or run.spec_digest != digest or given_up:
+        stopped = stop(case, run, digest, jobs)
         if isinstance(stopped, bool):
             return Stopped(run) if stopped else Unanswered()
         return Held(stopped, run)
+    hangs = training is not None and names.HUNG_ANNOTATION in training.metadata.annotations
+    if suspended and training is not None and not hangs:
+        return Held(suspend(case, run, training), run)
     if suspended and not jobs and not run.job_name:
         return Held(Undecided("Suspended", f"run {run.number} waits until spec.suspend is false"), run)
     return Current(run)

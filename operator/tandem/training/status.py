@@ -140,6 +140,9 @@ def _suspended(case: Case, before: TrainingJobStatus, outcome: Undecided) -> Jso
         ready = condition(READY, "Unknown", outcome.reason, outcome.message, told, generation, case.now)
         kept = [ready, *(c for c in kept if c.type != READY)]
     conditions = [msgspec.structs.replace(c, observed_generation=generation) for c in kept]
+    if before.run is not None and before.run.completion_time is None:
+        trains = condition(TRAINED, "Unknown", outcome.reason, outcome.message, told, generation, case.now)
+        conditions = [trains if (c.type, c.status) == (TRAINED, "Unknown") else c for c in conditions]
     conditions.append(_true(case, SUSPENDED, outcome.reason, outcome.message))
     conditions += _drifted(case)
     status = msgspec.structs.replace(

@@ -1,4 +1,4 @@
-"""Stopping a run before its end: the spec changed under it, or was suspended.
+"""Stopping a run before its end: the spec changed under it, or it was suspended while Kueue has its Job.
 
 Three moves, each found again after a crash: the intention is written down, the Job is deleted and awaited, the MLflow
 run that the script left open is closed. Without the first, a Job that we deleted would look like one that somebody
@@ -18,9 +18,9 @@ from tandem.training.track import tracked_run
 from tandem.training.triggers import STOPPING, told
 
 
-def stop(case: Case, run: RunStatus, jobs: tuple[Job, ...]) -> Working | Retrying | bool:
+def stop(case: Case, run: RunStatus, digest: str, jobs: tuple[Job, ...]) -> Working | Retrying | bool:
     """What stopping is at; True when nothing of the run is left, False while an answer from outside is awaited."""
-    why = "spec.suspend is true" if case.spec.suspend else "the spec has changed"
+    why = "spec.suspend is true" if run.spec_digest == digest else "the spec has changed"
     working = Working(STOPPING, f"run {run.number} is being stopped: {why}")
     if not told(case, run, STOPPING):
         return working

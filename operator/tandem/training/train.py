@@ -20,10 +20,11 @@ from tandem.api.trainingjob import Failure, RunStatus
 from tandem.training.case import FINAL, TRAINED, Case, refused, unavailable
 from tandem.training.failure import blocked, explain, failure_of
 from tandem.training.findings import Findings
-from tandem.training.inputs import mounted
-from tandem.training.job import job_manifest, job_name
+from tandem.training.job import job_manifest, job_name, needed
+from tandem.training.progress import hung, with_disruption, with_progress
 from tandem.training.provenance import with_provenance
 from tandem.training.run import jobs_of
+from tandem.training.suspension import suspended
 from tandem.training.track import tracked_run
 
 # An image that cannot be pulled may be a registry's hiccup: for so long it is progress, after that it needs a person.
@@ -46,12 +47,16 @@ def train(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
         attempts=max(run.attempts, job.status.failed + job.status.active + job.status.succeeded),
         step=_step_now(pods) or run.step,
     )
+    run = with_disruption(run, pods)
     found = with_provenance(replace(found, run=run), pods)
     if job.condition("Complete"):
         return Passed("JobComplete", f"Job {run.job_name} completed"), found
     if job.condition("Failed"):
         return _failed(case, found, failure_of(job, pods))
-    return _going_on(case, found, job, pods), found
+    if job.spec.suspend:
+        return suspended(case, job), found
+    found = replace(found, run=with_progress(case, found.run, pods))
+    return hung(case, found.run, job, pods) or _going_on(case, found, job, pods), found
 
 
 def _create(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
@@ -108,7 +113,7 @@ def _failed(case: Case, found: Findings, failure: Failure) -> tuple[Outcome | No
 
 
 def _going_on(case: Case, found: Findings, job: Job, pods: tuple[Pod, ...]) -> Outcome:
-    obstacle = blocked(job, pods, tuple(one.what for one in mounted(case.spec)))
+    obstacle = blocked(job, pods, needed(case.spec))
     if obstacle is None:
         return _at_work(found.run)
     waited = case.now - (obstacle.since or case.now)

@@ -20,7 +20,7 @@ GRANTED: dict[str, dict[str, tuple[str, ...]]] = {
         "appdeployments.tandem.dev": READ,
         "trainingjobs.tandem.dev/status": ("patch",),
         "appdeployments.tandem.dev/status": ("patch",),
-        "jobs.batch": (*READ, "create", "delete"),
+        "jobs.batch": (*READ, "create", "patch", "delete"),
         "deployments.apps": (*READ, "create", "patch", "delete"),
         "services": (*READ, "create", "patch", "delete"),
         "poddisruptionbudgets.policy": (*READ, "create", "patch", "delete"),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 STATUS = schema("TrainingJob")["properties"]["status"]
 REASON = re.compile(r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")  # metav1.Condition
 GIVEN_BY_TANDEM = {"MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "HOME", "TANDEM_FETCH"}
+GIVEN_TO_STEPS = {"TANDEM_CHECKPOINT_DIR"}
 
 
 def check_plan(world: World, made: Plan) -> None:
@@ -126,4 +127,4 @@ def check_environment(world: World, pod: Json) -> None:
         assert env["MLFLOW_TRACKING_URI"] == SETTINGS.mlflow_uri
         assert env["MLFLOW_RUN_ID"] in {run.run_id for run in world.runs}
         assert env["MLFLOW_EXPERIMENT_ID"] == "7"
-        assert env.keys() - GIVEN_BY_TANDEM <= world.spec.get("parameters", {}).keys()
+        assert env.keys() - GIVEN_BY_TANDEM - GIVEN_TO_STEPS <= world.spec.get("parameters", {}).keys()

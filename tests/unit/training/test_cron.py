@@ -1,4 +1,4 @@
-"""When a schedule is due, above all where the clocks change. Berlin: 2026-03-29 02:00 → 03:00, 2026-10-25 03:00 → 02:00."""
+"""When a schedule is due, above all where clocks change: in Berlin on 2026-03-29 (02:00 → 03:00) and 10-25 (back)."""
 
 from __future__ import annotations
 

@@ -199,3 +199,58 @@ def test_every_container_that_a_failure_rule_names_exists() -> None:
         named = {rule["onExitCodes"]["containerName"] for rule in made["spec"]["podFailurePolicy"]["rules"][1:]}
         spec = made["spec"]["template"]["spec"]
         assert named <= {c["name"] for c in spec["initContainers"] + spec["containers"]}
+
+
+# --- where it runs, and what outlives its pods -----------------------------------------------------------------------
+
+
+def test_placement_is_passed_on_as_it_is() -> None:
+    tolerations = [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}, {"operator": "Exists"}]
+    made = pod(nodeSelector={"gpu": "a100"}, tolerations=tolerations, priorityClassName="batch-low")
+    assert made["nodeSelector"] == {"gpu": "a100"}
+    assert made["tolerations"] == tolerations
+    assert made["priorityClassName"] == "batch-low"
+
+
+def test_without_placement_the_cluster_decides() -> None:
+    assert pod().keys() & {"nodeSelector", "tolerations", "priorityClassName"} == set()
+
+
+@pytest.mark.parametrize(
+    "field", [{"nodeSelector": {"gpu": "a100"}}, {"priorityClassName": "low"}, {"progressDeadlineSeconds": 60}]
+)
+def test_where_it_runs_is_no_input_of_the_model(field: Json) -> None:
+    world = World().settle().completes().settle().change(**field).settle()
+    assert world.creations == ["iris-1"]
+
+
+def test_a_gpu_is_a_resource_like_any_other() -> None:
+    steps = [{"name": "a", "command": ["x"], "resources": {"limits": {"nvidia.com/gpu": 1}}}]
+    assert main(pod(steps=steps))["resources"]["requests"]["nvidia.com/gpu"] == 1
+
+
+CHECKPOINT = {"persistentVolumeClaim": {"claimName": "checkpoints"}}
+
+
+def test_each_run_has_a_checkpoint_folder_of_its_own_in_every_step_of_the_users() -> None:
+    world = World().change(checkpoint=CHECKPOINT).settle().completes().settle().ask("again").settle()
+    for number, made in enumerate((world.jobs["iris-1"], world.jobs["iris-2"]), start=1):
+        spec = made["spec"]["template"]["spec"]
+        (volume,) = [v for v in spec["volumes"] if v["name"] == "checkpoint"]
+        assert volume["persistentVolumeClaim"] == {"claimName": "checkpoints"}
+        for container in [*spec["initContainers"], *spec["containers"]]:
+            mounts = [m for m in container["volumeMounts"] if m["name"] == "checkpoint"]
+            if container["name"] == "fetch":
+                assert mounts == []
+                continue
+            assert mounts == [{"name": "checkpoint", "mountPath": "/checkpoint", "subPath": f"iris-{number}"}]
+            assert env(container)["TANDEM_CHECKPOINT_DIR"] == "/checkpoint"
+
+
+def test_a_pod_that_does_not_start_names_its_checkpoint_claim() -> None:
+    world = World().change(checkpoint=CHECKPOINT, source=None, data=None).settle()
+    world.pod("Pending", conditions=[{"type": "PodReadyToStartContainers", "status": "False"}]).settle()
+    world.wait(61).settle()
+    ready = world.condition("Ready")
+    assert ready is not None
+    assert (ready.reason, "PersistentVolumeClaim checkpoints" in ready.message) == ("PodNotStarted", True)

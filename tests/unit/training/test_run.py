@@ -187,17 +187,6 @@ def test_a_new_resource_that_is_suspended_waits_without_reconciling() -> None:
     assert world.told("Suspended") is None
 
 
-def test_suspending_stops_the_running_run_and_a_new_one_goes_on_afterwards() -> None:
-    world = World().settle().runs_step("train").settle().change(suspend=True).settle()
-    assert (world.jobs, world.last_run.status) == ({}, "KILLED")
-    assert world.told("Suspended") == ("True", "Suspended")
-    assert (world.told("Reconciling"), world.told("Ready")) == (None, ("Unknown", "Suspended"))
-    assert [(e["number"], e["result"]) for e in world.status["history"]] == [(1, "Suspended")]
-    world.change(suspend=False).settle()
-    assert world.creations == ["iris-1", "iris-2"]
-    assert world.completes().settle().status["phase"] == "Complete"
-
-
 def test_a_run_that_is_trained_already_ends_though_suspended() -> None:
     world = trained().change(suspend=True).settle()
     assert world.status["phase"] == "Complete"
@@ -242,15 +231,6 @@ def test_suspending_before_the_job_exists_starts_none() -> None:
     world.refuse.clear()
     assert world.wait(600).settle().creations == []
     assert world.change(suspend=False).settle().creations == ["iris-1"]
-
-
-def test_suspended_and_resumed_before_the_job_was_gone_still_runs_one_at_a_time() -> None:
-    world = World().settle().runs_step("train").settle().change(suspend=True)
-    while not any(isinstance(action, Delete) for action in world.done):
-        world.reconcile()
-    world.change(suspend=False).settle()
-    assert world.creations == ["iris-1", "iris-2"]
-    assert world.live_jobs == ["iris-2"]
 
 
 # --- what the cluster may hold -------------------------------------------------------------------------------------

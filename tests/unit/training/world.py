@@ -21,8 +21,10 @@ from tandem.api.children import Job, Pod
 from tandem.api.facts import (
     Facts,
     LoggedModel,
+    LoggedProgress,
     ModelNamed,
     ModelVersion,
+    ProgressOf,
     Query,
     RegisteredModel,
     RunsOf,
@@ -33,6 +35,7 @@ from tandem.api.facts import (
 from tandem.api.meta import Condition, Json, condition_of
 from tandem.api.plan import (
     Action,
+    Apply,
     Create,
     Delete,
     Emit,
@@ -70,6 +73,9 @@ SPEC: Json = {
 DRIFT_POLICY: Json = {"drift": {"signals": [{"metric": "accuracy", "min": "0.85"}]}}
 
 
+_POLLED = (ModelNamed, ProgressOf)
+
+
 @dataclass
 class MlflowRun:
     number: int
@@ -80,6 +86,7 @@ class MlflowRun:
     status: str = "RUNNING"
     metrics: dict[str, float] = field(default_factory=dict)
     models: list[LoggedModel] = field(default_factory=list)
+    progress: LoggedProgress = field(default_factory=LoggedProgress)
     deleted: bool = False
 
 
@@ -87,6 +94,7 @@ class MlflowRun:
 class World:
     spec: Json = field(default_factory=lambda: json.loads(json.dumps(SPEC)))
     annotations: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
     now: datetime = START
     generation: int = 1
     status: Json = field(default_factory=lambda: {"observedGeneration": -1})
@@ -183,6 +191,8 @@ class World:
             case ModelNamed(name):
                 aliases = {alias: version for (model, alias), version in self.aliases.items() if model == name}
                 return RegisteredModel(name, any(v.name == name for v in self.versions), aliases)
+            case ProgressOf(run_id):
+                return self._run(run_id).progress
         raise AssertionError(f"{query} is not MLflow's to answer")
 
     # --- what Kubernetes does ----------------------------------------------------------------------------------------
@@ -268,6 +278,7 @@ class World:
             "uid": UID,
             "generation": self.generation,
             "annotations": self.annotations,
+            "labels": self.labels,
         }
         return msgspec.convert({"metadata": meta, "spec": self.spec, "status": self.status}, TrainingJob)
 
@@ -324,7 +335,7 @@ class World:
         before = self.answers
         self.answers = {
             query: before[query]
-            if query in before and not isinstance(query, ModelNamed) and not isinstance(before[query], Unavailable)
+            if query in before and not isinstance(query, _POLLED) and not isinstance(before[query], Unavailable)
             else self.answer(query)
             for query in made.reads
         }
@@ -363,11 +374,16 @@ class World:
         match action:
             case Create(manifest):
                 self._create(json.loads(json.dumps(manifest)))
-                return
+            case Apply(manifest):
+                self._apply(json.loads(json.dumps(manifest)))
             case Delete(name=name, uid=uid):
                 if name in self.jobs and self.jobs[name]["metadata"]["uid"] == uid:
                     self.jobs[name]["metadata"]["deletionTimestamp"] = self.now.isoformat()
-                return
+            case _:
+                self._carry_out_in_mlflow(action)
+
+    def _carry_out_in_mlflow(self, action: Action) -> None:
+        match action:
             case EnsureRun():
                 if not any(run.number == action.number and run.experiment == action.experiment for run in self.runs):
                     run_id = f"run-{action.number}" + ("" if action.experiment == "ml/iris" else action.experiment)
@@ -392,6 +408,40 @@ class World:
         self._uids += 1
         manifest["metadata"] |= {"uid": f"job-{self._uids}", "creationTimestamp": self.now.isoformat()}
         self.jobs[name] = manifest | {"status": {}}
+
+    def _apply(self, manifest: Json) -> None:
+        """Server-side apply of a Job that is there: what was applied before and is left out goes."""
+        job = self.jobs[manifest["metadata"]["name"]]
+        applied = job.get("applied", {"annotations": {}, "spec": {}})
+        spec, annotations = manifest["spec"], manifest["metadata"]["annotations"]
+        assert spec.keys() >= {"suspend", "backoffLimit"}, "what is left out falls back to Kubernetes' default"
+        for mine, before, after in (
+            (job["spec"], applied["spec"], spec),
+            (job["metadata"]["annotations"], applied["annotations"], annotations),
+        ):
+            for gone in before.keys() - after.keys():
+                mine.pop(gone, None)
+            mine.update(after)
+        job["applied"] = {"annotations": annotations, "spec": spec}
+        self._job_controller(job)
+
+    def _job_controller(self, job: Json) -> None:
+        """Suspends, resumes and ends; a pod that a suspension takes away is counted as failed."""
+        name, status = job["metadata"]["name"], job["status"]
+        if any(c["type"] in {"Complete", "Failed"} for c in status.get("conditions", [])):
+            return
+        suspend = job["spec"].get("suspend", False)
+        if suspend and status.get("active"):
+            status |= {"active": 0, "failed": status.get("failed", 0) + 1}
+            self.pods = {key: pod for key, pod in self.pods.items() if not key.startswith(f"{name}-")}
+            if status["failed"] > job["spec"]["backoffLimit"]:
+                self.job_fails("BackoffLimitExceeded")
+                return
+        told = {"type": "Suspended", "status": "True" if suspend else "False", "reason": "JobSuspended"}
+        status["conditions"] = [{**told, "lastTransitionTime": self.now.isoformat()}]
+        if job["spec"].get("activeDeadlineSeconds") == 1:
+            self.pods = {key: pod for key, pod in self.pods.items() if not key.startswith(f"{name}-")}
+            self.job_fails("DeadlineExceeded")
 
     def _register(self, action: RegisterVersion) -> None:
         if not any((v.name, v.run_id) == (action.name, action.run_id) for v in self.versions):
@@ -418,7 +468,12 @@ class World:
 
     @property
     def live_jobs(self) -> list[str]:
-        return [name for name, job in self.jobs.items() if not job["status"].get("conditions")]
+        ended = {"Complete", "Failed"}
+        return [
+            name
+            for name, job in self.jobs.items()
+            if not ended & {condition["type"] for condition in job["status"].get("conditions", [])}
+        ]
 
     @property
     def figure(self) -> Json:
