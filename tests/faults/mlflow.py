@@ -18,6 +18,8 @@ from tandem.api.facts import (
     MonitoredModel,
     MonitorOf,
     ProgressOf,
+    Promotion,
+    PromotionsOf,
     Query,
     RegisteredModel,
     RunsOf,
@@ -26,7 +28,17 @@ from tandem.api.facts import (
     VersionNumbered,
     VersionsFrom,
 )
-from tandem.api.plan import EndRun, EnsureRun, MoveAlias, Outside, Refused, RegisterVersion, TagRun
+from tandem.api.plan import (
+    EndRun,
+    EnsureRun,
+    MoveAlias,
+    Outside,
+    PromotionRecord,
+    Refused,
+    RegisterVersion,
+    TagRun,
+    TagVersion,
+)
 
 T = TypeVar("T")
 
@@ -42,6 +54,7 @@ class Mlflow:
     owners: dict[str, str] = field(default_factory=dict)  # run id → uid of the resource
     versions: list[ModelVersion] = field(default_factory=list)
     aliases: dict[tuple[str, str], str] = field(default_factory=dict)  # (model, alias) → version
+    ledger: list[Promotion] = field(default_factory=list)  # oldest first
     monitors: dict[tuple[str, str], MonitoredModel] = field(default_factory=dict)  # (model, version)
     outage: Unavailable | None = None
     writes: list[str] = field(default_factory=list)
@@ -88,6 +101,8 @@ class Mlflow:
                 return RegisteredModel(name, any(v.name == name for v in self.versions), aliases)
             case VersionNumbered(name, number):
                 return next((v for v in self.versions if (v.name, v.version) == (name, number)), None)
+            case PromotionsOf(model):
+                return tuple(entry for entry in reversed(self.ledger) if entry.model == model)
             case MonitorOf(model, number):
                 return self.monitors.get((model, number))
         raise AssertionError(f"nobody answers {query}")
@@ -96,7 +111,7 @@ class Mlflow:
         """Whether it changed anything."""
         if self.outage is not None:
             raise Refused(self.outage.reason, self.outage.message)
-        before = (dict(self.runs), list(self.versions), dict(self.aliases))
+        before = (dict(self.runs), list(self.versions), dict(self.aliases), list(self.ledger))
         match write:
             case EnsureRun():
                 self._ensure(write)
@@ -107,9 +122,14 @@ class Mlflow:
                     self.runs[run_id] = replace(self.runs[run_id], status=status)
             case RegisterVersion():
                 self._register(write)
+            case TagVersion(name=name, version=number, tags=tags):
+                self.versions = [
+                    replace(v, tags={**v.tags, **tags}) if (v.name, v.version) == (name, number) else v
+                    for v in self.versions
+                ]
             case MoveAlias():
                 self._move(write)
-        changed = before != (self.runs, self.versions, self.aliases)
+        changed = before != (self.runs, self.versions, self.aliases, self.ledger)
         if changed:
             self.writes.append(write.id)
         return changed
@@ -132,6 +152,15 @@ class Mlflow:
         if current not in {write.expected, write.version}:
             raise Refused("AliasMoved", f"alias {write.alias} names version {current}")
         self.aliases[write.name, write.alias] = write.version
+        if write.record is not None:
+            self._note(write, write.record, current or "")
+
+    def _note(self, write: MoveAlias, record: PromotionRecord, previous: str) -> None:
+        mine = (write.name, write.alias, write.version, record.uid, record.number)
+        if any((e.model, e.alias, e.version, e.uid, e.number) == mine for e in self.ledger):
+            return
+        entry_id, at = f"entry-{len(self.ledger) + 1}", _now()
+        self.ledger.append(Promotion(entry_id, *mine[:2], previous, write.version, at, record.actor, *mine[3:], "Done"))
 
 
 @dataclass

@@ -72,7 +72,15 @@ class Undecided:
     message: str
 
 
-Outcome: TypeAlias = Passed | Working | Retrying | Failed | Undecided
+@dataclass(frozen=True, slots=True)
+class Awaiting:
+    """A person has to say how it goes on, whenever that may be: nothing reconciles, nothing is wrong."""
+
+    reason: str
+    message: str
+
+
+Outcome: TypeAlias = Passed | Working | Retrying | Failed | Undecided | Awaiting
 
 _STATUS: Final[dict[type[Outcome], ConditionStatus]] = {
     Passed: "True",
@@ -80,6 +88,7 @@ _STATUS: Final[dict[type[Outcome], ConditionStatus]] = {
     Retrying: "Unknown",
     Failed: "False",
     Undecided: "Unknown",
+    Awaiting: "Unknown",
 }
 
 
@@ -98,6 +107,8 @@ def summarise(
         case Working(reason, message):
             wanted[READY] = ("Unknown", reason, message)
             wanted[RECONCILING] = ("True", reason, message)
+        case Awaiting(reason, message):
+            wanted[READY] = ("Unknown", reason, message)
         case Retrying(reason, message):
             wanted[READY] = ("False", reason, message)
             wanted[RECONCILING] = ("True", PROGRESSING_WITH_RETRY, message)

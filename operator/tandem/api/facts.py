@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 Answer = TypeVar("Answer", covariant=True)
 
@@ -147,6 +147,33 @@ class VersionsFrom(Query[tuple[ModelVersion, ...]]):
     name: str
     run_id: str
     after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """An entry of the promotion ledger: an alias was moved, or was about to be."""
+
+    entry_id: str  # of the MLflow run that is the entry
+    model: str
+    alias: str
+    previous: str  # the version that the alias named before; empty when it named none, or nobody knows any more
+    version: str
+    at: datetime
+    actor: str  # TrainingJob ml/iris
+    uid: str  # of that resource
+    number: int  # of its run
+    state: Literal["Open", "Done", "Abandoned"]  # Open: written ahead of the move, which was not seen to be done
+    reason: str = ""
+    approved_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionsOf(Query[tuple[Promotion, ...]]):
+    """The latest promotions of a model, and all that one run of one resource made; latest first."""
+
+    model: str
+    uid: str
+    number: int
 
 
 # --- Monitoring ------------------------------------------------------------------------------------------------------

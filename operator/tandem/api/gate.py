@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -20,6 +20,19 @@ class Change(Wire, frozen=True):
     """The least allowed difference to a baseline: value − baseline ≥ absolute (a tolerated loss is negative)."""
 
     absolute: DecimalString
+
+
+class ChangeThreshold(Wire, frozen=True, kw_only=True):
+    """The allowed difference between a candidate and its baseline, as TFMA's GenericChangeThreshold has it.
+
+    HigherIsBetter: value − baseline ≥ absolute, (value − baseline) / |baseline| ≥ relative; LowerIsBetter: ≤. Both
+    bounds together must both hold. ``baseline_metric`` is how the candidate's own run logged the baseline.
+    """
+
+    direction: Literal["HigherIsBetter", "LowerIsBetter"]
+    absolute: DecimalString | None = None
+    relative: DecimalString | None = None
+    baseline_metric: MetricName | None = None
 
 
 def decimal(text: str) -> Decimal:

@@ -33,6 +33,12 @@ QUEUE_LABEL: Final = f"{KUEUE_PREFIX}queue-name"
 # (the shape of `flux reconcile`; GitOps does not undo it).
 REQUESTED_AT_ANNOTATION: Final = f"{GROUP}/requestedAt"
 
+# Annotations of a resource: a person's decision on the run that waits for one; each names that run by its MLflow id,
+# which no later run and no resource of the same name made anew can have.
+APPROVED_ANNOTATION: Final = f"{GROUP}/approved"
+REJECTED_ANNOTATION: Final = f"{GROUP}/rejected"
+DECIDED_BY_ANNOTATION: Final = f"{GROUP}/decided-by"
+
 # Tags of MLflow runs, versions and registered models.
 TAG_RESOURCE_UID: Final = f"{GROUP}/resource-uid"
 TAG_RESOURCE: Final = f"{GROUP}/resource"
@@ -48,6 +54,8 @@ TAG_REPOSITORY: Final = "mlflow.source.git.repoURL"
 TAG_DATA: Final = f"{GROUP}/data"
 TAG_RUN_ID: Final = f"{GROUP}/run-id"
 TAG_GATE: Final = f"{GROUP}/gate"
+TAG_GATE_RESULT: Final = f"{GROUP}/gate.result"  # Passed, Failed, Unknown; the rules' verdicts are gate.01, gate.02 …
+TAG_GATE_RULES: Final = f"{GROUP}/gate.rules"  # how many there are
 TAG_NAMESPACE: Final = f"{GROUP}/namespace"
 
 # Monitoring runs: one per model version, in one experiment of the server (docs/design/monitoring-runs.md).
@@ -57,6 +65,16 @@ ROLE_MONITOR: Final = "monitor"
 TAG_MODEL: Final = f"{GROUP}/model"
 TAG_MODEL_VERSION: Final = f"{GROUP}/model-version"
 EVALUATED_AT_METRIC: Final = "eval_ts"
+
+# The promotion ledger: one run per move of an alias, in one experiment of the server (docs/design/promotions.md).
+PROMOTIONS_EXPERIMENT: Final = "tandem-promotions"
+ROLE_PROMOTION: Final = "promotion"
+TAG_ALIAS: Final = f"{GROUP}/alias"
+TAG_MODEL_KEY: Final = f"{GROUP}/model-key"  # a hash of the model's name: MLflow's filters cannot quote a name
+TAG_PROMOTED_BY: Final = f"{GROUP}/promoted-by-uid"
+PROMOTION_APPROVED_BY: Final = "approved-by"
+PROMOTION_APPROVED_AT: Final = "approved-at"
+TAG_PROMOTED_BY_RUN: Final = f"{GROUP}/promoted-by-run"
 
 # Headers that a model server adds to every prediction.
 HEADER_MODEL_NAME: Final = "X-Model-Name"

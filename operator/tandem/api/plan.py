@@ -131,18 +131,48 @@ class RegisterVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class PromotionRecord:
+    """What the promotion ledger says about a move of an alias beside what moved; append-only, in MLflow."""
+
+    actor: str  # who moved it: TrainingJob ml/iris
+    uid: str  # of that resource
+    number: int  # of its run, or of its revision
+    reason: str
+    details: Mapping[str, str] = field(default_factory=dict)  # verdicts of the gate, digests, who approved and when
+
+
+@dataclass(frozen=True, slots=True)
 class MoveAlias:
-    """Read, check that the alias still points at ``expected`` (or nowhere), set, read again."""
+    """Read, check that the alias still points at ``expected`` (or nowhere), set, read again.
+
+    With a ``record`` the ledger has an entry before the alias moves, which is closed when it has moved: a crash
+    between any two requests leaves an entry that the next try finds by uid, number and version.
+    """
 
     namespace: str
     name: str
     alias: str
     version: str
     expected: str | None
+    record: PromotionRecord | None = None
 
     @property
     def id(self) -> str:
         return f"mlflow alias {self.name}@{self.alias}"
+
+
+@dataclass(frozen=True, slots=True)
+class TagVersion:
+    """These tags stand on a version of a registered model."""
+
+    namespace: str
+    name: str
+    version: str
+    tags: Mapping[str, str]
+
+    @property
+    def id(self) -> str:
+        return f"mlflow tags {self.name} version {self.version}"
 
 
 class Refused(Exception):
@@ -154,7 +184,7 @@ class Refused(Exception):
         self.message = message
 
 
-Outside: TypeAlias = EnsureRun | TagRun | EndRun | RegisterVersion | MoveAlias
+Outside: TypeAlias = EnsureRun | TagRun | EndRun | RegisterVersion | TagVersion | MoveAlias
 Action: TypeAlias = Create | Apply | Delete | Emit | Outside
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from tandem.api.containers import MAX_INT32, Argument, Image, Name, ObjectName, Resources
 from tandem.api.duration import Duration
-from tandem.api.gate import Change, DecimalString, MetricName
+from tandem.api.gate import Change, ChangeThreshold, DecimalString, MetricName
 from tandem.api.meta import Condition, ObjectMeta, Wire
 
 PositiveInt = Annotated[int, msgspec.Meta(ge=1, le=MAX_INT32)]
@@ -73,16 +73,36 @@ class Step(Wire, frozen=True):
     resources: Resources = Resources()
 
 
+# As MLflow's metric names: TFMA writes a slice like this, and MLflow takes neither '=' nor ','.
+MetricSlice = Annotated[str, msgspec.Meta(min_length=1, max_length=120, pattern=r"^[A-Za-z0-9_. :/-]+$")]
+
+
 class MetricThreshold(Wire, frozen=True):
-    """An inclusive bound on one metric."""
+    """A rule on one metric, or on each of its slices: bounds are inclusive, and all that are given must hold."""
 
     name: MetricName
     min: DecimalString | None = None
     max: DecimalString | None = None
+    change: ChangeThreshold | None = None
+    slices: Annotated[tuple[MetricSlice, ...], msgspec.Meta(max_length=16)] = ()
+    sample_count_metric: MetricName | None = None
+    min_samples: Annotated[int, msgspec.Meta(ge=0, le=MAX_INT32)] = 0
+    confidence: Annotated[str, msgspec.Meta(pattern=r"^0\.[0-9]{1,6}$", max_length=8)] | None = None
+
+
+class Baseline(Wire, frozen=True):
+    """The version that a change is measured against, and whether it was measured on the same data."""
+
+    alias: Annotated[str, msgspec.Meta(min_length=1, max_length=250, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")] = (
+        "champion"
+    )
+    data: Annotated[tuple[Name, ...], msgspec.Meta(max_length=16)] = ()
+    on_different_data: Literal["Unknown", "Compare"] = "Unknown"
 
 
 class Gate(Wire, frozen=True):
     metrics: Annotated[tuple[MetricThreshold, ...], msgspec.Meta(max_length=32)] = ()
+    baseline: Baseline = Baseline()
 
 
 class ModelTarget(Wire, frozen=True):
@@ -92,6 +112,7 @@ class ModelTarget(Wire, frozen=True):
     alias: Annotated[str, msgspec.Meta(min_length=1, max_length=250, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")] = (
         "challenger"
     )
+    approval: Literal["Automatic", "Required"] = "Automatic"
 
 
 class Tracking(Wire, frozen=True):
@@ -248,9 +269,13 @@ class DataStatus(Wire, frozen=True):
 
 
 class GateVerdict(Wire, frozen=True):
-    metric: str
+    metric: str  # with its slice: accuracy/species:setosa
     rule: str  # "≥ 0.9"
+    result: str = ""  # Passed, Failed, Unknown (nobody can say), Skipped (a change, while there is no baseline)
     value: str = ""  # as logged; empty when the run did not log it
+    bound: str = ""  # the confidence bound that was compared instead of the value
+    baseline: str = ""  # the value that a change was measured against
+    baseline_version: str = ""
     passed: bool = False
     message: str = ""
 
@@ -259,6 +284,30 @@ class ModelStatus(Wire, frozen=True):
     name: str
     version: str
     alias: str = ""
+
+
+class ApprovalStatus(Wire, frozen=True):
+    """A person's decision on one run; only its MLflow id names it for good."""
+
+    model: str
+    alias: str  # that moves, or does not
+    mlflow_run_id: str
+    state: Literal["Awaiting", "Approved", "Rejected"]
+    last_transition_time: datetime | None = None  # waits since, or seen to be decided
+    by: str = ""
+
+
+class PromotionStatus(Wire, frozen=True):
+    """An entry of the promotion ledger."""
+
+    alias: str
+    version: str
+    promotion_time: datetime
+    previous_version: str = ""
+    actor: str = ""
+    reason: str = ""
+    approved_by: str = ""
+    mlflow_run_id: str = ""  # the entry itself
 
 
 class SignalStatus(Wire, frozen=True):
@@ -317,6 +366,7 @@ PHASES: Final = frozenset(
         "Validating",
         "Registering",
         "Promoting",
+        "AwaitingApproval",
         "Complete",
         "Failed",
         "Stopping",
@@ -339,6 +389,8 @@ class TrainingJobStatus(Wire, frozen=True):
     metrics: dict[str, str] = {}
     gate: tuple[GateVerdict, ...] = ()
     model: ModelStatus | None = None
+    approval: ApprovalStatus | None = None
+    promotions: tuple[PromotionStatus, ...] = ()
     drift: DriftStatus | None = None
     schedule: ScheduleStatus | None = None
     last_handled_reconcile_at: str = ""

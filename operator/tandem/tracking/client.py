@@ -100,14 +100,19 @@ class MlflowClient:
         """Its id; TrackingError RESOURCE_ALREADY_EXISTS when the name is taken, by a deleted experiment too."""
         return (await self._post("experiments/create", wire.ExperimentCreated, {"name": name})).experiment_id
 
-    async def search_runs(self, experiment_id: str, filter_: str, *, deleted: bool = False) -> list[wire.Run]:
-        """The runs of one experiment that match; those that were deleted too, if asked for."""
-        body = {
+    async def search_runs(
+        self, experiment_id: str, filter_: str, *, deleted: bool = False, latest: int | None = None
+    ) -> list[wire.Run]:
+        """The runs of one experiment that match; those that were deleted too, or only the latest few, if asked for."""
+        body: dict[str, object] = {
             "experiment_ids": [experiment_id],
             "filter": filter_,
             "run_view_type": "ALL" if deleted else "ACTIVE_ONLY",
             "max_results": RUNS_PER_PAGE,
         }
+        if latest is not None:
+            body |= {"max_results": latest, "order_by": ["attributes.start_time DESC"]}
+            return list((await self._post("runs/search", wire.RunsPage, body)).runs)
         return [run async for page in self._pages("POST", "runs/search", wire.RunsPage, body) for run in page.runs]
 
     async def run(self, run_id: str) -> wire.Run | None:

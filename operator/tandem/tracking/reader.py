@@ -13,6 +13,7 @@ from tandem.api.facts import (
     ModelNamed,
     MonitorOf,
     ProgressOf,
+    PromotionsOf,
     Query,
     RunsOf,
     Unavailable,
@@ -25,6 +26,7 @@ from tandem.tracking.errors import TrackingError, TrackingFailure, TrackingUnava
 from tandem.tracking.experiments import Experiments
 from tandem.tracking.monitoring import Monitors
 from tandem.tracking.outages import Outages
+from tandem.tracking.promotions import Ledger
 from tandem.tracking.transport import CONCURRENCY
 
 Answers: TypeAlias = Mapping[Query[object], object]
@@ -62,6 +64,7 @@ class TrackingReader:
         self._experiments = experiments or Experiments(client)
         self._now = now
         self._monitors = Monitors(client, now)
+        self._ledger = Ledger(client, self._experiments, lambda: round(now().timestamp() * 1000))
         self._outages = Outages()
         self._known_models: set[str] = set()
 
@@ -99,6 +102,8 @@ class TrackingReader:
                 return lambda: self._one(query, self._version(query))
             case VersionsFrom():
                 return lambda: self._one(query, self._versions(query))
+            case PromotionsOf():
+                return lambda: self._one(query, self._ledger.answer(query))
             case _:
                 raise TypeError(f"{type(query).__name__} is not a question for MLflow")
 

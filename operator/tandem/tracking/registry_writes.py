@@ -4,24 +4,27 @@ compare-and-set, which MLflow itself does not have (mlflow#2169).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from tandem.api import names
-from tandem.api.plan import MoveAlias, Refused, RegisterVersion
+from tandem.api.plan import MoveAlias, PromotionRecord, Refused, RegisterVersion, TagVersion
 from tandem.tracking import wire
 from tandem.tracking.client import MlflowClient
 from tandem.tracking.errors import ALREADY_EXISTS, NOT_FOUND, TrackingError
+from tandem.tracking.promotions import Ledger, is_of, previous_of
 
 READY: Final = "READY"
 _PENDING: Final = "PENDING_REGISTRATION"
 _READY_CHECKS: Final = 10
 _READY_EVERY: Final = 1.0  # seconds
+_UNKNOWN: Final = "unknown"
 
 
 class RegistryWrites:
-    def __init__(self, client: MlflowClient, sleep: Callable[[float], Awaitable[None]]) -> None:
+    def __init__(self, client: MlflowClient, ledger: Ledger, sleep: Callable[[float], Awaitable[None]]) -> None:
         self._client = client
+        self._ledger = ledger
         self._sleep = sleep
 
     async def register(self, write: RegisterVersion) -> None:
@@ -37,15 +40,63 @@ class RegistryWrites:
             version = await self._create(write)
         await self._until_ready(version)
 
+    async def tag_version(self, write: TagVersion) -> None:
+        model = await self._client.registered_model(write.name)
+        version = await self._client.model_version(write.name, write.version) if model else None
+        if model is None or version is None:
+            raise Refused("VersionMissing", f"MLflow has no version {write.version} of model {write.name} (any more)")
+        _check_owner(model, write.namespace)
+        present = wire.pairs(version.tags)
+        for key, value in write.tags.items():
+            if present.get(key) != value:
+                await self._client.tag_model_version(write.name, write.version, key, value)
+
     async def move_alias(self, write: MoveAlias) -> None:
         model = await self._model(write)
         current = model.version_of(write.alias)
-        if current == write.version:
-            return
-        if current != write.expected:
+        if current not in {write.version, write.expected}:
             raise _moved(
                 write, f"it names {_version(current)}, not {_version(write.expected)} as when this was decided"
             )
+        if write.record is None:
+            if current != write.version:
+                await self._set(write)
+        elif current == write.version:
+            await self._note(write, write.record)
+        else:
+            await self._promote(write, write.record, current or "")
+
+    async def _promote(self, write: MoveAlias, record: PromotionRecord, previous: str) -> None:
+        """The entry of the ledger first: a crash leaves one that is open, never a move that nobody knows of."""
+        left = await self._ledger.open_entries(write)
+        mine = [entry for entry in left if is_of(entry, write, record) and previous_of(entry) in {None, previous}]
+        entry_id = await self._ledger.begin(write, record, previous, mine[-1] if mine else None)
+        try:
+            await self._set(write)
+        except Refused:
+            await self._ledger.close(entry_id, done=False)
+            raise
+        await self._ledger.close(entry_id, done=True)
+        await self._close(left, entry_id, serving=previous)
+
+    async def _note(self, write: MoveAlias, record: PromotionRecord) -> None:
+        """The alias is there already: by a try that died before it said so, or by hand."""
+        left = await self._ledger.open_entries(write)
+        mine = [entry for entry in left if is_of(entry, write, record)]
+        if not mine and await self._ledger.is_told(write, record):
+            return
+        entry_id = await self._ledger.begin(write, record, _UNKNOWN, mine[-1] if mine else None)
+        await self._ledger.close(entry_id, done=True)
+        await self._close(left, entry_id, serving="")
+
+    async def _close(self, left: Sequence[wire.Run], entry_id: str, serving: str) -> None:
+        """What others left open: that of the version which the alias named last was done, the rest was not."""
+        for entry in left:
+            if entry.info.run_id != entry_id:
+                version = entry.tags.get(names.TAG_MODEL_VERSION)
+                await self._ledger.close(entry.info.run_id, done=bool(serving) and version == serving)
+
+    async def _set(self, write: MoveAlias) -> None:
         try:
             await self._client.set_alias(write.name, write.alias, write.version)
         except TrackingError as error:

@@ -6,10 +6,11 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from tandem.api.plan import EndRun, EnsureRun, MoveAlias, Outside, Refused, RegisterVersion, TagRun
+from tandem.api.plan import EndRun, EnsureRun, MoveAlias, Outside, Refused, RegisterVersion, TagRun, TagVersion
 from tandem.tracking.client import MlflowClient
 from tandem.tracking.errors import TrackingFailure
 from tandem.tracking.experiments import Experiments
+from tandem.tracking.promotions import Ledger
 from tandem.tracking.registry_writes import RegistryWrites
 from tandem.tracking.run_writes import RunWrites
 
@@ -32,8 +33,9 @@ class TrackingWriter:
         milliseconds: Callable[[], int] = _milliseconds,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._runs = RunWrites(client, experiments or Experiments(client), milliseconds)
-        self._registry = RegistryWrites(client, sleep)
+        experiments = experiments or Experiments(client)
+        self._runs = RunWrites(client, experiments, milliseconds)
+        self._registry = RegistryWrites(client, Ledger(client, experiments, milliseconds), sleep)
 
     async def carry_out(self, write: Outside) -> None:
         """Returns when it is done, or was done before.
@@ -51,6 +53,8 @@ class TrackingWriter:
                     await self._runs.end(write)
                 case RegisterVersion():
                     await self._registry.register(write)
+                case TagVersion():
+                    await self._registry.tag_version(write)
                 case MoveAlias():
                     await self._registry.move_alias(write)
         except TrackingFailure as failure:

@@ -15,6 +15,8 @@ from tandem.api.trainingjob import RunStatus, TrainingJob, TrainingJobSpec, Trai
 
 # The condition that tells of a run's MLflow run and Job.
 TRAINED: Final = "Trained"
+# The condition that tells whether the alias has moved.
+PROMOTED: Final = "Promoted"
 
 # Refusals that pass by themselves, and those after which nothing is left to try: what the run made was deleted. Any
 # other one needs a person, and says so as a failure (it is retried all the same).

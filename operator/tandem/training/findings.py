@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from tandem.api.facts import TrackedRun
 from tandem.api.trainingjob import (
+    ApprovalStatus,
     DataStatus,
     Failure,
     GateVerdict,
     ImageStatus,
     ModelStatus,
+    PromotionStatus,
     RunStatus,
     SourceStatus,
 )
@@ -27,4 +29,6 @@ class Findings:
     metrics: tuple[tuple[str, str], ...] = ()
     gate: tuple[GateVerdict, ...] = ()
     model: ModelStatus | None = None
+    approval: ApprovalStatus | None = None
+    promotions: tuple[PromotionStatus, ...] = ()
     open_ends: bool = False  # something outside is still to be closed; the run has not ended before it is

@@ -20,8 +20,8 @@ from typing import TypeAlias
 from tandem.api.conditions import Outcome, Passed, Undecided
 from tandem.api.plan import Draft, Observed, Plan
 from tandem.api.trainingjob import RunStatus, TrainingJob
-from tandem.training import gate, registry, track, train
-from tandem.training.case import TRAINED, Case, TrainingChildren, TrainingSettings
+from tandem.training import approval, gate, promotion, registry, track, train
+from tandem.training.case import PROMOTED, TRAINED, Case, TrainingChildren, TrainingSettings
 from tandem.training.findings import Findings
 from tandem.training.history import COMPLETE
 from tandem.training.housekeeping import tidy
@@ -57,7 +57,7 @@ def steps(case: Case) -> Iterator[tuple[str, Step]]:
     yield gate.BLESSED, gate.judge
     if target is not None:
         yield registry.REGISTERED, lambda case, found: registry.register(case, found, target)
-        yield registry.PROMOTED, lambda case, found: registry.promote(case, found, target)
+        yield PROMOTED, lambda case, found: promotion.promote(case, found, target)
 
 
 def _walk(case: Case, found: Findings) -> Plan:
@@ -87,6 +87,8 @@ def recall(case: Case, run: RunStatus) -> Findings:
         metrics=tuple(sorted(status.metrics.items())),
         gate=status.gate,
         model=status.model,
+        approval=status.approval,
+        promotions=status.promotions,
     )
 
 
@@ -94,7 +96,7 @@ def _unfinished(case: Case, run: RunStatus) -> bool:
     """The last run trained, and the spec now asks for something of it that needs no training.
 
     It did not pass and the gate's rules are others now: it is judged by those. It did, and the model or the alias has
-    another name now: it is put there.
+    another name now: it is put there. It waits for a person, and the person has decided, or the gate has other rules.
     """
     if case.recorded(TRAINED, run) is None:
         return False
@@ -102,6 +104,8 @@ def _unfinished(case: Case, run: RunStatus) -> bool:
     if not passed and gate.rules_differ(case):
         return True
     target, model = case.spec.model, case.status.model
+    if approval.held(case, run):
+        return target is None or approval.news(case, run, target) or gate.rules_differ(case)
     if target is None or case.recorded(COMPLETE, run) is None:
         return False
     return model is None or model.name != target.name or (passed and model.alias != target.alias)

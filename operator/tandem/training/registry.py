@@ -1,23 +1,21 @@
-"""Steps: the model that passed becomes a registered version, once per run; then, last of all, the alias moves."""
+"""Step: the model that passed becomes a registered version, once per run, with what it was made from as tags."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-import msgspec
-
 from tandem.api import names
-from tandem.api.conditions import Failed, Outcome, Passed, Undecided
-from tandem.api.facts import LoggedModel, ModelNamed, TrackedRun, Unavailable, VersionsFrom
-from tandem.api.plan import MoveAlias, RegisterVersion
+from tandem.api.conditions import Failed, Outcome, Passed
+from tandem.api.facts import LoggedModel, TrackedRun, Unavailable, VersionsFrom
+from tandem.api.plan import RegisterVersion
 from tandem.api.trainingjob import ModelStatus, ModelTarget
 from tandem.training.case import Case, refused, unavailable
 from tandem.training.findings import Findings
+from tandem.training.gate import gate_tags
 from tandem.training.provenance import lineage_tags
 from tandem.training.track import tracked_run
 
 REGISTERED = "Registered"
-PROMOTED = "Promoted"
 
 
 def register(case: Case, found: Findings, target: ModelTarget) -> tuple[Outcome | None, Findings]:
@@ -51,29 +49,6 @@ def register(case: Case, found: Findings, target: ModelTarget) -> tuple[Outcome 
     return (refused(refusal, f"model {target.name} could not be registered") if refusal else None), found
 
 
-def promote(case: Case, found: Findings, target: ModelTarget) -> tuple[Outcome | None, Findings]:
-    assert found.model is not None
-    if not found.gate:
-        return Undecided("NoThresholds", f"alias {target.alias} stays: the gate has no thresholds"), found
-    recorded = case.recorded(PROMOTED, found.run)
-    if recorded and (found.model.name, found.model.alias) == (target.name, target.alias):
-        return Passed(recorded.reason, recorded.message), found
-    model = case.draft.read(ModelNamed(target.name))
-    match model:
-        case None:
-            return None, found
-        case Unavailable():
-            return unavailable(model, f"alias {target.alias} moves when MLflow answers"), found
-    version, current = found.model.version, model.aliases.get(target.alias)
-    if current != version:
-        refusal = case.draft.act(
-            MoveAlias(case.resource.metadata.namespace, target.name, target.alias, version, expected=current)
-        )
-        return (refused(refusal, f"alias {target.alias} could not be moved") if refusal else None), found
-    found = replace(found, model=msgspec.structs.replace(found.model, alias=target.alias))
-    return Passed("AliasMoved", f"models:/{target.name}@{target.alias} is version {version}"), found
-
-
 def _model_that_counts(tracked: TrackedRun) -> LoggedModel | None:
     """The last model that the run logged: autolog's own comes before the script's."""
     ready = [model for model in tracked.models if model.status == "READY"]
@@ -82,7 +57,6 @@ def _model_that_counts(tracked: TrackedRun) -> LoggedModel | None:
 
 def _registration(case: Case, found: Findings, target: ModelTarget, model: LoggedModel) -> RegisterVersion:
     meta = case.resource.metadata
-    verdicts = "; ".join(f"{v.metric} {v.value} {v.rule}" for v in found.gate)
     return RegisterVersion(
         namespace=meta.namespace,
         name=target.name,
@@ -94,7 +68,7 @@ def _registration(case: Case, found: Findings, target: ModelTarget, model: Logge
             names.TAG_RESOURCE_UID: meta.uid,
             names.TAG_RUN: str(found.run.number),
             names.TAG_RUN_ID: found.run.mlflow_run_id,
-            names.TAG_GATE: verdicts or "no thresholds",
+            **gate_tags(found.gate),
             **lineage_tags(found),
         },
     )

@@ -12,6 +12,7 @@ import msgspec
 from tandem.api.conditions import (
     READY,
     RECONCILING,
+    Awaiting,
     Failed,
     Outcome,
     Passed,
@@ -24,7 +25,8 @@ from tandem.api.conditions import (
 )
 from tandem.api.meta import Condition, ConditionStatus, Json, condition_of, to_json
 from tandem.api.trainingjob import RunStatus, TrainingJobStatus
-from tandem.training.case import TRAINED, Case
+from tandem.training.approval import AWAITING
+from tandem.training.case import PROMOTED, TRAINED, Case
 from tandem.training.findings import Findings
 from tandem.training.history import COMPLETE, entry_of, known_history, trimmed
 from tandem.training.schedule import SCHEDULED, schedule_conditions, schedule_status
@@ -44,11 +46,13 @@ def run_status(case: Case, found: Findings, outcomes: Mapping[str, Outcome]) -> 
     failed = isinstance(last, Failed)
     complete = isinstance(last, (Passed, Undecided))
     # A failure that heals by itself has not ended the run, nor has one of which something outside is still open.
-    ended = complete or (isinstance(last, Failed) and last.final and not found.open_ends)
+    # One that waits for a person has: the next one does not wait with it.
+    awaiting = isinstance(last, Awaiting)
+    ended = complete or awaiting or (isinstance(last, Failed) and last.final and not found.open_ends)
     run = _ended(found.run, case.now) if ended else msgspec.structs.replace(found.run, completion_time=None)
     result = settled_outcome(found)
     conditions = list(summarise(outcomes, case.status.conditions, _generation(case), case.now, result))
-    if ended:
+    if ended and not awaiting:
         reason, message = ("RunComplete", result.message) if complete else (last.reason, last.message)
         conditions.append(_true(case, COMPLETE if complete else FAILED, reason, message))
     conditions += _drifted(case)
@@ -56,7 +60,7 @@ def run_status(case: Case, found: Findings, outcomes: Mapping[str, Outcome]) -> 
     if ended:
         version = found.model.version if found.model else ""
         history = (entry_of(run, COMPLETE if complete else last.reason, version, _key_figure(found)), *history)
-    phase = ("Complete" if complete else "Failed") if ended else _PHASES[last_type]
+    phase = (last.reason if awaiting else COMPLETE if complete else FAILED) if ended else _PHASES[last_type]
     return _write(
         case,
         TrainingJobStatus(
@@ -72,6 +76,8 @@ def run_status(case: Case, found: Findings, outcomes: Mapping[str, Outcome]) -> 
             metrics=dict(found.metrics),
             gate=found.gate,
             model=found.model,
+            approval=found.approval,
+            promotions=found.promotions,
             last_handled_reconcile_at=_handled(case, run),
             history=trimmed(case, history),
         ),
@@ -230,4 +236,6 @@ def _handled(case: Case, run: RunStatus) -> str:
 
 def _settled_phase(conditions: Sequence[Condition]) -> str:
     """The phase that a suspension had overwritten."""
+    if any((c.type, c.reason) == (PROMOTED, AWAITING) for c in conditions):
+        return AWAITING
     return next((c.type for c in conditions if c.type in {COMPLETE, FAILED}), COMPLETE)

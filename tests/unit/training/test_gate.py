@@ -6,18 +6,18 @@ import math
 
 import pytest
 
-from tandem.api.facts import TrackedRun
 from tandem.api.plan import Create
 from tandem.api.trainingjob import MetricThreshold
-from tandem.training.gate import METRICS_LIMIT, verdict
-from tests.unit.training.world import START, World, complete, kinds, trained
+from tandem.training.gate import METRICS_LIMIT
+from tandem.training.rules import verdict
+from tests.unit.training.world import World, complete, kinds, trained
 
 NAN, INF = math.nan, math.inf
 MISSING = None
 
 
-def tracked(value: float | None) -> TrackedRun:
-    return TrackedRun("r", "7", 1, "FINISHED", START, {} if value is None else {"m": value})
+def logged(value: float | None) -> dict[str, float]:
+    return {} if value is None else {"m": value}
 
 
 # value logged, min, max, passed
@@ -88,7 +88,7 @@ CASES: list[tuple[float | None, str | None, str | None, bool]] = [
 
 @pytest.mark.parametrize(("value", "low", "high", "passed"), CASES)
 def test_a_threshold(value: float | None, low: str | None, high: str | None, passed: bool) -> None:
-    given = verdict(MetricThreshold(name="m", min=low, max=high), tracked(value))
+    given = verdict(MetricThreshold(name="m", min=low, max=high), logged(value))
     assert given.passed is passed
     assert (given.message == "") is passed, "a no says why"
 
@@ -98,7 +98,7 @@ def test_a_threshold(value: float | None, low: str | None, high: str | None, pas
     [(0.5, "0.5"), (NAN, "NaN"), (INF, "Infinity"), (-INF, "-Infinity"), (1.7976931348623157e308, "Infinity")],
 )
 def test_a_value_is_shown_as_it_was_logged(value: float, shown: str) -> None:
-    assert verdict(MetricThreshold(name="m", min="0"), tracked(value)).value == shown
+    assert verdict(MetricThreshold(name="m", min="0"), logged(value)).value == shown
 
 
 @pytest.mark.parametrize(("value", "shown"), [(0.123456, "0.1235"), (NAN, "NaN"), (INF, "Infinity")])

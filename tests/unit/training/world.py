@@ -25,11 +25,14 @@ from tandem.api.facts import (
     ModelNamed,
     ModelVersion,
     ProgressOf,
+    Promotion,
+    PromotionsOf,
     Query,
     RegisteredModel,
     RunsOf,
     TrackedRun,
     Unavailable,
+    VersionNumbered,
     VersionsFrom,
 )
 from tandem.api.meta import Condition, Json, condition_of
@@ -47,6 +50,7 @@ from tandem.api.plan import (
     Refusal,
     RegisterVersion,
     TagRun,
+    TagVersion,
 )
 from tandem.api.trainingjob import TrainingJob, TrainingJobStatus
 from tandem.engine.controller import status_difference
@@ -103,6 +107,7 @@ class World:
     runs: list[MlflowRun] = field(default_factory=list)
     versions: list[ModelVersion] = field(default_factory=list)
     aliases: dict[tuple[str, str], str] = field(default_factory=dict)  # (model, alias) → version
+    ledger: list[Promotion] = field(default_factory=list)  # oldest first
     outage: Unavailable | None = None
     refuse: dict[type[Action], tuple[str, str]] = field(default_factory=dict)
     foreign_jobs: list[Json] = field(default_factory=list)
@@ -111,6 +116,7 @@ class World:
     statuses: list[Json] = field(default_factory=list)  # each that was written
     answers: dict[Query[object], object] = field(default_factory=dict)
     refusals: dict[str, Refusal] = field(default_factory=dict)
+    says: dict[str, str] = field(default_factory=dict)  # what a container that succeeds tells, by its name
     grace: int = 1  # for how many passes a deleted Job goes on existing
     _uids: int = 0
 
@@ -151,6 +157,19 @@ class World:
         self._forget(name or self.job_name)
         return self
 
+    def decide(self, approved: str = "", rejected: str = "", by: str = "") -> World:
+        """A person approves or rejects a run, named by its MLflow id."""
+        given = {
+            names.APPROVED_ANNOTATION: approved,
+            names.REJECTED_ANNOTATION: rejected,
+            names.DECIDED_BY_ANNOTATION: by,
+        }
+        for name, value in given.items():
+            self.annotations.pop(name, None)
+            if value:
+                self.annotations[name] = value
+        return self
+
     # --- MLflow ------------------------------------------------------------------------------------------------------
 
     def mlflow_down(self) -> World:
@@ -188,6 +207,11 @@ class World:
                 return tuple(_tracked(run) for run in sorted(found, key=lambda run: run.number))
             case VersionsFrom(name, run_id):
                 return tuple(v for v in self.versions if (v.name, v.run_id) == (name, run_id))
+            case VersionNumbered(name, number):
+                version = next((v for v in self.versions if (v.name, v.version) == (name, number)), None)
+                return version and replace(version, metrics=self._metrics_of(version.run_id))
+            case PromotionsOf(model):
+                return tuple(entry for entry in reversed(self.ledger) if entry.model == model)
             case ModelNamed(name):
                 aliases = {alias: version for (model, alias), version in self.aliases.items() if model == name}
                 return RegisteredModel(name, any(v.name == name for v in self.versions), aliases)
@@ -353,7 +377,7 @@ class World:
         return True
 
     def _refusal(self, action: Action) -> tuple[str, str] | None:
-        outside = isinstance(action, EnsureRun | TagRun | EndRun | RegisterVersion | MoveAlias)
+        outside = isinstance(action, EnsureRun | TagRun | EndRun | RegisterVersion | TagVersion | MoveAlias)
         if outside and self.outage:
             return self.outage.reason, self.outage.message
         if isinstance(action, EnsureRun) and any(r.number == action.number and r.deleted for r in self.runs):
@@ -395,8 +419,13 @@ class World:
                     self._run(action.run_id).status = action.status
             case RegisterVersion():
                 self._register(action)
+            case TagVersion(name=name, version=number, tags=tags):
+                self.versions = [
+                    replace(v, tags={**v.tags, **tags}) if (v.name, v.version) == (name, number) else v
+                    for v in self.versions
+                ]
             case MoveAlias():
-                self.aliases[action.name, action.alias] = action.version
+                self._move(action)
             case _:
                 raise AssertionError(f"{action} is not the training plan's")
         self.answers = {query: self.answer(query) for query in self.answers}  # the engine asks again
@@ -448,6 +477,32 @@ class World:
             number = str(sum(v.name == action.name for v in self.versions) + 1)
             source = f"models:/{action.model_id}"
             self.versions.append(ModelVersion(action.name, number, action.run_id, source, "READY", dict(action.tags)))
+
+    def _move(self, action: MoveAlias) -> None:
+        previous, record = self.aliases.get((action.name, action.alias)), action.record
+        assert record is not None, "no alias moves untold"
+        self.aliases[action.name, action.alias] = action.version
+        mine = (action.name, action.alias, action.version, record.uid, record.number)
+        if not any((e.model, e.alias, e.version, e.uid, e.number) == mine for e in self.ledger):
+            self.ledger.append(
+                Promotion(
+                    entry_id=f"entry-{len(self.ledger) + 1}",
+                    model=action.name,
+                    alias=action.alias,
+                    previous="" if previous in {None, action.version} else str(previous),
+                    version=action.version,
+                    at=self.now,
+                    actor=record.actor,
+                    uid=record.uid,
+                    number=record.number,
+                    state="Done",
+                    reason=record.reason,
+                    approved_by=record.details.get(names.PROMOTION_APPROVED_BY, ""),
+                )
+            )
+
+    def _metrics_of(self, run_id: str) -> dict[str, float]:
+        return dict(next((run.metrics for run in self.runs if run.run_id == run_id), {}))
 
     def _run(self, run_id: str) -> MlflowRun:
         return next(run for run in self.runs if run.run_id == run_id)
@@ -523,6 +578,8 @@ def _terminated(world: World, name: str, code: int, message: str = "", reason: s
     if name == "fetch" and code == 0:
         data = [{"name": d["name"], "digest": DATA_DIGEST, "bytes": 4} for d in world.spec.get("data", [])]
         message = json.dumps({"commit": COMMIT, "data": data})
+    elif code == 0:
+        message = world.says.get(name, message)
     finished = world.now.isoformat()
     why = reason or ("Completed" if code == 0 else "Error")
     return {"terminated": {"exitCode": code, "message": message, "reason": why, "finishedAt": finished}}
