@@ -7,12 +7,13 @@ only who leads plans and writes.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import Iterable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -25,6 +26,7 @@ from kubernetes.aio.client import ApiClient, Configuration
 from tandem.api.meta import Json, Key, ObjectMeta
 from tandem.engine.api import ApiServer
 from tandem.engine.cluster import Cluster
+from tandem.engine.configuration import POLL_EVERY, ConfigMaps
 from tandem.engine.controller import Controller
 from tandem.engine.facts import FactBoard, Source
 from tandem.engine.handlers import watch
@@ -57,6 +59,7 @@ class Options:
     lease_times: LeaseTimes = field(default_factory=LeaseTimes)
     resync_period: float = PERIOD  # seconds
     watch_patience: float = PATIENCE  # seconds
+    configuration_poll: timedelta = POLL_EVERY
     requests_per_second: int = 200
     health_port: int | None = None
     metrics_port: int | None = None
@@ -109,7 +112,8 @@ class Engine:
         self._kinds = {controller.resource.kind for controller in controllers}
         self._store = Store(controllers)
         self._queue: KeyedQueue[Key] = KeyedQueue()
-        self._board = FactBoard(source, self._queue.add, utc_now)
+        facts = ConfigMaps(api, source, utc_now, options.configuration_poll)
+        self._board = FactBoard(facts, self._queue.add, utc_now)
         cluster = Cluster(api, self._observe, options.instance)
         self._reconciler = Reconciler(
             self._store, self._queue, self._board, source, cluster, utc_now, metrics.reconciled, self._may_write
@@ -135,6 +139,7 @@ class Engine:
     async def _live(self, told: asyncio.Event) -> None:
         self._standing.start("lag", self._metrics.measure_lag())
         await self._resync.fill()
+        _spare_the_collector()
         watching = watch(
             self._store,
             self._queue.add,
@@ -202,6 +207,16 @@ class Engine:
                 self._queue.add(key)
             elif key not in self._queue:
                 self._queue.add_after(key, SHORTEST_REQUEUE)
+
+
+def _spare_the_collector() -> None:
+    """What was listed stays: the garbage collector need not walk through all of it, again and again.
+
+    Measured: with the usual thresholds it takes 5 to 9 % of the CPU while resources are started.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
 
 
 async def _wait(told: asyncio.Event) -> None:

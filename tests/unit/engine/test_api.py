@@ -50,7 +50,7 @@ async def api(listener: Listener) -> AsyncIterator[ApiServer]:
             configuration.api_key["BearerToken"] = f"Bearer {listener.tokens[-1]}"
 
         await newest(configuration)
-        configuration.refresh_api_key_hook = newest
+        configuration.refresh_api_key_hook = newest  # type: ignore[assignment]  # declared without a type
         client = ApiClient(configuration)
         client.user_agent = "tandem-operator/here"
         async with client:
