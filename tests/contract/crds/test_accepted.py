@@ -60,6 +60,30 @@ CASES: list[tuple[str, str, Json]] = [
     ("as many parameters as there may be", TJ, {"parameters": {f"p{i}": "x" * 4096 for i in range(64)}}),
     ("bounds of every notation", TJ, threshold(min="-1.5e+10", max="+3E-2")),
     ("min equal to max", TJ, threshold(min="1", max="1.0")),
+    (
+        "every kind of rule",
+        TJ,
+        {
+            "data": [{"name": "holdout", "storageUri": "https://x.org/i.csv"}],
+            "model": {"name": "iris", "approval": "Required"},
+            "gate": {
+                "metrics": [
+                    {"name": "accuracy", "change": {"direction": "HigherIsBetter", "absolute": "-0.01"}},
+                    {"name": "loss", "max": "1", "change": {"direction": "LowerIsBetter", "relative": "+1e-1"}},
+                    {"name": "recall", "min": "0.9", "slices": ["sex:f", "sex:m_X_age:30-40"], "minSamples": 0},
+                    {
+                        "name": "recall",
+                        "min": "0.9",
+                        "sampleCountMetric": "rows",
+                        "minSamples": 1,
+                        "confidence": "0.95",
+                    },
+                ],
+                "baseline": {"alias": "production", "data": ["holdout"], "onDifferentData": "Compare"},
+            },
+        },
+    ),
+    ("64 rules", TJ, {"gate": {"metrics": [{"name": "m", "min": "0", "slices": ["a", "b"]}] * 32}}),
     ("a model with an alias", TJ, {"model": {"name": "Iris model.v2", "alias": "vNext"}}),
     ("drift by a floor", TJ, signal(min="0.85", sampleCountMetric="samples", minSamples=200, breaches={"count": 2})),
     ("drift by a change", TJ, signal(change={"absolute": "-0.05"})),
