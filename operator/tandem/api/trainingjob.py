@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from tandem.api.checks import DataChecks
 from tandem.api.containers import MAX_INT32, Argument, Image, Name, ObjectName, Resources
 from tandem.api.duration import Duration
 from tandem.api.gate import Change, ChangeThreshold, DecimalString, MetricName
@@ -62,6 +63,7 @@ class DataSet(Wire, frozen=True):
     digest: Sha256 | None = None
     secret_ref: LocalReference | None = None
     cache: DataCache | None = None
+    checks: DataChecks | None = None
 
 
 class Step(Wire, frozen=True):
@@ -266,6 +268,8 @@ class DataStatus(Wire, frozen=True):
     bytes: int = 0
     files: int = 0
     rows: int | None = None
+    verdict: Literal["", "Passed", "Failed", "NoBaseline"] = ""
+    message: str = ""
 
 
 class GateVerdict(Wire, frozen=True):

@@ -6,6 +6,7 @@ The classes are those that a person acts on differently: the code (ExitCode), it
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -14,7 +15,8 @@ from tandem.api import names
 from tandem.api.children import ContainerStatus, Job, Pod
 from tandem.api.conditions import shortened
 from tandem.api.trainingjob import Failure, RunStatus
-from tandem.training.inputs import FETCH
+from tandem.training.inputs import FETCH, VALIDATE
+from tandem.training.quality import CHECKS_FAILED, report_of
 
 LOG_LIMIT: Final = 2048
 
@@ -29,6 +31,10 @@ _FETCH: Final = {
     8: "NoSpace",
     9: "NotRecorded",
 }
+
+# … and `tandem.runtime.validate`; that the checks failed it tells in a report.
+_VALIDATE: Final = {2: "InvalidChecks", 9: "NotRecorded"}
+_BEFORE: Final[Mapping[str, Mapping[int, str]]] = {FETCH: _FETCH, VALIDATE: _VALIDATE}
 
 _PULL: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 _CONFIGURATION: Final = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
@@ -171,7 +177,17 @@ def _of_container(container: ContainerStatus, job_reason: str) -> Failure:
     terminated = container.state.terminated
     assert terminated is not None
     oom = terminated.reason == "OOMKilled"
-    fetch = _FETCH.get(terminated.exit_code) if container.name == FETCH else None
+    report = report_of(container) if container.name == VALIDATE and not oom else None
+    if report is not None:
+        failed = "; ".join(str(judged) for judged in report.data if judged.verdict == "Failed")
+        return Failure(
+            class_="Data",
+            reason=CHECKS_FAILED,
+            message=failed,
+            step=container.name,
+            exit_code=terminated.exit_code,
+        )
+    fetch = _BEFORE.get(container.name, {}).get(terminated.exit_code)
     hint = next((answer for sign, answer in _HINTS.items() if sign in terminated.message), "")
     said = "ran out of memory; raise its resources.limits.memory" if oom else f"exited {terminated.exit_code}"
     return Failure(

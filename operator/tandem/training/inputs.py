@@ -9,10 +9,11 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
-from tandem.api.meta import Json
+from tandem.api.meta import Json, to_json
 from tandem.api.trainingjob import DataSet, TrainingJobSpec
 
 FETCH: Final = "fetch"
+VALIDATE: Final = "validate"
 WORKSPACE: Final = "/workspace"
 _MOUNTED: Final = "/tandem"  # no storageUri can name a file below it
 _CLAIM: Final = "pvc://"
@@ -20,6 +21,8 @@ _CLAIM: Final = "pvc://"
 # The kubelet keeps 4096 bytes of a container's termination message, and 12 KiB for all containers of a pod.
 _MESSAGE: Final = 4096
 _MESSAGES: Final = 12288
+# Linux takes 128 KiB for one variable of an environment (MAX_ARG_STRLEN).
+CHECKS_LIMIT: Final = 120_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,28 @@ def fetch_instruction(spec: TrainingJobSpec, containers: int) -> str:
         "reportLimit": report_limit(containers),
     }
     return json.dumps(instruction, sort_keys=True)
+
+
+def checked(spec: TrainingJobSpec) -> tuple[DataSet, ...]:
+    """The data sets that have checks."""
+    return tuple(data for data in spec.data if data.checks is not None)
+
+
+def validate_instruction(spec: TrainingJobSpec, baseline: Json | None, containers: int) -> str:
+    """TANDEM_VALIDATE of a pod: :mod:`tandem.runtime.validate` reads it. ``baseline``: what data are compared with."""
+    instruction: Json = {
+        "data": [{"name": data.name, "checks": to_json(data.checks)} for data in checked(spec)],
+        "baseline": baseline,
+        "workspace": WORKSPACE,
+        "reportLimit": report_limit(containers),
+    }
+    return json.dumps(instruction, sort_keys=True)
+
+
+def too_large(spec: TrainingJobSpec) -> int:
+    """How many bytes the checks have, if they are more than a process can be told in one variable; else 0."""
+    size = len(validate_instruction(spec, None, 1))
+    return size if size > CHECKS_LIMIT else 0
 
 
 def report_limit(containers: int) -> int:

@@ -14,7 +14,17 @@ from tandem.api.meta import Json, controller_reference, to_json
 from tandem.api.plan import Delete
 from tandem.api.trainingjob import RunStatus, Step, TrainingJobSpec
 from tandem.training.case import Case
-from tandem.training.inputs import FETCH, WORKSPACE, fetch_instruction, fetches, mounted
+from tandem.training.inputs import (
+    FETCH,
+    VALIDATE,
+    WORKSPACE,
+    checked,
+    fetch_instruction,
+    fetches,
+    mounted,
+    validate_instruction,
+)
+from tandem.training.quality import previous
 from tandem.training.triggers import format_trigger
 
 SOURCE = f"{WORKSPACE}/src"
@@ -52,7 +62,7 @@ def job_manifest(case: Case, run: RunStatus, tracked: TrackedRun) -> Json:
     job_spec: Json = {
         "backoffLimit": spec.backoff_limit,
         "podFailurePolicy": {"rules": _failure_rules(case)},
-        "template": {"metadata": {"labels": labels}, "spec": _pod_spec(case, tracked)},
+        "template": {"metadata": {"labels": labels}, "spec": _pod_spec(case, run, tracked)},
     }
     if names.QUEUE_LABEL in queue:
         job_spec["suspend"] = True  # Kueue lets it go when there is quota; without this a Kueue that is down would not
@@ -83,14 +93,18 @@ def _failure_rules(case: Case) -> list[Json]:
         # Another try changes neither an instruction nor what a digest pins.
         codes = {"containerName": FETCH, "operator": "In", "values": [2, 3]}
         rules.append({"action": "FailJob", "onExitCodes": codes})
+    if checked(case.spec):
+        # The same data would break the same rule again.
+        codes = {"containerName": VALIDATE, "operator": "In", "values": [2, 10]}
+        rules.append({"action": "FailJob", "onExitCodes": codes})
     return rules
 
 
-def _pod_spec(case: Case, tracked: TrackedRun) -> Json:
+def _pod_spec(case: Case, run: RunStatus, tracked: TrackedRun) -> Json:
     spec = case.spec
     volumes: list[Json] = [{"name": "workspace", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}]
     volumes += [one.volume for one in mounted(spec)]
-    fetch = [_fetch(case, tracked, len(spec.steps) + 1)] if fetches(case.spec) else []
+    before = _before(case, run, tracked)
     if spec.checkpoint is not None:
         claim = {"claimName": spec.checkpoint.persistent_volume_claim.claim_name}
         volumes.append({"name": _CHECKPOINT_VOLUME, "persistentVolumeClaim": claim})
@@ -109,10 +123,31 @@ def _pod_spec(case: Case, tracked: TrackedRun) -> Json:
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         **_placement(spec),
-        "initContainers": [*fetch, *steps[:-1]],
+        "initContainers": [*before, *steps[:-1]],
         "containers": [steps[-1]],
         "volumes": volumes,
     }
+
+
+def _before(case: Case, run: RunStatus, tracked: TrackedRun) -> list[Json]:
+    """The containers before the user's own steps."""
+    spec = case.spec
+    containers = len(spec.steps) + bool(fetches(spec)) + bool(checked(spec))
+    fetch = [_fetch(case, tracked, containers)] if fetches(spec) else []
+    return [*fetch, _validate(case, run, tracked, containers)] if checked(spec) else fetch
+
+
+def _validate(case: Case, run: RunStatus, tracked: TrackedRun, containers: int) -> Json:
+    """The container that checks the data: it has no credentials of any store."""
+    instruction = validate_instruction(case.spec, previous(case, run), containers)
+    return _container(
+        VALIDATE,
+        case.settings.runtime_image,
+        ["python", "-m", "tandem.runtime.validate"],
+        {"TANDEM_VALIDATE": instruction, **_run(case, tracked)},
+        Resources(),
+        [],
+    )
 
 
 def _fetch(case: Case, tracked: TrackedRun, containers: int) -> Json:

@@ -20,7 +20,7 @@ from typing import TypeAlias
 from tandem.api.conditions import Outcome, Passed, Undecided
 from tandem.api.plan import Draft, Observed, Plan
 from tandem.api.trainingjob import RunStatus, TrainingJob
-from tandem.training import approval, gate, promotion, registry, track, train
+from tandem.training import approval, gate, promotion, quality, registry, track, train
 from tandem.training.case import PROMOTED, TRAINED, Case, TrainingChildren, TrainingSettings
 from tandem.training.findings import Findings
 from tandem.training.history import COMPLETE
@@ -70,7 +70,7 @@ def _walk(case: Case, found: Findings) -> Plan:
         outcomes[condition] = outcome
         if not isinstance(outcome, (Passed, Undecided)):
             break
-    return case.draft.finish(run_status(case, found, outcomes))
+    return case.draft.finish(run_status(case, found, quality.with_condition(case, found, outcomes)))
 
 
 def recall(case: Case, run: RunStatus) -> Findings:

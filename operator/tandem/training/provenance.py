@@ -17,7 +17,8 @@ from tandem.api.containers import MAX_INT32
 from tandem.api.facts import TrackedRun
 from tandem.api.trainingjob import DataStatus, ImageStatus, Sha256, SourceStatus, TrainingJobSpec
 from tandem.training.findings import Findings
-from tandem.training.inputs import FETCH
+from tandem.training.inputs import FETCH, VALIDATE
+from tandem.training.quality import with_verdicts
 
 _SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 Commit = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
@@ -45,7 +46,8 @@ def with_provenance(found: Findings, pods: tuple[Pod, ...]) -> Findings:
     report = _report(containers.pop(FETCH, None))
     last = pods[-1].status.container_statuses
     digest = _digest(last[0].image_id) if last else ""
-    return replace(
+    validate = containers.get(VALIDATE)
+    found = replace(
         found,
         source=_source(report) or found.source,
         data=(
@@ -58,6 +60,7 @@ def with_provenance(found: Findings, pods: tuple[Pod, ...]) -> Findings:
         ),
         image=ImageStatus(digest=digest) if digest else found.image,
     )
+    return with_verdicts(found, validate)
 
 
 def with_recorded_data(found: Findings, spec: TrainingJobSpec, tracked: TrackedRun) -> Findings:

@@ -36,7 +36,13 @@ FAILED: Final = "Failed"
 SUSPENDED: Final = "Suspended"
 DRIFTED: Final = "Drifted"
 
-_PHASES: Final = {"Trained": "Running", "Blessed": "Validating", "Registered": "Registering", "Promoted": "Promoting"}
+_PHASES: Final = {
+    "DataValidated": "Running",
+    "Trained": "Running",
+    "Blessed": "Validating",
+    "Registered": "Registering",
+    "Promoted": "Promoting",
+}
 
 
 def run_status(case: Case, found: Findings, outcomes: Mapping[str, Outcome]) -> Json:

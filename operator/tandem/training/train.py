@@ -20,6 +20,7 @@ from tandem.api.trainingjob import Failure, RunStatus
 from tandem.training.case import FINAL, TRAINED, Case, refused, unavailable
 from tandem.training.failure import blocked, explain, failure_of
 from tandem.training.findings import Findings
+from tandem.training.inputs import CHECKS_LIMIT, too_large
 from tandem.training.job import job_manifest, job_name, needed
 from tandem.training.progress import hung, with_disruption, with_progress
 from tandem.training.provenance import with_provenance
@@ -63,6 +64,9 @@ def _create(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
     run = found.run
     if found.tracked is None:
         return None, found
+    if size := too_large(case.spec):
+        told = f"spec.data[].checks have {size} bytes together, {CHECKS_LIMIT} can be handed to a pod: declare less"
+        return Failed("InvalidSpec", told, final=False), found
     refusal = case.draft.act(Create(job_manifest(case, run, found.tracked)))
     if refusal:
         return refused(refusal, f"Job {job_name(case, run)} could not be created"), found

@@ -66,6 +66,16 @@ def data(storage_uri: str = "https://x.org/iris.csv", **fields: object) -> Json:
     return {"data": [{"name": "iris", "storageUri": storage_uri, **fields}]}
 
 
+def checks(**fields: object) -> Json:
+    """A spec with one data set with these checks."""
+    return data(checks=fields)
+
+
+def column(**fields: object) -> Json:
+    """A spec with one data set of which one column has these checks, compared with the previous one."""
+    return checks(baseline="Previous", columns=[{"name": "a", **fields}])
+
+
 def signal(**fields: object) -> Json:
     """A spec whose drift policy has one signal with these fields."""
     return {"model": {"name": "iris"}, "retrain": {"drift": {"signals": [{"metric": "accuracy", **fields}]}}}

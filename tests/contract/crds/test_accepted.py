@@ -8,7 +8,7 @@ import pytest
 from tandem.api.appdeployment import AppDeployment
 from tandem.api.trainingjob import TrainingJob
 from tests.contract.api_server import ApiServer
-from tests.contract.crds.resources import Json, resource, signal, step, steps, threshold
+from tests.contract.crds.resources import Json, checks, resource, signal, step, steps, threshold
 
 TJ, AD = "TrainingJob", "AppDeployment"
 MODELS = {TJ: TrainingJob, AD: AppDeployment}
@@ -40,6 +40,27 @@ CASES: list[tuple[str, str, Json]] = [
             "oci://x.org/acme/iris@sha256:" + "0" * 64 + "//iris.csv",
         )
     ),
+    ("data with checks that keep statistics only", TJ, checks()),
+    (
+        "data with every check",
+        TJ,
+        checks(
+            minRows=1,
+            maxRows=10**12,
+            unexpectedColumns="Allow",
+            unique=["id", "day"],
+            baseline="Previous",
+            rowRatio={"min": "0.5", "max": "2"},
+            columns=[
+                {"name": "id", "type": "Integer", "unique": True, "min": "0", "minUnique": 1, "maxUnique": 10**9},
+                {"name": "Größe (cm)", "type": "Float", "nullable": True, "minPresence": "0.9", "allowInfinite": True},
+                {"name": "kind", "type": "String", "values": ["a", ""], "minDomainMass": "0.99", "pattern": "^[a-z]*$"},
+                {"name": "day", "type": "Timestamp", "required": False, "drift": {"kolmogorovSmirnov": "0.1"}},
+                {"name": "any", "drift": {"lInfinity": "0.1", "jensenShannon": "0.1", "kolmogorovSmirnov": "1"}},
+            ],
+        ),
+    ),
+    ("as many columns as there may be", TJ, checks(columns=[{"name": f"c{n}"} for n in range(200)])),
     (
         "data with credentials and a cache",
         TJ,

@@ -8,7 +8,7 @@ import pytest
 from tandem.api.appdeployment import AppDeployment
 from tandem.api.trainingjob import TrainingJob
 from tests.contract.api_server import ApiServer
-from tests.contract.crds.resources import SMALLEST, Json, resource, signal
+from tests.contract.crds.resources import SMALLEST, Json, checks, resource, signal
 
 TJ, AD = "TrainingJob", "AppDeployment"
 
@@ -47,6 +47,32 @@ FILLED_IN = [
         {"source": {"git": {"url": "https://x.org/r.git", "ref": "main"}}},
     ),
     ("the alias of a model", TJ, {"model": {"name": "iris"}}, {"model": {"name": "iris", "alias": "challenger"}}),
+    (
+        "checks of data",
+        TJ,
+        checks(columns=[{"name": "a"}]),
+        {
+            "data": [
+                {
+                    "name": "iris",
+                    "storageUri": "https://x.org/iris.csv",
+                    "checks": {
+                        "columns": [
+                            {
+                                "name": "a",
+                                "required": True,
+                                "nullable": False,
+                                "unique": False,
+                                "allowInfinite": False,
+                            }
+                        ],
+                        "unexpectedColumns": "Refuse",
+                        "baseline": "None",
+                    },
+                }
+            ]
+        },
+    ),
     (
         "drift",
         TJ,

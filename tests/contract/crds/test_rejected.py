@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.contract.api_server import ApiServer, Rejected
-from tests.contract.crds.resources import Refusal, data, resource, signal, step, steps, threshold
+from tests.contract.crds.resources import Refusal, checks, column, data, resource, signal, step, steps, threshold
 from tests.crds import KINDS, nodes, schema
 
 TJ, AD = "TrainingJob", "AppDeployment"
@@ -21,7 +21,10 @@ CASES = [
     Refusal("an empty list of steps", TJ, "spec.steps", "at least 1 items", {"steps": []}),
     Refusal("more steps than 16", TJ, "spec.steps", "at most 16", {"steps": [step(name=f"s{i}") for i in range(17)]}),
     Refusal("two steps of one name", TJ, "spec.steps[1]", "Duplicate value", {"steps": [step(), step()]}),
-    Refusal("a step that is called fetch", TJ, "spec.steps[0].name", "the name fetch is taken", steps(name="fetch")),
+    Refusal(
+        "a step that is called fetch", TJ, "spec.steps[0].name", "the names fetch and validate are", steps(name="fetch")
+    ),
+    Refusal("a step that is called validate", TJ, "spec.steps[0].name", "are taken", steps(name="validate")),
     Refusal("a step's name with capitals", TJ, "spec.steps[0].name", "should match", steps(name="Train")),
     Refusal("a step without a command", TJ, "spec.steps[0].command", "at least 1 items", steps(command=[])),
     Refusal("a command that is one string", TJ, "spec.steps[0].command", "must be of type array", steps(command="run")),
@@ -189,6 +192,50 @@ CASES = [
         "should match",
         {"data": [{"name": "iris", "storageUri": "https://x.org/i", "digest": "sha256:123"}]},
     ),
+    # --- data checks
+    Refusal(
+        "fewer rows than none",
+        TJ,
+        "spec.data[0].checks.minRows",
+        "minRows must not be larger than maxRows",
+        checks(minRows=2, maxRows=1),
+    ),
+    Refusal(
+        "a distance from nothing",
+        TJ,
+        "spec.data[0].checks.baseline",
+        "set baseline: Previous",
+        checks(columns=[{"name": "a", "drift": {"jensenShannon": "0.1"}}]),
+    ),
+    Refusal(
+        "a ratio to nothing",
+        TJ,
+        "spec.data[0].checks.baseline",
+        "set baseline: Previous",
+        checks(rowRatio={"min": "0.5"}),
+    ),
+    *(
+        Refusal(title, TJ, f"spec.data[0].checks.columns[0]{field}", says, column(**fields))
+        for title, field, says, fields in (
+            ("a presence of what is always there", ".minPresence", "set nullable: true", {"minPresence": "0.9"}),
+            ("a mass of no domain", ".values", "minDomainMass needs values", {"minDomainMass": "0.9"}),
+            ("a range of nothing", ".min", "no value could pass", {"type": "Float", "min": "2", "max": "1"}),
+            ("a range of words", ".type", "min and max need type", {"type": "String", "min": "2"}),
+            ("a range of nobody knows what", ".type", "min and max need type", {"max": "2"}),
+            ("a pattern of numbers", ".type", "pattern needs type: String", {"type": "Float", "pattern": "x"}),
+            ("distinct values of nothing", ".minUnique", "no column could pass", {"minUnique": 2, "maxUnique": 1}),
+            ("L-infinity of numbers", ".drift", "lInfinity compares", {"type": "Float", "drift": {"lInfinity": "0.1"}}),
+            (
+                "Kolmogorov-Smirnov of words",
+                ".drift",
+                "kolmogorovSmirnov compares",
+                {"type": "String", "drift": {"kolmogorovSmirnov": "0.1"}},
+            ),
+            ("a type of another system", ".type", "Unsupported value", {"type": "int64"}),
+            ("a range that is a number", ".min", "must be of type string", {"type": "Float", "min": 1}),
+        )
+    ),
+    Refusal("a column twice", TJ, "spec.data[0].checks.columns[1]", "Duplicate", checks(columns=[{"name": "a"}] * 2)),
     # --- parameters
     Refusal(
         "a parameter that no shell can name", TJ, "spec.parameters", "letters, digits", {"parameters": {"a-b": ""}}
@@ -452,9 +499,6 @@ CASES = [
     Refusal("a port that does not exist", AD, "spec.port", "less than or equal to 65535", {"port": 70000}),
     Refusal("a health path without a slash", AD, "spec.healthPath", "should match", {"healthPath": "health"}),
     Refusal("a health path with a line break", AD, "spec.healthPath", "should match", {"healthPath": "/a\r\nX: y"}),
-    Refusal("replicas below nothing", AD, "spec.replicas", "greater than or equal to 0", {"replicas": -1}),
-]
-
     Refusal(
         "no time to end",
         AD,
@@ -462,6 +506,9 @@ CASES = [
         "greater than or equal to 1",
         {"terminationGracePeriodSeconds": 0},
     ),
+    Refusal("replicas below nothing", AD, "spec.replicas", "greater than or equal to 0", {"replicas": -1}),
+]
+
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.kind}: {case.title}")
 def test_refused_with_the_field_and_the_rule(api_server: ApiServer, case: Refusal) -> None:

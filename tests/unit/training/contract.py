@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 STATUS = schema("TrainingJob")["properties"]["status"]
 REASON = re.compile(r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")  # metav1.Condition
 GIVEN_BY_TANDEM = {"MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "HOME", "TANDEM_FETCH"}
+TOLD_TO = {"fetch": "TANDEM_FETCH", "validate": "TANDEM_VALIDATE"}
 GIVEN_TO_STEPS = {"TANDEM_CHECKPOINT_DIR"}
 
 
@@ -121,9 +122,12 @@ def check_environment(world: World, pod: Json) -> None:
         assert len(set(given)) == len(given)
         env = {entry["name"]: entry["value"] for entry in container["env"]}
         assert env["HOME"] == "/tmp"
-        if container["name"] == "fetch":
-            assert env.keys() == GIVEN_BY_TANDEM
+        if container["name"] in TOLD_TO:
+            told = env.keys() & TOLD_TO.values()
+            assert told == {TOLD_TO[container["name"]]}
+            assert env.keys() - told == GIVEN_BY_TANDEM - {"TANDEM_FETCH"}
             assert container["image"] == SETTINGS.runtime_image
+            continue
         assert env["MLFLOW_TRACKING_URI"] == SETTINGS.mlflow_uri
         assert env["MLFLOW_RUN_ID"] in {run.run_id for run in world.runs}
         assert env["MLFLOW_EXPERIMENT_ID"] == "7"
