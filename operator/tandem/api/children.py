@@ -34,7 +34,6 @@ class JobStatus(Wire, frozen=True):
 
 class JobSpec(Wire, frozen=True):
     suspend: bool = False
-    backoff_limit: int = 6  # Kubernetes' default
 
 
 class Job(Wire, frozen=True):

@@ -77,7 +77,7 @@ def hung(case: Case, run: RunStatus, job: Job, pods: tuple[Pod, ...]) -> Outcome
         f"{run.step}: no progress for {deadline} s (spec.progressDeadlineSeconds): nothing was logged to MLflow and no "
         f"step began; {_last(progress)}"
     )
-    spec = {"activeDeadlineSeconds": 1, "suspend": False, "backoffLimit": job.spec.backoff_limit}
+    spec = {"activeDeadlineSeconds": 1, "suspend": False}
     refusal = case.draft.act(change(job, spec, {names.HUNG_ANNOTATION: message}))
     if refusal:
         return refused(refusal, f"Job {job.metadata.name} hangs and could not be stopped")

@@ -153,6 +153,8 @@ def _suspended(case: Case, before: TrainingJobStatus, outcome: Undecided) -> Jso
         kept = [ready, *(c for c in kept if c.type != READY)]
     conditions = [msgspec.structs.replace(c, observed_generation=generation) for c in kept]
     if before.run is not None and before.run.completion_time is None:
+        # Its pods are gone, and what they were at: the time in which nothing moves begins anew with the next one.
+        before = msgspec.structs.replace(before, run=msgspec.structs.replace(before.run, step="", progress=None))
         trains = condition(TRAINED, "Unknown", outcome.reason, outcome.message, told, generation, case.now)
         conditions = [trains if (c.type, c.status) == (TRAINED, "Unknown") else c for c in conditions]
     conditions.append(_true(case, SUSPENDED, outcome.reason, outcome.message))

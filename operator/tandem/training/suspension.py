@@ -1,7 +1,7 @@
 """Suspending the Job of a run, and letting it go on: the same run, the same Job, its pods taken away in between.
 
-A pod that a suspension takes away ends as failed, and Kubernetes counts it against ``backoffLimit`` (1.37's Job
-controller, and tests/contract/training): each suspension raises the limit by the one that it costs.
+A pod that a suspension takes away does not count against ``backoffLimit``, and the Job's deadline begins anew when it
+goes on (both are Kubernetes' rules; tests/contract/training).
 
 Others suspend Jobs too, Kueue above all. Only what Tandem has suspended does Tandem let go.
 """
@@ -20,9 +20,7 @@ from tandem.training.case import Case, refused
 def suspend(case: Case, run: RunStatus, job: Job) -> Undecided | Retrying:
     """Take the run's pods away; the Job keeps its place, its counts and its checkpoints."""
     if not job.spec.suspend:
-        limit = job.spec.backoff_limit + 1
-        action = change(job, {"suspend": True, "backoffLimit": limit}, {names.SUSPENDED_ANNOTATION: "true"})
-        refusal = case.draft.act(action)
+        refusal = case.draft.act(change(job, {"suspend": True}, {names.SUSPENDED_ANNOTATION: "true"}))
         if refusal:
             return Retrying(refusal.reason, f"Job {job.metadata.name} could not be suspended: {refusal.message}")
     told = f"run {run.number} is suspended: its Job {job.metadata.name} goes on when spec.suspend is false"
@@ -33,7 +31,7 @@ def suspended(case: Case, job: Job) -> Outcome:
     """What a Job that is suspended waits for; one that Tandem suspended goes on."""
     meta = job.metadata
     if names.SUSPENDED_ANNOTATION in meta.annotations:
-        refusal = case.draft.act(change(job, {"suspend": False, "backoffLimit": job.spec.backoff_limit}))
+        refusal = case.draft.act(change(job, {"suspend": False}))
         if refusal:
             return refused(refusal, f"Job {meta.name} could not be resumed")
         return Working("JobResumed", f"Job {meta.name} goes on")
@@ -51,8 +49,7 @@ def suspended(case: Case, job: Job) -> Outcome:
 def change(job: Job, spec: Json, annotations: dict[str, str] | None = None) -> Apply:
     """These fields of a Job that is there; the engine applies it to the version that was seen and to no other.
 
-    What was applied before and is left out falls back to Kubernetes' defaults: so ``suspend`` and ``backoffLimit`` are
-    always said.
+    What was applied before and is left out falls back to Kubernetes' default: so ``suspend`` is always said.
     """
     meta = job.metadata
     metadata: Json = {"name": meta.name, "namespace": meta.namespace, "annotations": annotations or {}}

@@ -23,6 +23,7 @@ GRANTED: dict[str, dict[str, tuple[str, ...]]] = {
         "jobs.batch": (*READ, "create", "patch", "delete"),
         "deployments.apps": (*READ, "create", "patch", "delete"),
         "services": (*READ, "create", "patch", "delete"),
+        "configmaps": (*READ, "create", "delete"),
         "poddisruptionbudgets.policy": (*READ, "create", "patch", "delete"),
         "networkpolicies.networking.k8s.io": (*READ, "create", "patch", "delete"),
         "pods": ("get", "list", "watch"),
@@ -92,6 +93,10 @@ def test_what_the_controllers_watch_and_write_is_granted(name: str) -> None:
 
 ALLOWED = [
     (OPERATOR, "create", "jobs.batch"),
+    (OPERATOR, "patch", "jobs.batch"),
+    (OPERATOR, "patch", "configmaps"),
+    (OPERATOR, "update", "configmaps"),
+    (DRIFT, "get", "configmaps"),
     (OPERATOR, "patch", "deployments.apps"),
     (OPERATOR, "patch", "trainingjobs.tandem.dev/status"),
     (OPERATOR, "watch", "pods"),
@@ -103,7 +108,7 @@ REFUSED = [
     *((who, verb, "secrets") for who in (OPERATOR, DRIFT) for verb in ("get", "list", "watch", "create")),
     *((who, "create", resource) for who in (OPERATOR, DRIFT) for resource in ("pods", "pods/exec", "serviceaccounts")),
     *((who, "create", "serviceaccounts/token") for who in (OPERATOR, DRIFT)),
-    (OPERATOR, "patch", "jobs.batch"),
+    (OPERATOR, "update", "jobs.batch"),
     (OPERATOR, "update", "trainingjobs.tandem.dev"),
     (OPERATOR, "patch", "trainingjobs.tandem.dev"),
     (OPERATOR, "delete", "trainingjobs.tandem.dev"),

@@ -54,25 +54,25 @@ def test_the_same_run_goes_on() -> None:
     assert (world.status["phase"], world.status["run"]["number"]) == ("Complete", 1)
 
 
-def test_a_suspension_costs_no_attempt_of_the_budget() -> None:
-    # given a Job that may not fail once
+def test_a_suspension_costs_no_attempt() -> None:
     world = training(backoffLimit=0)
     for _ in range(3):
         world.change(suspend=True).settle().change(suspend=False).settle().runs_step("train").settle()
-    assert world.told("Failed") is None
-    assert world.job["status"]["failed"] == 3
-    assert world.job["spec"]["backoffLimit"] == 3
+    assert world.status["run"]["attempts"] == 1
 
 
-def test_what_was_changed_in_the_job_is_never_left_to_a_default() -> None:
-    world = training(backoffLimit=5).change(suspend=True).settle().change(suspend=False).settle()
+def test_nothing_of_the_job_is_changed_but_whether_it_is_suspended() -> None:
+    world = training().change(suspend=True).settle().change(suspend=False).settle()
     applied = [action.manifest["spec"] for action in world.done if isinstance(action, Apply)]
-    assert applied == [{"suspend": True, "backoffLimit": 6}, {"suspend": False, "backoffLimit": 6}]
+    assert applied == [{"suspend": True}, {"suspend": False}]
+
+
+def test_while_suspended_no_step_is_told_to_run() -> None:
+    assert suspended().status["run"].keys() & {"step", "progress"} == set()
 
 
 def test_a_resumed_job_gets_the_time_that_every_job_gets_for_its_first_pod() -> None:
     world = training().change(suspend=True).settle().wait(3600).change(suspend=False).settle()
-    world.job["status"].pop("failed")
     assert world.settle().told("Ready") == ("Unknown", "JobRunning")
     assert world.wait(61).settle().told("Ready") == ("False", "FailedCreate")
 

@@ -1,0 +1,243 @@
+"""What the plan of a TrainingJob takes for granted about Jobs, asked of the real Job controller.
+
+There is no node and no kubelet: the tests bind pods to a node that does not exist, and say what its kubelet would.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+
+import msgspec
+import pytest
+
+from cluster.control_plane import ControlPlane
+from tandem.api import names
+from tandem.api.children import Job
+from tandem.api.plan import Apply
+from tandem.training.suspension import change
+from tests.crds import FILES
+from tests.unit.training.world import UID, World
+
+Json = dict[str, Any]
+
+NODE = {"apiVersion": "v1", "kind": "Binding", "target": {"apiVersion": "v1", "kind": "Node", "name": "node-1"}}
+_numbers = count(1)
+
+
+@pytest.fixture(scope="module")
+def plane() -> Iterator[ControlPlane]:
+    """An API server with the Job controller, and a namespace that takes `restricted` pods alone."""
+    with ControlPlane(controllers=True) as plane:
+        plane.kubectl("apply", "--server-side", "-f", str(FILES["TrainingJob"]))
+        plane.kubectl("wait", "--for=jsonpath={.status.conditions[0].type}", "crd", "--all", "--timeout=60s")
+        plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+        plane.kubectl("create", "namespace", "ml")
+        plane.kubectl("label", "namespace", "ml", "pod-security.kubernetes.io/enforce=restricted")
+        plane.kubectl("create", "priorityclass", "batch-low", "--value=10")
+        yield plane
+
+
+class Real:
+    """The Job that a plan makes of this spec, in a real cluster."""
+
+    def __init__(self, plane: ControlPlane, labels: dict[str, str] | None = None, **spec: object) -> None:
+        self.plane = plane
+        self.world = World(labels=labels or {}).change(source=None, data=None, **spec).settle()
+        self.name = f"iris{next(_numbers)}-1"
+        owner: Json = {
+            "apiVersion": names.API_VERSION,
+            "kind": names.TRAINING_JOB,
+            "metadata": {"name": self.name.removesuffix("-1"), "namespace": "ml"},
+            "spec": self.world.spec,
+        }
+        uid = self._create(owner)["metadata"]["uid"]
+        manifest = json.loads(json.dumps(self.world.done[-1].manifest).replace(UID, uid))  # type: ignore[union-attr]
+        manifest["metadata"]["name"] = self.name
+        manifest["metadata"]["ownerReferences"][0]["name"] = owner["metadata"]["name"]  # else it is collected
+        self._create(manifest)
+
+    def _create(self, body: Json) -> Json:
+        made: Json = json.loads(self.plane.kubectl("create", "-o", "json", "-f", "-", stdin=json.dumps(body)))
+        return made
+
+    @property
+    def job(self) -> Json:
+        found: Json = json.loads(self.plane.kubectl("-n", "ml", "get", "job", self.name, "-o", "json"))
+        return found
+
+    @property
+    def view(self) -> Job:
+        return msgspec.convert(self.job, Job)
+
+    @property
+    def pods(self) -> list[Json]:
+        """Those that live or wait to be told dead."""
+        selector = f"batch.kubernetes.io/job-name={self.name}"
+        found = json.loads(self.plane.kubectl("-n", "ml", "get", "pods", "-l", selector, "-o", "json"))["items"]
+        return [pod for pod in found if pod["status"].get("phase") not in {"Failed", "Succeeded"}]
+
+    def apply(self, action: Apply) -> None:
+        """As the engine does: to the version that was seen, and no other."""
+        meta = self.view.metadata
+        body = json.loads(json.dumps(action.manifest))
+        body["metadata"] |= {"uid": meta.uid, "resourceVersion": meta.resource_version}
+        flags = ("--server-side", "--force-conflicts", "--field-manager=tandem", "-f", "-")
+        self.plane.kubectl("apply", *flags, stdin=json.dumps(body))
+
+    def changes(self, spec: Json, annotations: dict[str, str] | None = None) -> None:
+        """Tried again where the Job controller wrote in between: then the engine plans again too."""
+        eventually(lambda: self._changed(change(self.view, spec, annotations)))
+
+    def _changed(self, action: Apply) -> bool:
+        try:
+            self.apply(action)
+        except Exception as error:
+            assert "object has been modified" in str(error), error
+            return False
+        return True
+
+    def pod(self) -> Json:
+        """The one that is there, as soon as it is."""
+        eventually(lambda: len(self.pods) == 1)
+        return self.pods[0]
+
+    def runs(self) -> str:
+        """Its pod has a node and runs there; its name."""
+        name: str = self.pod()["metadata"]["name"]
+        path = f"/api/v1/namespaces/ml/pods/{name}/binding"
+        binding = {**NODE, "metadata": {"name": name, "namespace": "ml"}}
+        self.plane.kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(binding))
+        self.says(name, {"phase": "Running", "startTime": "2026-03-01T12:00:00Z"})
+        return name
+
+    def says(self, pod: str, status: Json) -> None:
+        self.plane.kubectl(
+            "-n",
+            "ml",
+            "patch",
+            "pod",
+            pod,
+            "--subresource=status",
+            "--type=merge",
+            "-p",
+            json.dumps({"status": status}),
+        )
+
+    def dies(self, pod: str, **status: object) -> None:
+        state = {"terminated": {"exitCode": 137, "reason": "Error"}}
+        container = {"name": "train", "image": "i", "imageID": "", "ready": False, "restartCount": 0, "state": state}
+        self.says(pod, {"phase": "Failed", "containerStatuses": [container], **status})
+
+    def condition(self, type_: str) -> str:
+        found = next((c for c in self.job["status"].get("conditions", []) if c["type"] == type_), {"status": ""})
+        return str(found["status"])
+
+
+def eventually(seen: Callable[[], object], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not seen():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.1)
+
+
+WHOLE: Json = {
+    "nodeSelector": {"gpu.acme.org/kind": "a100"},
+    "tolerations": [
+        {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"},
+        {"key": "a", "value": "b"},
+    ],
+    "priorityClassName": "batch-low",
+    "checkpoint": {"persistentVolumeClaim": {"claimName": "checkpoints"}},
+    "steps": [{"name": "train", "command": ["x"], "resources": {"limits": {"nvidia.com/gpu": 1, "memory": "1Gi"}}}],
+}
+
+
+def test_every_field_ends_in_a_pod_where_only_restricted_ones_are_allowed(plane: ControlPlane) -> None:
+    pod = Real(plane, **WHOLE).pod()["spec"]
+
+    assert pod["nodeSelector"] == WHOLE["nodeSelector"]
+    assert {t["key"] for t in pod["tolerations"]} >= {"nvidia.com/gpu", "a"}
+    assert (pod["priorityClassName"], pod["priority"]) == ("batch-low", 10)
+    assert pod["containers"][0]["resources"]["requests"]["nvidia.com/gpu"] == "1"
+    assert [v["persistentVolumeClaim"]["claimName"] for v in pod["volumes"] if v["name"] == "checkpoint"] == [
+        "checkpoints"
+    ]
+
+
+def test_a_queued_job_gets_no_pod_before_it_is_let_go(plane: ControlPlane) -> None:
+    real = Real(plane, labels={names.QUEUE_LABEL: "team-a"})
+    eventually(lambda: real.condition("Suspended") == "True")
+    assert (real.view.spec.suspend, real.pods) == (True, [])
+    assert real.job["metadata"]["labels"][names.QUEUE_LABEL] == "team-a"
+
+    plane.kubectl("-n", "ml", "patch", "job", real.name, "--type=merge", "-p", '{"spec":{"suspend":false}}')
+
+    assert real.pod()
+
+
+def test_a_suspension_takes_the_pod_and_costs_no_attempt(plane: ControlPlane) -> None:
+    real = Real(plane, backoffLimit=0)
+    pod = real.runs()
+
+    real.changes({"suspend": True}, {names.SUSPENDED_ANNOTATION: "true"})
+    eventually(lambda: "deletionTimestamp" in real.pods[0]["metadata"])
+    real.dies(pod)
+    eventually(lambda: real.job["status"].get("terminating") == 0)
+    assert (real.condition("Failed"), real.condition("Suspended"), real.view.status.failed) == ("", "True", 0)
+
+    real.changes({"suspend": False})
+    assert real.pod()["metadata"]["name"] != pod
+    assert names.SUSPENDED_ANNOTATION not in real.view.metadata.annotations
+    assert real.view.metadata.annotations[names.MLFLOW_RUN_ANNOTATION] == "run-1", "what was made with it stays"
+    assert real.view.released is not None
+    assert (real.job["spec"]["backoffLimit"], real.view.status.failed) == (0, 0)
+
+
+def test_a_pod_that_the_cluster_takes_away_is_replaced_and_not_counted(plane: ControlPlane) -> None:
+    real = Real(plane, backoffLimit=0)
+    pod = real.runs()
+
+    why = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI", "message": "drained"}
+    real.dies(pod, conditions=[why])
+
+    eventually(lambda: [p["metadata"]["name"] for p in real.pods] not in ([], [pod]))
+    assert (real.view.status.failed, real.condition("Failed")) == (0, "")
+
+
+def test_a_fault_of_the_code_is_counted(plane: ControlPlane) -> None:
+    real = Real(plane, backoffLimit=0)
+    real.dies(real.runs())
+    eventually(lambda: real.condition("Failed") == "True")
+    assert real.view.status.failed == 1
+
+
+def test_a_job_that_hangs_ends_by_its_own_deadline(plane: ControlPlane) -> None:
+    real = Real(plane)
+    real.runs()
+    eventually(lambda: real.job["status"].get("startTime"))
+    time.sleep(1.1)  # the deadline is a second, and the Job controller counts from its start
+
+    real.changes({"activeDeadlineSeconds": 1, "suspend": False}, {names.HUNG_ANNOTATION: "train: no progress"})
+
+    eventually(lambda: real.job["status"].get("conditions"))
+    reasons = {c["type"]: c["reason"] for c in real.job["status"]["conditions"]}
+    assert reasons.get("Failed", reasons.get("FailureTarget")) == "DeadlineExceeded"
+
+
+def test_a_job_that_is_gone_is_not_made_again_by_a_change(plane: ControlPlane) -> None:
+    real = Real(plane)
+    action = change(real.view, {"suspend": True})
+    body = json.loads(json.dumps(action.manifest))
+    meta = real.view.metadata
+    body["metadata"] |= {"uid": meta.uid, "resourceVersion": meta.resource_version}
+    plane.kubectl("-n", "ml", "delete", "job", real.name, "--cascade=foreground", "--wait=false")
+    plane.kubectl("-n", "ml", "delete", "pods", "--all", "--force", "--grace-period=0")
+    plane.kubectl("-n", "ml", "wait", "--for=delete", f"job/{real.name}", "--timeout=60s")
+
+    with pytest.raises(Exception, match="Conflict|not found|uid mismatch|Precondition|Invalid|invalid"):
+        plane.kubectl("apply", "--server-side", "--field-manager=tandem", "-f", "-", stdin=json.dumps(body))
+    assert real.name not in plane.kubectl("-n", "ml", "get", "jobs", "-o", "name")
