@@ -7,7 +7,7 @@ import re
 from tests.crds import ROOT
 
 # An outcome, a refusal or an Event with its reason as a literal; and reasons that are named first.
-_OUTCOMES = r"Passed|Failed|Working|Undecided|Retrying|Obstacle|Cause|_waiting"
+_OUTCOMES = r"Passed|Failed|Working|Undecided|Awaiting|Retrying|Obstacle|Cause|_waiting"
 _OUTCOME = re.compile(rf'\b(?:{_OUTCOMES})\([^()"]*"([A-Z]\w+)"')
 _EVENT = re.compile(r'\bEmit\([^()"]*"([A-Z]\w+)"')
 _NAMED = re.compile(r'^[A-Z_]+(?:: Final)? = "([A-Z][a-z]+[A-Z]\w+)"', re.MULTILINE)

@@ -47,10 +47,13 @@ def decide(case: Case, found: Findings, target: ModelTarget) -> tuple[Outcome | 
         case "Rejected":
             who = f" by {by}" if by else ""
             return Failed(REJECTED, f"run {found.run.number} was rejected{who}: alias {target.alias} stays"), found
-    told = _question(case, found, target)
-    if not known:
-        case.draft.events.append(Emit("Normal", AWAITING, shortened(told)))
-    return Awaiting(AWAITING, told), found
+    return Awaiting(AWAITING, _question(case, found, target)), found
+
+
+def announce(case: Case, before: Findings, after: Findings, held: Outcome) -> None:
+    """An Event calls for the person, once."""
+    if isinstance(held, Awaiting) and before.approval != after.approval:
+        case.draft.events.append(Emit("Normal", held.reason, shortened(held.message)))
 
 
 def held(case: Case, run: RunStatus) -> bool:

@@ -13,10 +13,10 @@ import msgspec
 
 from tandem.api import names
 from tandem.api.conditions import Outcome, Passed, Undecided
-from tandem.api.facts import ModelNamed, Promotion, PromotionsOf, Unavailable, VersionNumbered
-from tandem.api.plan import MoveAlias, PromotionRecord, TagVersion
+from tandem.api.facts import ModelNamed, ModelVersion, Promotion, PromotionsOf, Unavailable, VersionNumbered
+from tandem.api.plan import MoveAlias, PromotionRecord, Refusal, TagVersion
 from tandem.api.trainingjob import ModelTarget, PromotionStatus
-from tandem.training.approval import decide
+from tandem.training.approval import announce, decide
 from tandem.training.case import PROMOTED, Case, refused, unavailable
 from tandem.training.findings import Findings
 from tandem.training.gate import gate_tags
@@ -28,35 +28,44 @@ _REASON_LIMIT = 500
 
 
 def promote(case: Case, found: Findings, target: ModelTarget) -> tuple[Outcome | None, Findings]:
-    assert found.model is not None
+    registered = found.model
+    assert registered is not None
     if not any(verdict.passed for verdict in found.gate):
         reason, why = ("NoBaseline", "compares with nothing") if found.gate else ("NoThresholds", "has no thresholds")
         return Undecided(reason, f"alias {target.alias} stays: the gate {why}"), found
     recorded = case.recorded(PROMOTED, found.run)
-    if recorded and (found.model.name, found.model.alias) == (target.name, target.alias):
+    if recorded and (registered.name, registered.alias) == (target.name, target.alias):
         return Passed(recorded.reason, recorded.message), found
-    meta, version = case.resource.metadata, found.model.version
+    meta, version = case.resource.metadata, registered.version
     model = case.draft.read(ModelNamed(target.name))
     ledger = case.draft.read(PromotionsOf(target.name, meta.uid, found.run.number))
-    for fact in (model, ledger):
+    query = VersionNumbered(target.name, version)
+    tagged = case.draft.read(query)
+    for fact in (model, ledger, tagged):
         if isinstance(fact, Unavailable):
             return unavailable(fact, f"alias {target.alias} moves when MLflow answers"), found
-    if model is None or ledger is None or isinstance(model, Unavailable) or isinstance(ledger, Unavailable):
+    if model is None or ledger is None or not case.observed.facts.answered(query):
         return None, found
+    assert not isinstance(model, Unavailable)
+    assert not isinstance(ledger, Unavailable)
     current = model.aliases.get(target.alias)
     done = _done(case, found, target, ledger)
+    held, decided = decide(case, found, target)
+    if held is None:
+        found = decided
     if done:
         found = replace(
             found,
-            model=msgspec.structs.replace(found.model, alias=target.alias),
+            model=msgspec.structs.replace(registered, alias=target.alias),
             promotions=tuple(_shown(entry) for entry in ledger if entry.state == "Done")[:SHOWN],
         )
         return Passed("AliasMoved", _told(target, version, current, done)), found
-    if current != version:  # what a person has moved there by hand needs no person's word any more
-        held, found = decide(case, found, target)
-        if held is not None:
-            return held, found
-    _tag(case, found, target)
+    if held is not None and current != version:  # what a person has moved there by hand needs no further word
+        announce(case, found, decided, held)
+        return held, decided
+    refusal = _tag(case, found, tagged) if isinstance(tagged, ModelVersion) else None
+    if refusal is not None:
+        return refused(refusal, f"version {version} could not be tagged with the gate's verdicts"), found
     refusal = case.draft.act(
         MoveAlias(meta.namespace, target.name, target.alias, version, expected=current, record=_record(case, found))
     )
@@ -77,18 +86,15 @@ def _told(target: ModelTarget, version: str, current: str | None, done: Promotio
     return f"models:/{target.name}@{target.alias} was moved to version {version} at {at}, and elsewhere by others since"
 
 
-def _tag(case: Case, found: Findings, target: ModelTarget) -> None:
+def _tag(case: Case, found: Findings, version: ModelVersion) -> Refusal | None:
     """The version may have been registered before these verdicts were given: by a gate that had no thresholds."""
-    assert found.model is not None
-    version = case.draft.read(VersionNumbered(target.name, found.model.version))
-    if version is None or isinstance(version, Unavailable):
-        return
     tags = gate_tags(found.gate)
     text = tags.pop(names.TAG_GATE)
     stale = {name: value for name, value in tags.items() if version.tags.get(name) != value}
-    if stale:
-        namespace = case.resource.metadata.namespace
-        case.draft.act(TagVersion(namespace, target.name, found.model.version, {**stale, names.TAG_GATE: text}))
+    if not stale:
+        return None
+    namespace = case.resource.metadata.namespace
+    return case.draft.act(TagVersion(namespace, version.name, version.version, {**stale, names.TAG_GATE: text}))
 
 
 def _record(case: Case, found: Findings) -> PromotionRecord:

@@ -8,7 +8,7 @@ from statistics import NormalDist
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binom, binomtest
+from scipy.stats import binom, binomtest  # type: ignore[import-untyped]
 
 from tandem.training.intervals import newcombe, wilson
 

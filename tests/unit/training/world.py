@@ -108,6 +108,7 @@ class World:
     versions: list[ModelVersion] = field(default_factory=list)
     aliases: dict[tuple[str, str], str] = field(default_factory=dict)  # (model, alias) → version
     ledger: list[Promotion] = field(default_factory=list)  # oldest first
+    metrics_elsewhere: dict[str, dict[str, float]] = field(default_factory=dict)  # of runs that are not Tandem's
     outage: Unavailable | None = None
     refuse: dict[type[Action], tuple[str, str]] = field(default_factory=dict)
     foreign_jobs: list[Json] = field(default_factory=list)
@@ -499,7 +500,8 @@ class World:
             )
 
     def _metrics_of(self, run_id: str) -> dict[str, float]:
-        return dict(next((run.metrics for run in self.runs if run.run_id == run_id), {}))
+        ours = {run.run_id: run.metrics for run in self.runs}
+        return dict({**ours, **self.metrics_elsewhere}.get(run_id, {}))
 
     def _run(self, run_id: str) -> MlflowRun:
         return next(run for run in self.runs if run.run_id == run_id)
