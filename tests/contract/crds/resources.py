@@ -79,3 +79,9 @@ def column(**fields: object) -> Json:
 def signal(**fields: object) -> Json:
     """A spec whose drift policy has one signal with these fields."""
     return {"model": {"name": "iris"}, "retrain": {"drift": {"signals": [{"metric": "accuracy", **fields}]}}}
+
+
+def gpus(limit: int | str, request: int | str | None = None) -> Json:
+    """A spec whose step has so many GPUs."""
+    requests = {} if request is None else {"requests": {"nvidia.com/gpu": request}}
+    return steps(resources={"limits": {"nvidia.com/gpu": limit}, **requests})

@@ -8,7 +8,7 @@ import pytest
 from tandem.api.appdeployment import AppDeployment
 from tandem.api.trainingjob import TrainingJob
 from tests.contract.api_server import ApiServer
-from tests.contract.crds.resources import Json, checks, resource, signal, step, steps, threshold
+from tests.contract.crds.resources import Json, checks, gpus, resource, signal, step, steps, threshold
 
 TJ, AD = "TrainingJob", "AppDeployment"
 MODELS = {TJ: TrainingJob, AD: AppDeployment}
@@ -108,6 +108,38 @@ CASES: list[tuple[str, str, Json]] = [
     ("a model with an alias", TJ, {"model": {"name": "Iris model.v2", "alias": "vNext"}}),
     ("drift by a floor", TJ, signal(min="0.85", sampleCountMetric="samples", minSamples=200, breaches={"count": 2})),
     ("drift by a change", TJ, signal(change={"absolute": "-0.05"})),
+    *(
+        (f"the schedule {cron!r}", TJ, {"retrain": {"schedule": cron, "timeZone": "Europe/Berlin"}})
+        for cron in (
+            "0 2 * * *",
+            "*/5 8-18 * * MON-FRI",
+            "0,30 0-12/2 1,15 jan,JUL 0",
+            "59 23 31 12 7",
+            "@daily",
+            "@yearly",
+        )
+    ),
+    *(
+        (f"the time zone {zone}", TJ, {"retrain": {"schedule": "@daily", "timeZone": zone}})
+        for zone in ("UTC", "Etc/GMT+5", "America/Argentina/Buenos_Aires", "America/Port-au-Prince", "EST5EDT")
+    ),
+    ("a starting deadline", TJ, {"retrain": {"schedule": "@daily", "startingDeadlineSeconds": 60}}),
+    ("GPUs by limit, and by both", TJ, {"steps": [{**gpus(1)["steps"][0]}, {**gpus("2", 2)["steps"][0], "name": "b"}]}),
+    (
+        "where it runs",
+        TJ,
+        {
+            "nodeSelector": {"gpu.acme.org/kind": "a100", "spot": ""},
+            "tolerations": [
+                {"operator": "Exists"},
+                {"key": "a.b/c", "operator": "Equal", "value": "d", "effect": "NoExecute", "tolerationSeconds": 0},
+                {"key": "e", "operator": "Exists", "value": ""},
+            ],
+            "priorityClassName": "batch.low",
+        },
+    ),
+    ("a checkpoint", TJ, {"checkpoint": {"persistentVolumeClaim": {"claimName": "check.points"}}}),
+    ("a progress deadline", TJ, {"progressDeadlineSeconds": 1}),
     ("a cooldown of a year", TJ, {"retrain": {"cooldown": "8784h"}}),
     ("a cooldown in parts", TJ, {"retrain": {"cooldown": "1h30m1.5s"}}),
     ("the smallest", AD, {}),

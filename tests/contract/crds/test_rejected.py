@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.contract.api_server import ApiServer, Rejected
-from tests.contract.crds.resources import Refusal, checks, column, data, resource, signal, step, steps, threshold
+from tests.contract.crds.resources import Refusal, checks, column, data, gpus, resource, signal, step, steps, threshold
 from tests.crds import KINDS, nodes, schema
 
 TJ, AD = "TrainingJob", "AppDeployment"
@@ -436,6 +436,114 @@ CASES = [
         "spec.retrain.drift.signals[1]",
         "Duplicate value",
         {"model": {"name": "iris"}, "retrain": {"drift": {"signals": [{"metric": "a", "min": "1"}] * 2}}},
+    ),
+    # --- when
+    *(
+        Refusal(f"the schedule {cron!r}", TJ, "spec.retrain.schedule", "five fields", {"retrain": {"schedule": cron}})
+        for cron in ("0 2 * *", "0 0 2 * * *", "0  2 * * *", "@often", "CRON_TZ=UTC 0 2 * * *")
+    ),
+    *(
+        Refusal(f"the schedule {cron!r}", TJ, "spec.retrain.schedule", "minute 0-59", {"retrain": {"schedule": cron}})
+        for cron in (
+            "60 2 * * *",
+            "0 24 * * *",
+            "0 0 0 * *",
+            "0 0 32 * *",
+            "0 0 * 13 *",
+            "0 0 * * 8",
+            "*/0 * * * *",
+            "a * * * *",
+        )
+    ),
+    Refusal("a schedule of nothing", TJ, "spec.retrain.schedule", "at least 1 chars", {"retrain": {"schedule": ""}}),
+    *(
+        Refusal(
+            f"the time zone {zone!r}",
+            TJ,
+            "spec.retrain.timeZone",
+            "name of a time zone",
+            {"retrain": {"schedule": "0 2 * * *", "timeZone": zone}},
+        )
+        for zone in ("Mars/Olympus", "Local", "CEST")
+    ),
+    Refusal(
+        "a time zone as a difference",
+        TJ,
+        "spec.retrain.timeZone",
+        "should match",
+        {"retrain": {"schedule": "0 2 * * *", "timeZone": "+02:00"}},
+    ),
+    Refusal("a time zone alone", TJ, "spec.retrain.schedule", "of no use without", {"retrain": {"timeZone": "UTC"}}),
+    Refusal(
+        "a deadline that is over at once",
+        TJ,
+        "spec.retrain.startingDeadlineSeconds",
+        "greater than or equal to 1",
+        {"retrain": {"schedule": "0 2 * * *", "startingDeadlineSeconds": 0}},
+    ),
+    # --- where
+    Refusal("half a GPU", TJ, "spec.steps[0].resources.limits", "is a whole number", gpus("0.5")),
+    Refusal("a thousandth of GPUs", TJ, "spec.steps[0].resources.limits", "is a whole number", gpus("500m")),
+    Refusal("other GPUs than the limit", TJ, "spec.steps[0].resources.requests", "must be the same", gpus(2, 1)),
+    Refusal(
+        "GPUs without a limit",
+        TJ,
+        "spec.steps[0].resources.requests",
+        "must be the same",
+        steps(resources={"requests": {"nvidia.com/gpu": 1}}),
+    ),
+    *(
+        Refusal("a label that is none", TJ, "spec.nodeSelector", "those of labels", {"nodeSelector": {name: value}})
+        for name, value in (("a b", "c"), ("a", "b c"), ("/a", "b"), ("-a", "b"))
+    ),
+    Refusal(
+        "too long a label", TJ, "spec.nodeSelector.a", "may not be more than 63", {"nodeSelector": {"a": "b" * 64}}
+    ),
+    Refusal("a toleration of nothing", TJ, "spec.tolerations[0].key", "every taint", {"tolerations": [{"value": "a"}]}),
+    Refusal(
+        "a toleration that exists and has a value",
+        TJ,
+        "spec.tolerations[0].value",
+        "takes no value",
+        {"tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]},
+    ),
+    Refusal(
+        "a time for what is not evicted",
+        TJ,
+        "spec.tolerations[0].effect",
+        "needs effect NoExecute",
+        {"tolerations": [{"key": "a", "tolerationSeconds": 5}]},
+    ),
+    Refusal("a key that is none", TJ, "spec.tolerations[0].key", "key of a taint", {"tolerations": [{"key": "a b"}]}),
+    Refusal(
+        "a value that is none",
+        TJ,
+        "spec.tolerations[0].value",
+        "value of a taint",
+        {"tolerations": [{"key": "a", "value": "b c"}]},
+    ),
+    Refusal(
+        "an effect that is none",
+        TJ,
+        "spec.tolerations[0].effect",
+        "Unsupported value",
+        {"tolerations": [{"key": "a", "effect": "Never"}]},
+    ),
+    Refusal("a priority class of two", TJ, "spec.priorityClassName", "should match", {"priorityClassName": "a/b"}),
+    Refusal("checkpoints nowhere", TJ, "spec.checkpoint.persistentVolumeClaim", "Required value", {"checkpoint": {}}),
+    Refusal(
+        "checkpoints in another namespace",
+        TJ,
+        "spec.checkpoint.persistentVolumeClaim.claimName",
+        "should match",
+        {"checkpoint": {"persistentVolumeClaim": {"claimName": "other/claim"}}},
+    ),
+    Refusal(
+        "no time for progress",
+        TJ,
+        "spec.progressDeadlineSeconds",
+        "greater than or equal to 1",
+        {"progressDeadlineSeconds": 0},
     ),
     Refusal("a cooldown in words", TJ, "spec.retrain.cooldown", "should match", {"retrain": {"cooldown": "a day"}}),
     Refusal(
