@@ -142,6 +142,21 @@ CASES = [
         ended=True,
     ),
     Bad(
+        "bad-data",
+        TJ,
+        {
+            "steps": [step("train", "true")],
+            "backoffLimit": 2,
+            "data": [{"name": "iris", "storageUri": "file:///etc/os-release", "checks": {"minRows": 1}}],
+        },
+        reason="ChecksFailed",
+        says=("step validate", "data set iris", "has no csv or parquet file to check"),
+        step="DataValidated",
+        failure={"class": "Data", "step": "validate", "exitCode": 10},
+        events=("ChecksFailed",),
+        ended=True,
+    ),
+    Bad(
         "no-such-configmap",
         TJ,
         job(step("train", "true"), source={"configMapRef": {"name": "nowhere"}}),

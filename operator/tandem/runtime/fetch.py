@@ -102,4 +102,9 @@ def command() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(failure.run(command))
+    code = failure.run(command)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Not sys.exit: MLflow may still be on its way in (record.warm_up), and an interpreter that ends under a library
+    # that starts can end by a signal: the exit code is what the operator reads.
+    os._exit(code)

@@ -15,10 +15,20 @@ from typing import Any
 
 import pytest
 from mlflow import MlflowClient
+from sklearn.datasets import load_iris
 
 from tandem.runtime import fetch, instruction
 from tandem.runtime.failure import Failure
-from tests.contract.runtime.conftest import Finished, HttpServer, Repository, free_port, pod_environment, run_module
+from tests.contract.runtime.conftest import (
+    ROOT,
+    Finished,
+    HttpServer,
+    Repository,
+    free_port,
+    pod_environment,
+    run_module,
+    run_script,
+)
 from tests.contract.runtime.stores import HEADER, ME, Bucket, git_http_backend, guarded_server, s3_server
 
 IRIS = b"sepal,species\n5.1,setosa\n4.9,virginica\n"
@@ -429,6 +439,34 @@ def test_the_run_has_the_data_as_an_input_and_the_manifest_as_an_artifact(
     assert {file["path"]: (file["size"], file["sha256"]) for file in manifest["files"]} == {
         path: (len(body), digest(body)[7:]) for path, body in {"iris.csv": IRIS, "2026/more.csv": MORE}.items()
     }
+
+
+def test_the_script_of_the_s3_example_trains_on_what_was_fetched(pod: Pod, bucket: Bucket, mlflow_server: str) -> None:
+    flowers = load_iris(as_frame=True)
+    names = [name.removesuffix(" (cm)").replace(" ", "_") for name in flowers.feature_names]
+    frame = flowers.data.set_axis(names, axis=1).assign(species=flowers.target_names[flowers.target])
+    bucket.put({"flowers/a.csv": frame[:75].to_csv(index=False).encode()})
+    bucket.put({"flowers/more/b.csv": frame[75:].to_csv(index=False).encode()})
+    assert pod.fetch("s3://acme-data/flowers/", secret=pod.secret(bucket.secret)).code == 0
+    folder = pod.folder / "workspace" / "data" / "iris"
+    client = MlflowClient(mlflow_server)
+    run_id = client.create_run(client.create_experiment("ml/iris-s3")).info.run_id
+    script = pod.folder / "step.py"
+    script.write_text(f"import pathlib, train_folder\ntrain_folder.main(pathlib.Path({str(folder)!r}))\n")
+    example = f"{ROOT / 'examples' / 'iris-s3'}:{ROOT / 'operator'}"
+    env = {"PYTHONPATH": example, "MLFLOW_TRACKING_URI": mlflow_server, "MLFLOW_RUN_ID": run_id}
+
+    done = run_script(script, cwd=pod.folder, env={**pod_environment(pod.folder), **env})
+
+    assert done.code == 0, done.err
+    assert client.get_run(run_id).data.metrics["accuracy"] >= 0.9
+
+
+def test_a_failure_keeps_its_exit_code_while_mlflow_is_being_imported(pod: Pod, mlflow_server: str) -> None:
+    env = {"MLFLOW_TRACKING_URI": mlflow_server, "MLFLOW_RUN_ID": "0" * 32}
+    done = pod.run("file:///etc/hostname", env, digest=digest(b"other"))
+    assert done.code == 3
+    assert "the data changed since it was pinned" in done.message
 
 
 def test_a_run_that_mlflow_does_not_take_the_record_of_does_not_train(pod: Pod, http: HttpServer) -> None:

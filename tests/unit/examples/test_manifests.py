@@ -9,9 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
+from sklearn import datasets
 
 from tandem.api.appdeployment import AppDeploymentSpec
 from tandem.api.trainingjob import TrainingJobSpec
+from tandem.runtime.quality.checks import Checks
+from tandem.runtime.quality.inspection import inspect
 from tests.crds import Schema, schema
 
 ROOT = Path(__file__).parents[3]
@@ -36,7 +39,9 @@ def unknown(value: Any, schema: Schema, path: str = "spec") -> Iterator[str]:
                 yield f"{path}.{name}"
 
 
-@pytest.mark.parametrize("path", ["iris/trainingjob.yaml", "iris/appdeployment.yaml", "web/appdeployment.yaml"])
+@pytest.mark.parametrize(
+    "path", ["iris/trainingjob.yaml", "iris-s3/trainingjob.yaml", "iris/appdeployment.yaml", "web/appdeployment.yaml"]
+)
 def test_every_field_of_an_example_is_understood(path: str) -> None:
     resource = manifest(f"examples/{path}")
     assert list(unknown(resource["spec"], schema(resource["kind"])["properties"]["spec"])) == []
@@ -51,7 +56,7 @@ def test_the_training_and_the_serving_of_iris_meet_in_the_registry() -> None:
     assert watched.alias == serving["spec"]["model"]["promoteTo"]
 
 
-@pytest.mark.parametrize("name", ["iris", "web"])
+@pytest.mark.parametrize("name", ["iris", "iris-s3", "web"])
 def test_a_kustomization_names_files_that_are_there(name: str) -> None:
     kustomization = manifest(f"examples/{name}/kustomization.yaml")
     files = [file for one in kustomization.get("configMapGenerator", ()) for file in one["files"]]
@@ -86,3 +91,19 @@ def test_mlflow_accepts_every_name_of_its_service() -> None:
     [hosts] = [arg.removeprefix("--allowed-hosts=") for arg in container["args"] if arg.startswith("--allowed-hosts=")]
     names = ["mlflow", "mlflow.tandem-system", "mlflow.tandem-system.svc", "mlflow.tandem-system.svc.cluster.local"]
     assert {f"{name}:5000" for name in names} <= set(hosts.split(","))
+
+
+def test_good_data_pass_the_checks_of_the_s3_example(tmp_path: Path) -> None:
+    """The checks of the manifest, on flowers as they are: what users copy has to let good data through."""
+    flowers = datasets.load_iris(as_frame=True)
+    columns = [name.removesuffix(" (cm)").replace(" ", "_") for name in flowers.feature_names]
+    frame = flowers.data.set_axis(columns, axis=1).assign(species=flowers.target_names[flowers.target])
+    frame[:75].to_csv(tmp_path / "a.csv", index=False)
+    frame[75:].to_csv(tmp_path / "b.csv", index=False)
+    [data] = manifest("examples/iris-s3/trainingjob.yaml")["spec"]["data"]
+
+    found = inspect(tmp_path, msgspec.convert(data["checks"], Checks), "", None)
+
+    assert found.findings == ()
+    assert found.statistics is not None
+    assert found.statistics.rows == 150
