@@ -56,6 +56,8 @@ def test_due_times(cron: str, zone: str, after: str, times: list[str]) -> None:
         ("15,45 2 * * *", "2026-03-28T12:00", ["03-29 01:00", "03-30 00:15"]),
         # What is due at the end of the gap anyway is due once.
         ("0 2,3 * * *", "2026-03-28T12:00", ["03-29 01:00", "03-30 00:00"]),
+        # Every half of an hour that there is not.
+        ("*/30 2 * * *", "2026-03-28T12:00", ["03-30 00:00", "03-30 00:30"]),
         # Every hour is every hour that there is.
         ("0 * * * *", "2026-03-28T23:30", ["03-29 00:00", "03-29 01:00", "03-29 02:00"]),
     ],
@@ -69,6 +71,7 @@ def test_a_time_that_the_clocks_skip(cron: str, after: str, times: list[str]) ->
     [
         # Autumn: 02:30 comes twice on the 25th; it is due the first time.
         ("30 2 * * *", "2026-10-24T12:00", ["10-25 00:30", "10-26 01:30"]),
+        ("15,45 2 * * *", "2026-10-24T12:00", ["10-25 00:15", "10-25 00:45", "10-26 01:15"]),
         # Asked between the two, and in the hour that is repeated before the time itself: not again.
         ("30 2 * * *", "2026-10-25T00:45", ["10-26 01:30"]),
         ("30 2 * * *", "2026-10-25T01:10", ["10-26 01:30"]),
