@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from tandem.api.facts import LoggedProgress
 from tandem.api.plan import Action, Create, MoveAlias
 from tandem.training.run import spec_digest
 from tests.unit.training.world import DRIFT_POLICY, World
@@ -96,6 +97,15 @@ class AnyHistory(RuleBasedStateMachine):
     def the_model_changes(self, name: str | None, alias: str) -> None:
         self.world.change(model={"name": name, "alias": alias} if name else None)
 
+    @rule(cron=st.sampled_from([None, "* * * * *", "0 * * * *"]), late=st.sampled_from([None, 60]))
+    def the_schedule_changes(self, cron: str | None, late: int | None) -> None:
+        when = {"schedule": cron, **({"startingDeadlineSeconds": late} if late else {})} if cron else {}
+        self.world.change(retrain={**DRIFT_POLICY, **when})
+
+    @rule(deadline=st.sampled_from([None, 600]))
+    def the_progress_deadline_changes(self, deadline: int | None) -> None:
+        self.world.change(progressDeadlineSeconds=deadline)
+
     @rule(suspend=st.booleans())
     def somebody_suspends_or_resumes(self, suspend: bool) -> None:
         self.world.change(suspend=suspend)
@@ -144,6 +154,17 @@ class AnyHistory(RuleBasedStateMachine):
     def a_job_fails(self, code: int, step: str) -> None:
         self.world.fails(step, code)
 
+    @precondition(lambda self: self.world.live_jobs and self.world.runs)
+    @rule(step=st.integers(0, 3))
+    def a_step_logs(self, step: int) -> None:
+        self.world.last_run.progress = LoggedProgress(step=step)
+
+    @precondition(lambda self: self.world.pods)
+    @rule()
+    def a_pod_is_taken_away(self) -> None:
+        name = list(self.world.pods)[-1]
+        self.world.pods[name]["status"]["conditions"] = [{"type": "DisruptionTarget", "status": "True", "reason": "X"}]
+
     @rule()
     def mlflow_goes_away(self) -> None:
         self.world.mlflow_down()
@@ -173,7 +194,7 @@ class AnyHistory(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Left alone, with everything up, it comes to an end that is true."""
         world = self.world
-        world.mlflow_up().change(suspend=False)
+        world.mlflow_up().change(suspend=False, retrain=DRIFT_POLICY)
         for _ in range(8):
             world.wait(1000).settle()
             self._remember()
