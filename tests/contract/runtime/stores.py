@@ -18,6 +18,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from cluster import paths
+from cluster.embedded import parts
+from cluster.embedded.parts import Part
 from cluster.lock import exclusive
 from tests.contract.runtime.conftest import ROOT, answers, free_port, until
 
@@ -165,3 +167,54 @@ def git_http_backend(root: Path) -> Callable[[BaseHTTPRequestHandler], None]:
         request.wfile.write(rest)
 
     return answer
+
+
+@dataclass
+class OciRegistry:
+    """go-containerregistry's registry; what is below private/ wants ``ME``."""
+
+    host: str
+
+    def push(self, name: str, files: Mapping[str, bytes], annotate: Mapping[str, str] | None = None) -> str:
+        """As `oras push` does: a layer for each file, by its title; the digest of the manifest."""
+        empty = self._blob(name, b"{}")
+        layers = []
+        for title, body in files.items():
+            told = {**({"org.opencontainers.image.title": title} if title else {}), **(annotate or {})}
+            layers.append({"mediaType": "application/octet-stream", **self._blob(name, body), "annotations": told})
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": {"mediaType": "application/vnd.oci.empty.v1+json", **empty},
+            "layers": layers,
+        }
+        body = json.dumps(manifest).encode()
+        self._send("PUT", f"/v2/{name}/manifests/v1", body, str(manifest["mediaType"]))
+        return f"sha256:{hashlib.sha256(body).hexdigest()}"
+
+    def _blob(self, name: str, body: bytes) -> dict[str, object]:
+        digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
+        self._send("POST", f"/v2/{name}/blobs/uploads/?digest={digest}", body, "application/octet-stream")
+        return {"digest": digest, "size": len(body)}
+
+    def _send(self, method: str, path: str, body: bytes, kind: str) -> None:
+        headers = {"Content-Type": kind, "Authorization": HEADER}
+        request = urllib.request.Request(f"http://{self.host}{path}", body, headers, method=method)
+        urllib.request.urlopen(request, timeout=30).close()
+
+
+@contextmanager
+def oci_registry() -> Iterator[OciRegistry]:
+    source = Path(__file__).parent / "registry"
+    version = parts.pinned("registry", "github.com/google/go-containerregistry", source)
+    built = parts.ensure(Part("registry", version, "half a minute the first time", module=source))
+    port = free_port()
+    environment = {**os.environ, "PASSWORD": ME["password"]}
+    server = subprocess.Popen([built.binary("registry"), str(port)], env=environment)
+    try:
+        until(lambda: server.poll() is not None or answers(f"http://127.0.0.1:{port}/v2/"), "the registry")
+        assert server.poll() is None
+        yield OciRegistry(f"127.0.0.1:{port}")
+    finally:
+        server.terminate()
+        server.wait(30)

@@ -76,13 +76,23 @@ def entries(location: Location, credentials: Credentials) -> Iterator[Entry]:
 def _registry(location: Location, credentials: Credentials) -> tuple[Any, Any]:
     host = location.place.partition("/")[0]
     insecure = host.partition(":")[0] in ("localhost", "127.0.0.1")  # as every client of registries does
-    registry = oras.provider.Registry(hostname=host, insecure=insecure)
+    container = oras.container.Container(location.place)
+    session = requests.Session()
     for prefix in ("http://", "https://"):
-        registry.session.mount(prefix, _Patient())
+        session.mount(prefix, _Patient())
+    # oras has to be told which way of asking for a password the registry has.
+    url = f"{'http' if insecure else 'https'}://{container.manifest_url()}"
+    with session.get(url, headers={"Accept": _ACCEPTED}, stream=True) as answer:
+        basic = answer.headers.get("WWW-Authenticate", "").lower().startswith("basic")
+    backend = "basic" if basic else "token"
+    registry = oras.provider.Registry(hostname=host, insecure=insecure, auth_backend=backend)
+    registry.session = registry.auth.session = session
     who = of_registry(credentials, host)
     if who:
         registry.auth.set_basic_auth(*who)
-    return registry, oras.container.Container(location.place)
+    elif basic:
+        raise AccessDenied("the registry wants a user name and a password: name a Secret in secretRef")
+    return registry, container
 
 
 def _ask(registry: Any, url: str, headers: Mapping[str, str], stream: bool = False) -> requests.Response:
