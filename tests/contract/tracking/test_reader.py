@@ -12,7 +12,16 @@ import pytest_asyncio
 from mlflow.entities import LoggedModelStatus, Metric
 
 from tandem.api import names
-from tandem.api.facts import ModelNamed, RegisteredModel, RunsOf, Unavailable, VersionNumbered, VersionsFrom
+from tandem.api.facts import (
+    LoggedProgress,
+    ModelNamed,
+    ProgressOf,
+    RegisteredModel,
+    RunsOf,
+    Unavailable,
+    VersionNumbered,
+    VersionsFrom,
+)
 from tandem.api.plan import EnsureRun, MoveAlias, RegisterVersion
 from tandem.tracking import MlflowClient, TrackingReader, TrackingWriter
 from tests.contract.tracking.probes import Recorded, ask
@@ -74,6 +83,21 @@ async def test_a_run_tells_status_start_tags_and_latest_metrics(
     assert run.started_at == datetime.fromtimestamp(1_795_000_000.123, UTC)
     assert run.metrics == {"accuracy": 0.9}
     assert run.tags[names.TAG_RESOURCE_UID] == "uid"
+
+
+async def test_progress_is_told_while_the_run_goes_on(
+    reader: TrackingReader, oracle: mlflow.MlflowClient, experiment: str
+) -> None:
+    run_id = make_run(oracle, experiment, "uid", 1)
+    assert await ask(reader, ProgressOf(run_id)) == LoggedProgress()
+
+    for step in range(3):
+        oracle.log_metric(run_id, "loss", 1.0 / (step + 1), step=step, timestamp=1_795_000_000_000 + step * 1000)
+    oracle.log_metric(run_id, "progress", 37.5, timestamp=1_795_000_000_000)
+    oracle.log_metric(run_id, "system/cpu_utilization_percentage", 99, step=50)
+
+    told = await ask(reader, ProgressOf(run_id))
+    assert told == LoggedProgress(37, 2, datetime.fromtimestamp(1_795_000_002, UTC))
 
 
 async def test_nan_and_infinities_are_answered_as_what_was_logged(

@@ -11,6 +11,7 @@ import pytest_asyncio
 from tandem.api.facts import (
     ModelNamed,
     MonitorOf,
+    ProgressOf,
     Query,
     RegisteredModel,
     RunsOf,
@@ -48,6 +49,10 @@ def page(*names: str, token: str = "") -> dict[str, object]:
 def test_what_others_change_is_polled_and_what_only_we_change_is_asked_once(query: Query[object], polled: bool) -> None:
     assert poll_interval(query) == (timedelta(seconds=10) if polled else None)
     assert poll_interval(query, timedelta(minutes=1)) == (timedelta(minutes=1) if polled else None)
+
+
+def test_progress_is_asked_more_seldom_for_it_is_a_request_for_each_run() -> None:
+    assert poll_interval(ProgressOf("run"), timedelta(minutes=1)) == timedelta(minutes=3)
 
 
 @pytest.mark.asyncio

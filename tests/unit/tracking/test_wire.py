@@ -62,3 +62,28 @@ def test_what_a_newer_server_adds_is_ignored() -> None:
 
 def test_a_moment_is_milliseconds_in_utc() -> None:
     assert wire.moment(1_795_000_000_500) == datetime(2026, 11, 18, 11, 6, 40, 500_000, tzinfo=UTC)
+
+
+# --- progress --------------------------------------------------------------------------------------------------------
+
+
+def metric(key: str, value: float = 0.5, step: int = 0, minute: int = 0) -> wire.Metric:
+    moment = datetime(2026, 3, 1, 12, minute, tzinfo=UTC)
+    return wire.Metric(key=key, value=value, step=step, timestamp=int(moment.timestamp() * 1000))
+
+
+def test_progress_is_the_highest_step_and_the_latest_time_of_all_metrics() -> None:
+    told = wire.progress([metric("loss", step=120, minute=1), metric("accuracy", step=7, minute=9)])
+    assert (told.step, told.last_metric_at) == (120, datetime(2026, 3, 1, 12, 9, tzinfo=UTC))
+    assert told.percentage is None
+
+
+@pytest.mark.parametrize(
+    ("value", "percentage"), [(0, 0), (37.9, 37), (100, 100), (250, 100), (-3, 0), (math.inf, 100), (math.nan, None)]
+)
+def test_the_metric_progress_is_a_percentage(value: float, percentage: int | None) -> None:
+    assert wire.progress([metric("progress", value)]).percentage == percentage
+
+
+def test_system_metrics_are_no_progress() -> None:
+    assert wire.progress([metric("system/gpu_0_utilization_percentage", step=900)]) == wire.progress([])
