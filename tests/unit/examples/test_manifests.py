@@ -40,7 +40,14 @@ def unknown(value: Any, schema: Schema, path: str = "spec") -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    "path", ["iris/trainingjob.yaml", "iris-s3/trainingjob.yaml", "iris/appdeployment.yaml", "web/appdeployment.yaml"]
+    "path",
+    [
+        "iris/trainingjob.yaml",
+        "iris-gate/trainingjob.yaml",
+        "iris-s3/trainingjob.yaml",
+        "iris/appdeployment.yaml",
+        "web/appdeployment.yaml",
+    ],
 )
 def test_every_field_of_an_example_is_understood(path: str) -> None:
     resource = manifest(f"examples/{path}")
@@ -56,7 +63,7 @@ def test_the_training_and_the_serving_of_iris_meet_in_the_registry() -> None:
     assert watched.alias == serving["spec"]["model"]["promoteTo"]
 
 
-@pytest.mark.parametrize("name", ["iris", "iris-s3", "web"])
+@pytest.mark.parametrize("name", ["iris", "iris-gate", "iris-s3", "web"])
 def test_a_kustomization_names_files_that_are_there(name: str) -> None:
     kustomization = manifest(f"examples/{name}/kustomization.yaml")
     files = [file for one in kustomization.get("configMapGenerator", ()) for file in one["files"]]

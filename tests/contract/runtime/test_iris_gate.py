@@ -1,0 +1,71 @@
+"""The example of a gate with every kind of rule: what its script logs is what its rules ask for, on a real MLflow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import pytest
+import yaml
+from mlflow import MlflowClient
+
+from tandem.api.trainingjob import GateVerdict, TrainingJobSpec
+from tandem.training.change import BaselineFound, Measured, NoBaseline
+from tandem.training.rules import verdicts
+from tests.contract.runtime.conftest import pod_environment, registered, run_script
+from tests.crds import ROOT
+
+EXAMPLE = ROOT / "examples/iris-gate"
+SPEC = msgspec.convert(yaml.safe_load((EXAMPLE / "trainingjob.yaml").read_text())["spec"], TrainingJobSpec)
+
+
+@pytest.fixture(scope="module")
+def logged(mlflow_server: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, float], dict[str, float]]:
+    """The metrics of two runs of the example: before there is a champion, and after the first one has become it."""
+    client = MlflowClient(mlflow_server)
+    experiment = client.create_experiment("default/iris-gate")
+    first = _run(client, mlflow_server, experiment, tmp_path_factory.mktemp("first"))
+    version = registered(client, "iris-gate", first, experiment)
+    client.set_registered_model_alias("iris-gate", "champion", version)
+    second = _run(client, mlflow_server, experiment, tmp_path_factory.mktemp("second"))
+    return client.get_run(first).data.metrics, client.get_run(second).data.metrics
+
+
+def _run(client: MlflowClient, server: str, experiment: str, folder: Path) -> str:
+    run_id = str(client.create_run(experiment).info.run_id)
+    variables = {"MLFLOW_TRACKING_URI": server, "MLFLOW_EXPERIMENT_ID": experiment, "MLFLOW_RUN_ID": run_id}
+    variables |= {**SPEC.parameters, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    done = run_script(EXAMPLE / "train.py", cwd=folder, env=pod_environment(folder, **variables))
+    assert done.code == 0, done.err
+    return run_id
+
+
+def judged(metrics: Mapping[str, float], found: BaselineFound) -> list[GateVerdict]:
+    return list(verdicts(SPEC.gate, metrics, found))
+
+
+def test_the_first_model_passes_and_has_nothing_to_be_compared_with(
+    logged: tuple[dict[str, float], dict[str, float]],
+) -> None:
+    given = judged(logged[0], NoBaseline("models:/iris-gate@champion"))
+    assert [verdict.result for verdict in given] == ["Passed"] * 4 + ["Skipped"], given
+
+
+def test_the_second_is_compared_with_the_first_on_the_same_flowers(
+    logged: tuple[dict[str, float], dict[str, float]],
+) -> None:
+    given = judged(logged[1], Measured("1", logged[0], "nobody recorded on which data"))
+    assert [verdict.result for verdict in given] == ["Passed"] * 5, given
+    assert given[-1].baseline == repr(logged[0]["accuracy"])
+
+
+@pytest.mark.parametrize(
+    "lost", ["accuracy", "test_rows", "recall/species:setosa", "recall/species:versicolor", "champion_accuracy"]
+)
+def test_whatever_the_script_stops_logging_stops_the_model(
+    logged: tuple[dict[str, float], dict[str, float]], lost: str
+) -> None:
+    metrics = {name: value for name, value in logged[1].items() if name != lost}
+    results = {verdict.result for verdict in judged(metrics, Measured("1", logged[0]))}
+    assert results & {"Failed", "Unknown"}, lost
