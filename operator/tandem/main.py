@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from tandem.api import appdeployment, names, trainingjob
 from tandem.api.appdeployment import AppDeployment, AppDeploymentStatus
-from tandem.api.children import Deployment, Job, NetworkPolicy, Pod, PodDisruptionBudget, ReplicaSet, Service
+from tandem.api.children import ConfigMap, Deployment, Job, NetworkPolicy, Pod, PodDisruptionBudget, ReplicaSet, Service
 from tandem.api.facts import Facts, Query
 from tandem.api.plan import Observed, Outside, Plan, Refusal
 from tandem.api.trainingjob import TrainingJob, TrainingJobStatus
@@ -90,6 +90,7 @@ def app_controller(configuration: Configuration) -> Controller:
             replica_sets=tuple(child for child in children if isinstance(child, ReplicaSet)),
             pods=tuple(child for child in children if isinstance(child, Pod)),
             services=tuple(child for child in children if isinstance(child, Service)),
+            config_maps=tuple(child for child in children if isinstance(child, ConfigMap)),
             budgets=tuple(child for child in children if isinstance(child, PodDisruptionBudget)),
             network_policies=tuple(child for child in children if isinstance(child, NetworkPolicy)),
         )
@@ -103,6 +104,7 @@ def app_controller(configuration: Configuration) -> Controller:
             Child(k8s.REPLICA_SETS, ReplicaSet),
             Child(k8s.PODS, Pod),
             Child(k8s.SERVICES, Service),
+            Child(k8s.CONFIG_MAPS, ConfigMap),
             Child(k8s.DISRUPTION_BUDGETS, PodDisruptionBudget),
             Child(k8s.NETWORK_POLICIES, NetworkPolicy),
         ),

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from tandem.api.containers import MAX_INT32, Argument, EnvVar, Image, Resources
+from tandem.api.containers import MAX_INT32, Argument, EnvVar, Image, LocalReference, Resources
 from tandem.api.meta import Condition, ObjectMeta, Wire
 
 ModelName = Annotated[str, msgspec.Meta(min_length=1, max_length=250, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")]
@@ -27,6 +27,26 @@ class ServedModel(Wire, frozen=True):
     alias: Alias | None = None
     version: Annotated[str, msgspec.Meta(pattern=r"^[0-9]+$", max_length=16)] | None = None
     promote_to: Alias | None = None
+
+
+class EnvFrom(Wire, frozen=True):
+    """Every key of a ConfigMap or a Secret (exactly one) as an environment variable."""
+
+    config_map_ref: LocalReference | None = None
+    secret_ref: LocalReference | None = None
+    prefix: Annotated[str, msgspec.Meta(pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$", max_length=64)] = ""
+
+
+class ConfigFrom(Wire, frozen=True):
+    """Every key of a ConfigMap or a Secret (exactly one) as a file in a folder."""
+
+    mount_path: Annotated[str, msgspec.Meta(pattern=r"^(/[A-Za-z0-9_.-]+)+$", max_length=256)]
+    config_map_ref: LocalReference | None = None
+    secret_ref: LocalReference | None = None
+
+
+class Rollback(Wire, frozen=True):
+    to_revision: Annotated[int, msgspec.Meta(ge=1, le=MAX_INT32)]
 
 
 class SafeDefaults(Wire, frozen=True):
@@ -51,6 +71,9 @@ class AppDeploymentSpec(Wire, frozen=True):
     command: Annotated[tuple[Argument, ...], msgspec.Meta(max_length=64)] = ()
     args: Annotated[tuple[Argument, ...], msgspec.Meta(max_length=64)] = ()
     env: Annotated[tuple[EnvVar, ...], msgspec.Meta(max_length=64)] = ()
+    env_from: Annotated[tuple[EnvFrom, ...], msgspec.Meta(max_length=16)] = ()
+    config_from: Annotated[tuple[ConfigFrom, ...], msgspec.Meta(max_length=16)] = ()
+    commit: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{7,64}$", max_length=64)] | None = None
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 8080
     health_path: Annotated[str, msgspec.Meta(pattern=r"^/[!-~]*$", max_length=1024)] | None = None
     replicas: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 1
@@ -60,6 +83,7 @@ class AppDeploymentSpec(Wire, frozen=True):
     progress_deadline_seconds: Annotated[int, msgspec.Meta(ge=1, le=MAX_INT32)] = 600
     scale_down_delay_seconds: Annotated[int, msgspec.Meta(ge=0, le=MAX_INT32)] = 30
     revision_history_limit: Annotated[int, msgspec.Meta(ge=0, le=50)] = 10
+    rollback: Rollback | None = None
     suspend: bool = False
 
 
@@ -72,6 +96,18 @@ class RevisionModel(Wire, frozen=True):
     run_id: str = ""
 
 
+class RevisionConfigMap(Wire, frozen=True):
+    """A ConfigMap that a revision was made from, and the immutable copy that it uses."""
+
+    name: str
+    copy: str
+
+    @property
+    def digest(self) -> str:
+        """Of what it holds: the name of the copy ends with it."""
+        return self.copy.rpartition("-")[2]
+
+
 class RevisionStatus(Wire, frozen=True):
     """One revision: what serves, what is about to, or what did."""
 
@@ -80,12 +116,19 @@ class RevisionStatus(Wire, frozen=True):
     image: str = ""
     image_digest: str = ""  # as the first ready pod's imageID tells it
     model: RevisionModel | None = None
+    commit: str = ""
+    config_maps: tuple[RevisionConfigMap, ...] = ()
+    secrets: tuple[str, ...] = ()
 
 
 class RevisionRecord(Wire, frozen=True):
     revision: int
+    digest: str = ""
     image: str = ""
     model: RevisionModel | None = None
+    commit: str = ""
+    config_maps: tuple[RevisionConfigMap, ...] = ()
+    secrets: tuple[str, ...] = ()
     state: Literal["Stable", "Candidate", "Retired", "Failed"] = "Candidate"
     reason: str = ""
     retire_at: datetime | None = None  # the old revision serves open connections until then

@@ -176,3 +176,9 @@ class NetworkPolicy(Wire, frozen=True):
     """``networking.k8s.io/v1`` NetworkPolicy."""
 
     metadata: ObjectMeta
+
+
+class ConfigMap(Wire, frozen=True):
+    """``v1`` ConfigMap: the copy that a revision has of one. Its content is nobody's business."""
+
+    metadata: ObjectMeta

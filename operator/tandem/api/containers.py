@@ -24,6 +24,12 @@ Quantity: TypeAlias = (
 )
 
 
+class LocalReference(Wire, frozen=True):
+    """An object of the resource's own namespace, by name: there is no field for another namespace."""
+
+    name: ObjectName
+
+
 class Resources(Wire, frozen=True):
     """Requests and limits, as in a container of a pod."""
 

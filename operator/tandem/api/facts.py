@@ -200,3 +200,21 @@ class MonitorOf(Query[MonitoredModel | None]):
     model: str
     version: str
     metrics: tuple[str, ...]
+
+
+# --- Configuration ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigMapContent:
+    """What a ConfigMap holds, by its digest alone (:mod:`tandem.api.configuration`): nothing else is kept of it."""
+
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigMapNamed(Query[ConfigMapContent | None]):
+    """A ConfigMap that a resource refers to, in that resource's namespace; None while there is none. Polled."""
+
+    namespace: str
+    name: str

@@ -47,6 +47,23 @@ class Apply:
 
 
 @dataclass(frozen=True, slots=True)
+class CopyConfigMap:
+    """There is an immutable copy of a ConfigMap as it was when the plan was made, in the same namespace.
+
+    ``manifest`` is the copy without its content: plans and facts never carry that. What ``source`` holds is read when
+    the copy is made; when its digest is another one by then, nothing is made, and there is a new plan.
+    """
+
+    manifest: Json
+    source: str
+    digest: str
+
+    @property
+    def id(self) -> str:
+        return f"copy {_name_of(self.manifest)}"
+
+
+@dataclass(frozen=True, slots=True)
 class Delete:
     """Delete an object, by uid; it is done when the object is gone already."""
 
@@ -185,7 +202,7 @@ class Refused(Exception):
 
 
 Outside: TypeAlias = EnsureRun | TagRun | EndRun | RegisterVersion | TagVersion | MoveAlias
-Action: TypeAlias = Create | Apply | Delete | Emit | Outside
+Action: TypeAlias = Create | CopyConfigMap | Apply | Delete | Emit | Outside
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from tandem.api.checks import DataChecks
-from tandem.api.containers import MAX_INT32, Argument, Image, Name, ObjectName, Resources
+from tandem.api.containers import MAX_INT32, Argument, Image, LocalReference, Name, ObjectName, Resources
 from tandem.api.duration import Duration
 from tandem.api.gate import Change, ChangeThreshold, DecimalString, MetricName
 from tandem.api.meta import Condition, ObjectMeta, Wire
@@ -25,12 +25,6 @@ class GitSource(Wire, frozen=True):
     url: Annotated[str, msgspec.Meta(pattern=r"^(https?|ssh|git|file)://[!-~]+$", max_length=2048)]
     ref: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$", max_length=250)] = "main"
     path: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._/-]*$", max_length=1024)] | None = None
-
-
-class LocalReference(Wire, frozen=True):
-    """An object of the resource's own namespace, by name: there is no field for another namespace."""
-
-    name: ObjectName
 
 
 class Source(Wire, frozen=True):

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cached_property
 
 from tandem.api.appdeployment import AppDeployment, AppDeploymentSpec, AppDeploymentStatus
-from tandem.api.children import Deployment, NetworkPolicy, Pod, PodDisruptionBudget, ReplicaSet, Service
+from tandem.api.children import ConfigMap, Deployment, NetworkPolicy, Pod, PodDisruptionBudget, ReplicaSet, Service
 from tandem.api.conditions import Failed, Outcome, Retrying
 from tandem.api.meta import Condition, condition_of
 from tandem.api.plan import Draft, Observed, Refusal
@@ -34,6 +34,7 @@ class AppChildren:
     replica_sets: tuple[ReplicaSet, ...] = ()
     pods: tuple[Pod, ...] = ()
     services: tuple[Service, ...] = ()
+    config_maps: tuple[ConfigMap, ...] = ()  # copies, by their metadata alone
     budgets: tuple[PodDisruptionBudget, ...] = ()
     network_policies: tuple[NetworkPolicy, ...] = ()
 
@@ -69,6 +70,12 @@ class Case:
     def second(self) -> datetime:
         """Now, as Kubernetes writes times."""
         return self.now.replace(microsecond=0)
+
+    @property
+    def meanwhile(self) -> str:
+        """What a message about something that does not go on ends with."""
+        stable = self.fleet.stable
+        return f"; revision {stable.number} keeps serving" if stable else ""
 
     def told(self, type_: str) -> Condition | None:
         return condition_of(self.stored.conditions, type_)

@@ -97,14 +97,9 @@ def _waiting(case: Case, reason: str, what: str, wanted: ServedModel) -> Working
         how += f" and alias {wanted.alias!r}, or MlflowClient().set_registered_model_alias(), brings it"
     else:
         how += ", or mlflow.register_model(), brings it"
-    return Working(reason, f"{what}; waiting since {stamp(since)}: {how}{_meanwhile(case)}")
+    return Working(reason, f"{what}; waiting since {stamp(since)}: {how}{case.meanwhile}")
 
 
 def _unavailable(case: Case, fact: Unavailable) -> Retrying:
     said = f"waiting for MLflow since {stamp(fact.since)}: {fact.message}"
-    return Retrying(fact.reason, f"which model version to serve is not known; {said}{_meanwhile(case)}")
-
-
-def _meanwhile(case: Case) -> str:
-    stable = case.fleet.stable
-    return f"; revision {stable.number} keeps serving" if stable else ""
+    return Retrying(fact.reason, f"which model version to serve is not known; {said}{case.meanwhile}")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from tandem.api import names
 from tandem.api.appdeployment import RevisionModel
 from tandem.api.conditions import Outcome, Passed, Retrying, Working
 from tandem.api.facts import RegisteredModel, Unavailable
-from tandem.api.plan import MoveAlias
+from tandem.api.plan import MoveAlias, PromotionRecord
 from tandem.apps.case import Case, refused, stamp
 from tandem.apps.model import Resolution
 from tandem.apps.revision import Target
@@ -20,15 +21,35 @@ def promote(case: Case, target: Target | None, resolution: Resolution) -> Outcom
     if wanted is None or wanted.promote_to is None:
         return None
     model, alias = resolution.model, wanted.promote_to
+    if model is None and target is not None and target.held:
+        return None  # rolled back to an app without a model
     if model is None and case.fleet.stable is not None:
         return Working("WaitsForModel", f"alias {alias!r} stays where it is until the model is resolved")
     if model is None or target is None or case.fleet.serving != target.number or case.fleet.stable is None:
         version = f"version {model.version}" if model else "a version"
         return Working("WaitsForTraffic", f"alias {alias!r} moves when {version} takes the traffic")
-    return _move(case, model, alias, resolution.registered)
+    return _move(case, model, alias, resolution.registered, _record(case, target, model))
 
 
-def _move(case: Case, model: RevisionModel, alias: str, known: RegisteredModel | Unavailable | None) -> Outcome:
+def _record(case: Case, target: Target, model: RevisionModel) -> PromotionRecord:
+    """What the promotion ledger says of it (docs/design/promotions.md)."""
+    meta = case.app.metadata
+    why = "was rolled back to" if target.held else "took the traffic"
+    return PromotionRecord(
+        actor=f"{names.APP_DEPLOYMENT} {meta.namespace}/{meta.name}",
+        uid=meta.uid,
+        number=target.number,
+        reason=f"revision {target.number} with version {model.version} {why}",
+    )
+
+
+def _move(
+    case: Case,
+    model: RevisionModel,
+    alias: str,
+    known: RegisteredModel | Unavailable | None,
+    record: PromotionRecord,
+) -> Outcome:
     if known is None or isinstance(known, Unavailable):
         away = f"waiting for MLflow since {stamp(known.since)}: {known.message}" if known else "waiting for MLflow"
         return Retrying(known.reason if known else "TrackingUnavailable", f"alias {alias!r} cannot be moved; {away}")
@@ -37,7 +58,7 @@ def _move(case: Case, model: RevisionModel, alias: str, known: RegisteredModel |
         return Passed("AliasMoved", f"alias {alias!r} names version {model.version}, which serves")
     if case.spec.suspend:
         return Working("Suspended", f"alias {alias!r} moves to version {model.version} when spec.suspend is false")
-    action = MoveAlias(case.app.metadata.namespace, model.name, alias, model.version, expected=current)
+    action = MoveAlias(case.app.metadata.namespace, model.name, alias, model.version, current, record)
     refusal = case.draft.act(action)
     if refusal is not None:
         return refused(refusal, f"alias {alias!r} cannot be moved to version {model.version}, which serves")

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from tandem.api.plan import Delete
 from tandem.apps.case import Case
+from tandem.apps.configuration import prune as prune_copies
 from tandem.apps.revision import Owned, Target
 from tandem.apps.rollout import keep, record_of
 
@@ -39,6 +40,7 @@ def _prune(case: Case, target: Target | None) -> None:
     for owned in at_rest[case.spec.revision_history_limit :]:
         meta = owned.deployment.metadata
         case.draft.act(Delete("apps/v1", "Deployment", meta.namespace, meta.name, meta.uid))
+    prune_copies(case, target)
 
 
 def _leaves_at(case: Case, owned: Owned) -> datetime:

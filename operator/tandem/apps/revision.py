@@ -1,8 +1,9 @@
 """What makes a revision, how it is recognised and how it is numbered.
 
-A revision is everything that decides what a pod does: image, model version, command, arguments, environment, port,
-health path, resources. The number of pods is not part of it. Each revision is one Deployment, which carries the
-digest; so the same content is the same revision, also after S1 → S2 → S1, and also when the status is lost.
+A revision is everything that decides what a pod does: image, commit, model version, command, arguments, environment,
+what the ConfigMaps hold that it refers to, the names of the Secrets, port, health path, resources. The number of pods
+is not part of it. Each revision is one Deployment, which carries the digest; so the same content is the same revision,
+also after S1 → S2 → S1, and also when the status is lost.
 """
 
 from __future__ import annotations
@@ -17,7 +18,15 @@ from typing import Final, TypeVar
 import msgspec
 
 from tandem.api import names
-from tandem.api.appdeployment import AppDeployment, AppDeploymentSpec, AppDeploymentStatus, RevisionModel
+from tandem.api.appdeployment import (
+    AppDeployment,
+    AppDeploymentSpec,
+    AppDeploymentStatus,
+    ConfigFrom,
+    EnvFrom,
+    RevisionConfigMap,
+    RevisionModel,
+)
 from tandem.api.children import Deployment, Service
 from tandem.api.containers import EnvVar, Resources
 from tandem.api.meta import Json, Wire, to_json
@@ -30,6 +39,22 @@ VERDICT_ANNOTATION: Final = f"{names.GROUP}/failed"
 
 # Of spec.safeDefaults, what a pod has: a change is another revision. The others are objects beside the revisions.
 POD_DEFAULTS: Final = ("probes", "requests", "topology_spread", "graceful_termination")
+
+
+class EnvSource(Wire, frozen=True):
+    """Environment variables: of a ConfigMap, by the digest of what it holds, or of a Secret, by its name."""
+
+    config_map: str = ""
+    secret: str = ""
+    prefix: str = ""
+
+
+class FileSource(Wire, frozen=True):
+    """Files, of the same two."""
+
+    mount_path: str
+    config_map: str = ""
+    secret: str = ""
 
 
 class Content(Wire, frozen=True):
@@ -46,13 +71,23 @@ class Content(Wire, frozen=True):
     own_server: bool = False  # Tandem's own model server, not an image of the user's
     tracking_uri: str = ""  # part of it: another registry is judged like any other change, while the old one serves
     termination_grace_period_seconds: int = 30
+    commit: str = ""
+    env_from: tuple[EnvSource, ...] = ()
+    config_from: tuple[FileSource, ...] = ()
     without: tuple[str, ...] = ()  # of spec.safeDefaults, those that a pod has and that are turned off
 
     def has(self, default: str) -> bool:
         return default not in self.without
 
 
-def content_of(spec: AppDeploymentSpec, model: RevisionModel | None, runtime_image: str, tracking_uri: str) -> Content:
+def content_of(
+    spec: AppDeploymentSpec,
+    model: RevisionModel | None,
+    runtime_image: str,
+    tracking_uri: str,
+    config_maps: Mapping[str, str],
+) -> Content:
+    """``config_maps``: of each that the spec refers to, the digest of what it holds."""
     return Content(
         image=spec.image or runtime_image,
         port=spec.port,
@@ -65,6 +100,15 @@ def content_of(spec: AppDeploymentSpec, model: RevisionModel | None, runtime_ima
         own_server=spec.image is None,
         tracking_uri=tracking_uri if model else "",
         termination_grace_period_seconds=spec.termination_grace_period_seconds,
+        commit=spec.commit or "",
+        env_from=tuple(
+            EnvSource(config_map=_digest(one, config_maps), secret=_secret(one), prefix=one.prefix)
+            for one in spec.env_from
+        ),
+        config_from=tuple(
+            FileSource(mount_path=one.mount_path, config_map=_digest(one, config_maps), secret=_secret(one))
+            for one in spec.config_from
+        ),
         without=tuple(name for name in POD_DEFAULTS if not getattr(spec.safe_defaults, name)),
     )
 
@@ -87,9 +131,37 @@ class Shown(Wire, frozen=True):
 
     image: str = ""
     model: RevisionModel | None = None
+    commit: str = ""
+    config_maps: tuple[RevisionConfigMap, ...] = ()
+    secrets: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"model {self.model.name} version {self.model.version}" if self.model else f"image {self.image}"
+
+
+def shown_of(app: str, spec: AppDeploymentSpec, content: Content, config_maps: Mapping[str, str]) -> Shown:
+    sources: tuple[EnvFrom | ConfigFrom, ...] = (*spec.env_from, *spec.config_from)
+    named = sorted({one.config_map_ref.name for one in sources if one.config_map_ref})
+    return Shown(
+        image=content.image,
+        model=content.model,
+        commit=content.commit,
+        config_maps=tuple(RevisionConfigMap(name=name, copy=copy_name(app, config_maps[name])) for name in named),
+        secrets=tuple(sorted({one.secret_ref.name for one in sources if one.secret_ref})),
+    )
+
+
+def copy_name(app: str, digest: str) -> str:
+    """Of an app's copy of whatever ConfigMap that has this content."""
+    return f"{app}-{digest}"
+
+
+def _digest(source: EnvFrom | ConfigFrom, config_maps: Mapping[str, str]) -> str:
+    return config_maps[source.config_map_ref.name] if source.config_map_ref else ""
+
+
+def _secret(source: EnvFrom | ConfigFrom) -> str:
+    return source.secret_ref.name if source.secret_ref else ""
 
 
 class Verdict(Wire, frozen=True):
@@ -112,6 +184,7 @@ class Owned:
     started_at: datetime | None
     applied: str
     deployment: Deployment
+    legible: bool = True  # what it remembers of its content could be read
 
     @property
     def replicas(self) -> int:
@@ -147,15 +220,17 @@ class Fleet:
 
 @dataclass(frozen=True)
 class Target:
-    """The revision that the spec asks for, there already or not."""
+    """The revision that the spec asks for, there already or not.
+
+    ``content`` is None for one that is known by its Deployment alone, which then has to be there; ``held``: by
+    spec.rollback.
+    """
 
     number: int
     digest: str
-    content: Content
-
-    @property
-    def shown(self) -> Shown:
-        return Shown(image=self.content.image, model=self.content.model)
+    shown: Shown
+    content: Content | None
+    held: bool = False
 
 
 def fleet_of(app: AppDeployment, deployments: Iterable[Deployment], services: Iterable[Service]) -> Fleet:
@@ -171,18 +246,18 @@ def fleet_of(app: AppDeployment, deployments: Iterable[Deployment], services: It
     return Fleet(owned=owned, service=service, serving=serving)
 
 
-def target_of(content: Content, fleet: Fleet, stored: AppDeploymentStatus) -> Target:
+def target_of(content: Content, shown: Shown, fleet: Fleet, stored: AppDeploymentStatus) -> Target:
     """The revision with this content: the one that has it already, or the next number."""
     digest = digest_of(content)
     same = [number for number, owned in fleet.owned.items() if owned.digest == digest]
     if same:
-        return Target(max(same), digest, content)
+        return Target(max(same), digest, shown, content)
     for known in (stored.stable, stored.candidate):
         # Its Deployment was deleted by hand: it comes back under its number, which the Service may still select.
         if known is not None and known.digest == digest and known.revision not in fleet.owned:
-            return Target(known.revision, digest, content)
+            return Target(known.revision, digest, shown, content)
     used = [*fleet.owned, *(record.revision for record in stored.revisions), fleet.serving or 0]
-    return Target(max(used) + 1, digest, content)
+    return Target(max(used) + 1, digest, shown, content)
 
 
 def _owned(deployment: Deployment) -> Owned | None:
@@ -190,10 +265,12 @@ def _owned(deployment: Deployment) -> Owned | None:
     if number is None or not _lives(deployment):
         return None
     notes = deployment.metadata.annotations
+    shown = _read(notes.get(CONTENT_ANNOTATION), Shown)
     return Owned(
         number=number,
         digest=notes.get(names.SPEC_DIGEST_ANNOTATION, ""),
-        shown=_read(notes.get(CONTENT_ANNOTATION), Shown) or Shown(),
+        shown=shown or Shown(),
+        legible=shown is not None,
         verdict=_read(notes.get(VERDICT_ANNOTATION), Verdict),
         started_at=_moment(notes.get(STARTED_ANNOTATION)),
         applied=notes.get(APPLIED_ANNOTATION, ""),

@@ -18,6 +18,7 @@ from tandem.api.conditions import Failed, Outcome, Passed, Undecided, Working
 from tandem.api.meta import Json
 from tandem.api.plan import Apply, Create, Refusal
 from tandem.apps.case import Case, refused
+from tandem.apps.configuration import copy
 from tandem.apps.failure import cause_of, pods_of
 from tandem.apps.manifest import is_applied, mark_of
 from tandem.apps.quarantine import how_to_lift, judge, standing
@@ -25,8 +26,8 @@ from tandem.apps.revision import Owned, Target, Verdict
 from tandem.apps.workload import deployment_manifest, scale_manifest, service_manifest
 
 
-def roll_out(case: Case, target: Target | None) -> Outcome:
-    """One pass; ``target`` is None while it is not known which model to serve."""
+def roll_out(case: Case, target: Target | None, instead: Outcome) -> Outcome:
+    """One pass; ``target`` is None while it is not known what to serve, and ``instead`` says why."""
     fleet = case.fleet
     if target is not None and target.number == fleet.serving:
         return _settle(case, target)
@@ -34,9 +35,9 @@ def roll_out(case: Case, target: Target | None) -> Outcome:
     if refusal is not None:
         return refused(refusal, f"revision {fleet.serving}, which serves, cannot be kept as the spec asks for")
     if target is None:
-        return Working("WaitsForModel", f"nothing is rolled out until the model is resolved{_meanwhile(case)}")
+        return instead
     if case.spec.suspend:
-        waits = f"revision {target.number} ({target.shown}) waits: spec.suspend is true{_meanwhile(case)}"
+        waits = f"revision {target.number} ({target.shown}) waits: spec.suspend is true{case.meanwhile}"
         return Undecided("Suspended", waits) if fleet.stable else Working("Suspended", waits)
     return _advance(case, target, fleet.owned.get(target.number))
 
@@ -60,25 +61,37 @@ def record_of(case: Case, number: int) -> RevisionRecord | None:
 def _settle(case: Case, target: Target) -> Outcome:
     """The traffic is where it belongs."""
     owned, number, replicas = case.fleet.owned.get(target.number), target.number, case.spec.replicas
-    refusal = _create(case, target) if owned is None else keep(case, owned, replicas)
+    refusal = copy(case, target)
+    refusal = refusal or (_create(case, target) if owned is None else keep(case, owned, replicas))
     refusal = refusal or _send_traffic(case, number)
     if refusal is not None:
         return refused(refusal, f"revision {number}, which serves, cannot be kept as the spec asks for")
     if owned is None:
         return Working("Recreated", f"the Deployment of revision {number} is gone; it is created again")
     if owned.ready(replicas):
-        return Passed("RolledOut", f"revision {number} ({target.shown}) takes all the traffic")
+        return _done(target)
     reason, message = _progress(case, owned, "Scaling")
     return Working(reason, message)
 
 
+def _done(target: Target) -> Passed:
+    said = f"revision {target.number} ({target.shown}) takes all the traffic"
+    if not target.held:
+        return Passed("RolledOut", said)
+    held = "spec.rollback holds it there: what the rest of the spec says is rolled out when that is removed"
+    return Passed("RolledBack", f"{said}; {held}")
+
+
 def _advance(case: Case, target: Target, owned: Owned | None) -> Outcome:
     revision = f"revision {target.number} ({target.shown})"
+    refusal = copy(case, target)
+    if refusal is not None:
+        return refused(refusal, f"the configuration of {revision} cannot be copied{case.meanwhile}")
     if owned is None:
         refusal = _create(case, target)
         if refusal is not None:
-            return refused(refusal, f"{revision} cannot be created{_meanwhile(case)}")
-        return Working("RevisionCreated", f"{revision} starts{_meanwhile(case)}")
+            return refused(refusal, f"{revision} cannot be created{case.meanwhile}")
+        return Working("RevisionCreated", f"{revision} starts{case.meanwhile}")
     verdict = standing(case, owned)
     if verdict is not None:
         return _set_aside(case, owned, verdict)
@@ -92,30 +105,31 @@ def _advance(case: Case, target: Target, owned: Owned | None) -> Outcome:
 def _set_aside(case: Case, owned: Owned, verdict: Verdict) -> Outcome:
     refusal = keep(case, owned, 0, verdict=verdict)
     if refusal is not None:
-        return refused(refusal, f"revision {owned.number} failed and cannot be scaled down{_meanwhile(case)}")
-    return Failed(verdict.reason, f"{verdict.message}{_meanwhile(case)}. {how_to_lift(case)}")
+        return refused(refusal, f"revision {owned.number} failed and cannot be scaled down{case.meanwhile}")
+    return Failed(verdict.reason, f"{verdict.message}{case.meanwhile}. {how_to_lift(case)}")
 
 
 def _wait(case: Case, owned: Owned, started_at: datetime) -> Outcome:
     refusal = keep(case, owned, case.spec.replicas, started_at)
     if refusal is not None:
-        return refused(refusal, f"revision {owned.number} cannot be scaled{_meanwhile(case)}")
+        return refused(refusal, f"revision {owned.number} cannot be scaled{case.meanwhile}")
     reason, message = _progress(case, owned, "Progressing")
     patience = f"it is set aside after {case.spec.progress_deadline_seconds} seconds without progress"
-    return Working(reason, f"{message}{_meanwhile(case)}; {patience}")
+    return Working(reason, f"{message}{case.meanwhile}; {patience}")
 
 
 def _switch(case: Case, owned: Owned, revision: str) -> Outcome:
     refusal = keep(case, owned, case.spec.replicas) or _send_traffic(case, owned.number)
     if refusal is not None:
-        return refused(refusal, f"{revision} is ready, and the Service cannot be switched to it{_meanwhile(case)}")
+        return refused(refusal, f"{revision} is ready, and the Service cannot be switched to it{case.meanwhile}")
     return Working("SwitchingTraffic", f"{revision} is ready; the Service switches to it")
 
 
 def _create(case: Case, target: Target) -> Refusal | None:
     # Create, not apply: an apply would take over a Deployment of the same name that is somebody else's.
     # Counted: an older view that knows neither this revision nor its number would release the same once more.
-    manifest = deployment_manifest(case, target.number, target.digest, target.content)
+    assert target.content is not None  # only what has a Deployment is rolled back to
+    manifest = deployment_manifest(case, target.number, target.digest, target.shown, target.content)
     return case.draft.act(Create(manifest, counted=True))
 
 
@@ -150,8 +164,3 @@ def _progress(case: Case, owned: Owned, otherwise: str) -> tuple[str, str]:
     cause = cause_of(owned.deployment, pods_of(owned.deployment, children.replica_sets, children.pods))
     counted = f"revision {owned.number}: {owned.available} of {case.spec.replicas} pods are available"
     return (cause.reason, f"{counted}; {cause.message}") if cause else (otherwise, counted)
-
-
-def _meanwhile(case: Case) -> str:
-    stable = case.fleet.stable
-    return f"; revision {stable.number} keeps serving" if stable else ""

@@ -56,7 +56,7 @@ def status_of(
 def _settled(case: Case, outcomes: Mapping[str, Outcome]) -> Passed:
     """What Ready says when no step stands in its way."""
     rolled_out = outcomes[ROLLED_OUT]
-    if isinstance(rolled_out, Undecided):
+    if isinstance(rolled_out, Undecided) or rolled_out.reason == "RolledBack":
         return Passed(rolled_out.reason, rolled_out.message)
     return Passed("Serving", rolled_out.message)
 
@@ -105,6 +105,9 @@ def _told(case: Case, number: int, digest: str, shown: Shown, owned: Owned | Non
         image=shown.image,
         image_digest=_known_digest(case, number, digest) or (_image_digest(case, owned) if owned else ""),
         model=shown.model,
+        commit=shown.commit,
+        config_maps=shown.config_maps,
+        secrets=shown.secrets,
     )
 
 
@@ -126,22 +129,26 @@ def _image_digest(case: Case, owned: Owned) -> str:
 
 
 def _records(case: Case, target: Target | None, leaving: Mapping[int, datetime]) -> tuple[RevisionRecord, ...]:
-    shown = {number: owned.shown for number, owned in case.fleet.owned.items()}
+    shown = {number: (owned.digest, owned.shown) for number, owned in case.fleet.owned.items()}
     starts = target is not None and (not case.spec.suspend or target.number == case.fleet.serving)
     if target is not None and starts:
-        shown.setdefault(target.number, target.shown)
-    records = [_record(case, target, leaving, number, of) for number, of in sorted(shown.items(), reverse=True)]
+        shown.setdefault(target.number, (target.digest, target.shown))
+    records = [_record(case, target, leaving, number, *of) for number, of in sorted(shown.items(), reverse=True)]
     return tuple(records[:RECORDS])
 
 
 def _record(
-    case: Case, target: Target | None, leaving: Mapping[int, datetime], number: int, shown: Shown
+    case: Case, target: Target | None, leaving: Mapping[int, datetime], number: int, digest: str, shown: Shown
 ) -> RevisionRecord:
     state, reason = _state(case, target, number)
     return RevisionRecord(
         revision=number,
+        digest=digest,
         image=shown.image,
         model=shown.model,
+        commit=shown.commit,
+        config_maps=shown.config_maps,
+        secrets=shown.secrets,
         state=state,
         reason=reason,
         retire_at=leaving.get(number) if state in {"Retired", "Failed"} else None,

@@ -26,6 +26,7 @@ from tandem.apps.revision import (
     Content,
     Shown,
     Verdict,
+    copy_name,
 )
 
 CONTAINER: Final = "app"
@@ -71,8 +72,7 @@ def scale_manifest(
     )
 
 
-def deployment_manifest(case: Case, number: int, digest: str, content: Content) -> Json:
-    shown = Shown(image=content.image, model=content.model)
+def deployment_manifest(case: Case, number: int, digest: str, shown: Shown, content: Content) -> Json:
     manifest = scale_manifest(case, number, digest, shown, case.spec.replicas, case.second)
     manifest["spec"] |= {
         "revisionHistoryLimit": 0,  # a revision has one template
@@ -121,7 +121,7 @@ def _pod_spec(case: Case, number: int, content: Content) -> Json:
         },
         **({"topologySpreadConstraints": spread} if content.has("topology_spread") else {}),
         "containers": [_container(case, content)],
-        "volumes": [{"name": "tmp", "emptyDir": {}}],
+        "volumes": [{"name": "tmp", "emptyDir": {}}, *_volumes(case, content)],
     }
 
 
@@ -133,6 +133,7 @@ def _container(case: Case, content: Content) -> Json:
     container: Json = {
         "name": CONTAINER,
         "image": content.image,
+        **({"envFrom": _env_from(case, content)} if content.env_from else {}),
         "env": [{"name": name, "value": value} for name, value in _env(case, content).items()],
         "ports": [{"name": PORT_NAME, "containerPort": content.port, "protocol": "TCP"}],
         "resources": _resources(content),
@@ -145,9 +146,40 @@ def _container(case: Case, content: Content) -> Json:
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         },
-        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
+        "volumeMounts": [
+            {"name": "tmp", "mountPath": "/tmp"},
+            *(
+                {"name": f"config-{number}", "mountPath": source.mount_path, "readOnly": True}
+                for number, source in enumerate(content.config_from)
+            ),
+        ],
     }
     return container | ({"command": command} if command else {}) | ({"args": args} if args else {})
+
+
+def _env_from(case: Case, content: Content) -> list[Json]:
+    """A variable of ``env`` wins over one of these, a later one over an earlier: as in a pod."""
+    return [
+        ({"prefix": source.prefix} if source.prefix else {})
+        | (
+            {"secretRef": {"name": source.secret}}
+            if source.secret
+            else {"configMapRef": {"name": copy_name(case.app.metadata.name, source.config_map)}}
+        )
+        for source in content.env_from
+    ]
+
+
+def _volumes(case: Case, content: Content) -> list[Json]:
+    return [
+        {"name": f"config-{number}"}
+        | (
+            {"secret": {"secretName": source.secret}}
+            if source.secret
+            else {"configMap": {"name": copy_name(case.app.metadata.name, source.config_map)}}
+        )
+        for number, source in enumerate(content.config_from)
+    ]
 
 
 def _resources(content: Content) -> Json:

@@ -13,9 +13,18 @@ from datetime import datetime
 from typing import Final
 
 from tandem.api.meta import Json, ObjectMeta
-from tandem.api.plan import Apply, Create, Delete, Emit, Refused
+from tandem.api.plan import Apply, CopyConfigMap, Create, Delete, Emit, Refused
 from tandem.engine.api import APPLY_PATCH, MERGE_PATCH, ApiError, ApiServer, ApiUnavailable
-from tandem.engine.controller import EVENTS, WRITABLE, Controller, ResourceType, collection_path, object_path
+from tandem.engine.configuration import content_digest
+from tandem.engine.controller import (
+    CONFIG_MAPS,
+    EVENTS,
+    WRITABLE,
+    Controller,
+    ResourceType,
+    collection_path,
+    object_path,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +63,25 @@ class Cluster:
                 raise ApiUnavailable(f"{type_.kind} {names['name']} was there, and is not any more") from error
             made = existing
         self._observe(type_.kind, made)
+
+    async def copy(self, action: CopyConfigMap) -> None:
+        """Read the source and POST the copy. What is there already under our controller has this content: its name
+        is made of the digest, and it is immutable.
+
+        Raises:
+            StaleView: the source is gone, or has another content than the plan was made from.
+        """
+        names = {"namespace": action.manifest["metadata"]["namespace"], "name": action.source}
+        try:
+            source = await self._api.request("GET", object_path(CONFIG_MAPS), names)
+        except ApiError as error:
+            if error.code != 404:
+                raise
+            raise StaleView(f"ConfigMap {action.source} is gone") from error
+        if content_digest(source) != action.digest:
+            raise StaleView(f"ConfigMap {action.source} has changed")
+        content = {part: source[part] for part in ("data", "binaryData") if source.get(part)}
+        await self.create(Create({**action.manifest, **content}))
 
     async def apply(self, action: Apply, field_manager: str, known: ObjectMeta | None) -> None:
         """Server-side apply, forced: these fields are ours (KEP-555, "controllers should always force").

@@ -81,11 +81,14 @@ PODS = ResourceType("", "v1", "Pod", "pods")
 DEPLOYMENTS = ResourceType("apps", "v1", "Deployment", "deployments")
 REPLICA_SETS = ResourceType("apps", "v1", "ReplicaSet", "replicasets")
 SERVICES = ResourceType("", "v1", "Service", "services")
+CONFIG_MAPS = ResourceType("", "v1", "ConfigMap", "configmaps")
 DISRUPTION_BUDGETS = ResourceType("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
 NETWORK_POLICIES = ResourceType("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies")
 EVENTS = ResourceType("events.k8s.io", "v1", "Event", "events")
 
-WRITABLE = {type_.kind: type_ for type_ in (JOBS, DEPLOYMENTS, SERVICES, DISRUPTION_BUDGETS, NETWORK_POLICIES)}
+WRITABLE = {
+    type_.kind: type_ for type_ in (JOBS, DEPLOYMENTS, SERVICES, CONFIG_MAPS, DISRUPTION_BUDGETS, NETWORK_POLICIES)
+}
 
 
 def status_difference(stored: Json, wanted: Json, owned: frozenset[str]) -> Json:

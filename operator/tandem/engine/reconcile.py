@@ -18,7 +18,19 @@ import msgspec
 
 from tandem.api.conditions import Failed, Passed, summarise
 from tandem.api.meta import Condition, Key, ObjectMeta, to_json
-from tandem.api.plan import Action, Apply, Create, Delete, Emit, MoveAlias, Outside, Plan, Refusal, Refused
+from tandem.api.plan import (
+    Action,
+    Apply,
+    CopyConfigMap,
+    Create,
+    Delete,
+    Emit,
+    MoveAlias,
+    Outside,
+    Plan,
+    Refusal,
+    Refused,
+)
 from tandem.engine.api import ApiError, ApiUnavailable
 from tandem.engine.cluster import Cluster, StaleView
 from tandem.engine.controller import Controller, Named, status_difference
@@ -191,6 +203,8 @@ class Reconciler:
                 if _is_fenced(action) and not confirmed:
                     await self._cluster.confirm(controller, seen.resource)
                     confirmed = True
+                # A copy may find that its source has changed: then that is asked for again, too.
+                asked_outside |= isinstance(action, CopyConfigMap)
                 try:
                     asked_outside |= await self._act(action, controller, seen)
                 except (Refused, ApiError) as error:
@@ -209,6 +223,8 @@ class Reconciler:
         match action:
             case Create():
                 await self._cluster.create(action)
+            case CopyConfigMap():
+                await self._cluster.copy(action)
             case Apply():
                 await self._cluster.apply(action, controller.field_manager, seen.named(action))
             case Delete():

@@ -149,6 +149,23 @@ CASES: list[tuple[str, str, Json]] = [
     ("an empty command without an image", AD, {"image": None, "model": {"name": "i", "version": "1"}, "command": []}),
     ("environment variables", AD, {"env": [{"name": "LOG_LEVEL", "value": "info"}, {"name": "EMPTY"}]}),
     ("no replicas", AD, {"replicas": 0}),
+    (
+        "variables from ConfigMaps and Secrets",
+        AD,
+        {"envFrom": [{"configMapRef": {"name": "shop"}, "prefix": "A_"}, {"secretRef": {"name": "shop.db"}}]},
+    ),
+    (
+        "files from ConfigMaps and Secrets",
+        AD,
+        {
+            "configFrom": [
+                {"mountPath": "/etc/shop", "configMapRef": {"name": "shop"}},
+                {"mountPath": "/srv/a.b/_c-1", "secretRef": {"name": "tls"}},
+            ]
+        },
+    ),
+    ("a rollback", AD, {"rollback": {"toRevision": 1}}),
+    ("a commit", AD, {"commit": "9fceb02"}),
     ("a default turned off", AD, {"safeDefaults": {"networkPolicy": False}}),
     ("a day to end", AD, {"terminationGracePeriodSeconds": 86400}),
     ("a health path with a query", AD, {"healthPath": "/health?deep=1"}),

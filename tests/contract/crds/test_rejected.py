@@ -607,6 +607,59 @@ CASES = [
     Refusal("a port that does not exist", AD, "spec.port", "less than or equal to 65535", {"port": 70000}),
     Refusal("a health path without a slash", AD, "spec.healthPath", "should match", {"healthPath": "health"}),
     Refusal("a health path with a line break", AD, "spec.healthPath", "should match", {"healthPath": "/a\r\nX: y"}),
+    Refusal("variables from nowhere", AD, "spec.envFrom[0]", "give exactly one of configMapRef", {"envFrom": [{}]}),
+    Refusal(
+        "variables from both",
+        AD,
+        "spec.envFrom[0]",
+        "give exactly one of configMapRef",
+        {"envFrom": [{"configMapRef": {"name": "a"}, "secretRef": {"name": "b"}}]},
+    ),
+    Refusal(
+        "a prefix that no variable can have",
+        AD,
+        "spec.envFrom[0].prefix",
+        "should match",
+        {"envFrom": [{"configMapRef": {"name": "a"}, "prefix": "1_"}]},
+    ),
+    Refusal(
+        "files from both",
+        AD,
+        "spec.configFrom[0]",
+        "give exactly one of configMapRef",
+        {"configFrom": [{"mountPath": "/etc/a", "configMapRef": {"name": "a"}, "secretRef": {"name": "b"}}]},
+    ),
+    *(
+        Refusal(
+            f"files in {path}",
+            AD,
+            "spec.configFrom[0].mountPath",
+            says,
+            {"configFrom": [{"mountPath": path, "configMapRef": {"name": "a"}}]},
+        )
+        for path, says in (
+            ("etc/shop", "should match"),
+            ("/", "should match"),
+            ("/etc/../proc", "must not contain '.' or '..'"),
+            ("/tmp", "/tmp is the one place where the app can write"),
+        )
+    ),
+    Refusal(
+        "one folder twice",
+        AD,
+        "spec.configFrom[1]",
+        "Duplicate value",
+        {"configFrom": [{"mountPath": "/a", "configMapRef": {"name": name}} for name in ("a", "b")]},
+    ),
+    Refusal("a commit that is none", AD, "spec.commit", "should match", {"commit": "main"}),
+    Refusal("a rollback to nowhere", AD, "spec.rollback.toRevision", "Required value", {"rollback": {}}),
+    Refusal(
+        "a rollback to before the first",
+        AD,
+        "spec.rollback.toRevision",
+        "greater than or equal to 1",
+        {"rollback": {"toRevision": 0}},
+    ),
     Refusal(
         "no time to end",
         AD,

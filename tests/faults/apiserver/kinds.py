@@ -62,6 +62,7 @@ DEPLOYMENTS: Final = Kind(
 REPLICA_SETS: Final = Kind("apps", "v1", "ReplicaSet", "replicasets", fixed=_SELECTOR)
 PODS: Final = Kind("", "v1", "Pod", "pods", generation=False)
 SERVICES: Final = Kind("", "v1", "Service", "services", generation=False)
+CONFIG_MAPS: Final = Kind("", "v1", "ConfigMap", "configmaps", generation=False, status=False)
 DISRUPTION_BUDGETS: Final = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
 NETWORK_POLICIES: Final = Kind("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", status=False)
 EVENTS: Final = Kind("events.k8s.io", "v1", "Event", "events", generation=False, status=False, made_by_put=True)
@@ -75,6 +76,7 @@ KINDS: Final = (
     REPLICA_SETS,
     PODS,
     SERVICES,
+    CONFIG_MAPS,
     DISRUPTION_BUDGETS,
     NETWORK_POLICIES,
     EVENTS,

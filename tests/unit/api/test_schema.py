@@ -95,7 +95,9 @@ def test_everything_is_bounded(kind: str) -> None:
 
 def test_every_list_says_how_it_is_merged(kind: str) -> None:
     lists = {path: node for path, node in nodes(schema(kind)) if node.get("type") == "array"}
-    assert [path for path, node in lists.items() if node.get("x-kubernetes-list-type") not in {"atomic", "map", "set"}] == []
+    assert [
+        path for path, node in lists.items() if node.get("x-kubernetes-list-type") not in {"atomic", "map", "set"}
+    ] == []
 
 
 def test_no_reference_leaves_the_namespace_and_no_pod_spec_is_passed_through(kind: str) -> None:

@@ -13,8 +13,20 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tandem.api.facts import Unavailable
+from tandem.api.meta import Json
 from tandem.api.plan import Apply, Delete
 from tests.unit.apps.world import CRASH, NEVER, PULL, QUOTA, READY, Crash, World, app, model
+
+CONFIGURED: Json = {
+    "envFrom": [{"configMapRef": {"name": "shop"}}],
+}
+
+
+def configured() -> World:
+    files = [{"mountPath": "/etc/shop", "configMapRef": {"name": "files"}}]
+    world = app(replicas=2, **CONFIGURED, configFrom=files)
+    world.config_maps |= {"shop": {"A": "1"}, "files": {"a.toml": "[a]"}}
+    return world
 
 
 def first_app() -> World:
@@ -60,6 +72,20 @@ def full_history() -> World:
     return world
 
 
+def new_configuration() -> World:
+    world = app("shop:1", **CONFIGURED)
+    world.config_maps["shop"] = {"GREETING": "hello"}
+    world.converge()
+    world.config_maps["shop"] = {"GREETING": "good evening"}
+    return world
+
+
+def rolled_back() -> World:
+    world = new_configuration().converge()
+    world.change(rollback={"toRevision": 1}, image="shop:3")
+    return world
+
+
 def nothing_registered() -> World:
     world = model()
     world.aliases = None
@@ -67,7 +93,8 @@ def nothing_registered() -> World:
 
 
 STORIES: list[Callable[[], World]] = [
-    *(first_app, first_model, new_image, new_version, broken_image, second_try, full_history, nothing_registered)
+    *(first_app, first_model, new_image, new_version, broken_image, second_try, full_history, nothing_registered),
+    *(configured, new_configuration, rolled_back),
 ]
 story = pytest.mark.parametrize("begin", STORIES, ids=lambda begin: begin.__name__)
 
@@ -125,6 +152,9 @@ def end(world: World) -> object:
         world.serving,
         world.scale,
         world.aliases,
+        sorted(world.copies),
+        sorted(world.budgets),
+        sorted(world.network_policies),
         told.phase,
         stable,
         [(record.revision, record.state) for record in told.revisions],
@@ -147,6 +177,21 @@ class AnythingHappens(RuleBasedStateMachine):
     @rule(image=IMAGES)
     def change_the_image(self, image: str) -> None:
         self.world.change(image=image)
+
+    @rule(configured=st.booleans())
+    def refer_to_a_config_map(self, configured: bool) -> None:
+        self.world.change(envFrom=CONFIGURED["envFrom"] if configured else [])
+
+    @rule(data=st.sampled_from([{"A": "1"}, {"A": "2"}, None]))
+    def change_the_config_map(self, data: dict[str, str] | None) -> None:
+        if data is None:
+            self.world.config_maps.pop("shop", None)
+        else:
+            self.world.config_maps["shop"] = data
+
+    @rule(number=st.none() | st.integers(1, 4))
+    def roll_back(self, number: int | None) -> None:
+        self.world.change(rollback={"toRevision": number} if number else None)
 
     @rule(replicas=st.integers(0, 3))
     def scale(self, replicas: int) -> None:
@@ -215,7 +260,7 @@ class AnythingHappens(RuleBasedStateMachine):
             world.reconcile(crash_after)
         for action in world.done:
             match action:
-                case Delete(name=name):
+                case Delete(kind="Deployment", name=name):
                     assert name != f"shop-{serving}", "what serves is deleted"
                     assert before[name]["spec"]["replicas"] == 0, "a revision with pods is deleted"
                 case Apply(manifest) if manifest["kind"] == "Deployment":
@@ -234,6 +279,12 @@ class AnythingHappens(RuleBasedStateMachine):
     def what_serves_exists(self) -> None:
         if hasattr(self, "world") and self.world.serving is not None:
             assert f"shop-{self.world.serving}" in self.world.deployments
+
+    @invariant()
+    def every_revision_has_its_configuration(self) -> None:
+        if hasattr(self, "world"):
+            for deployment in self.world.deployments.values():
+                assert self.world.configured_with(deployment) <= self.world.copies.keys()
 
     def teardown(self) -> None:
         """Whatever happened: when it is over, the plan comes to rest."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -23,7 +24,11 @@ def test_the_alias_moves_after_the_service_has_switched() -> None:
         world.look()
     assert moves(world) == []
     world.converge()
-    assert moves(world) == [MoveAlias("team", "iris", "champion", "1", expected=None)]
+    (move,) = moves(world)
+    assert replace(move, record=None) == MoveAlias("team", "iris", "champion", "1", expected=None)
+    assert move.record is not None, "no alias moves without an entry in the ledger"
+    assert move.record.actor == f"AppDeployment team/{world.app.metadata.name}"
+    assert move.record.reason == "revision 1 with version 1 took the traffic"
     assert world.condition("Promoted").reason == "AliasMoved"
 
 

@@ -19,7 +19,7 @@ def digest(
     model: RevisionModel | None = None, tracking_uri: str = "http://mlflow", spec: Mapping[str, object] | None = None
 ) -> str:
     parsed = msgspec.convert({**BASE, **(spec or {})}, AppDeploymentSpec)
-    return digest_of(content_of(parsed, model, "runtime:1", tracking_uri))
+    return digest_of(content_of(parsed, model, "runtime:1", tracking_uri, {"shop": "d1", "other": "d2"}))
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,11 @@ def digest(
         {"args": ()},
         {"env": ({"name": "A", "value": "2"},)},
         {"resources": {"limits": {"memory": "1Gi"}}},
+        {"commit": "9fceb02d"},
+        {"envFrom": ({"configMapRef": {"name": "shop"}},)},
+        {"configFrom": ({"mountPath": "/etc/shop", "secretRef": {"name": "tls"}},)},
+        {"terminationGracePeriodSeconds": 60},
+        {"safeDefaults": {"probes": False}},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -47,6 +52,8 @@ def test_what_decides_what_a_pod_does_makes_a_revision(change: dict[str, object]
         {"scaleDownDelaySeconds": 0},
         {"revisionHistoryLimit": 0},
         {"suspend": True},
+        {"rollback": {"toRevision": 1}},
+        {"safeDefaults": {"networkPolicy": False, "podDisruptionBudget": False}},
     ],
     ids=lambda change: next(iter(change)),
 )

@@ -16,10 +16,21 @@ import msgspec
 
 from tandem.api import names
 from tandem.api.appdeployment import AppDeployment, AppDeploymentStatus, RevisionRecord
-from tandem.api.children import Deployment, NetworkPolicy, Pod, PodDisruptionBudget, ReplicaSet, Service
-from tandem.api.facts import Facts, ModelNamed, ModelVersion, Query, RegisteredModel, Unavailable, VersionNumbered
+from tandem.api.children import ConfigMap, Deployment, NetworkPolicy, Pod, PodDisruptionBudget, ReplicaSet, Service
+from tandem.api.configuration import digest_of_data
+from tandem.api.facts import (
+    ConfigMapContent,
+    ConfigMapNamed,
+    Facts,
+    ModelNamed,
+    ModelVersion,
+    Query,
+    RegisteredModel,
+    Unavailable,
+    VersionNumbered,
+)
 from tandem.api.meta import Condition, Json, condition_of
-from tandem.api.plan import Action, Apply, Create, Delete, Emit, MoveAlias, Observed, Plan, Refusal
+from tandem.api.plan import Action, Apply, CopyConfigMap, Create, Delete, Emit, MoveAlias, Observed, Plan, Refusal
 from tandem.apps.plan import AppChildren, AppSettings, plan
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -70,6 +81,9 @@ class World:
     refusals: dict[str, Refusal] = field(default_factory=dict)
     deployments: dict[str, Json] = field(default_factory=dict)
     services: dict[str, Json] = field(default_factory=dict)
+    config_maps: dict[str, dict[str, str]] = field(default_factory=dict)  # what people wrote: name → data
+    copies: dict[str, Json] = field(default_factory=dict)
+    readable: Unavailable | None = None  # why ConfigMaps cannot be read
     budgets: dict[str, Json] = field(default_factory=dict)
     network_policies: dict[str, Json] = field(default_factory=dict)
     events: list[Emit] = field(default_factory=list)
@@ -110,6 +124,7 @@ class World:
             replica_sets=tuple(msgspec.convert(self._replica_set(d), ReplicaSet) for d in self.deployments.values()),
             pods=tuple(msgspec.convert(p, Pod) for d in self.deployments.values() for p in self._pods(d)),
             services=tuple(msgspec.convert(s, Service) for s in self.services.values()),
+            config_maps=tuple(msgspec.convert(c, ConfigMap) for c in self.copies.values()),
             budgets=tuple(msgspec.convert(b, PodDisruptionBudget) for b in self.budgets.values()),
             network_policies=tuple(msgspec.convert(n, NetworkPolicy) for n in self.network_policies.values()),
         )
@@ -125,6 +140,12 @@ class World:
             status = self.versions.get(version)
             found = ModelVersion("iris", version, f"run{version}", "", status) if status else None
             answers[VersionNumbered("iris", version)] = self.outage or found
+        for source in (*self.spec.get("envFrom", ()), *self.spec.get("configFrom", ())):
+            if "configMapRef" in source:
+                name = source["configMapRef"]["name"]
+                data = self.config_maps.get(name)
+                content = ConfigMapContent(digest_of_data(data, {})) if data is not None else None
+                answers[ConfigMapNamed("team", name)] = self.readable or content
         return Facts(answers)
 
     def plan(self) -> Plan:
@@ -138,6 +159,8 @@ class World:
         for number, action in enumerate(made.actions):
             if number == crash_after:
                 raise Crash
+            if isinstance(action, CopyConfigMap) and not self.copy(action):
+                return made  # a stale view: there is a new plan
             self.carry_out(action)
         if crash_after is not None and crash_after >= len(made.actions):
             raise Crash
@@ -170,6 +193,8 @@ class World:
                 self._create(manifest)
             case Apply(manifest):
                 self._apply(manifest)
+            case CopyConfigMap():
+                pass
             case Delete(kind=kind, name=name, uid=uid):
                 shelf = self._shelf(kind)
                 if name in shelf and shelf[name]["metadata"]["uid"] == uid:
@@ -192,6 +217,13 @@ class World:
         made["applied"] = []
         shelf[name] = made
 
+    def copy(self, action: CopyConfigMap) -> bool:
+        data = self.config_maps.get(action.source)
+        if data is None or digest_of_data(data, {}) != action.digest:
+            return False
+        self._create({**action.manifest, "data": dict(data)})
+        return True
+
     def _apply(self, manifest: Json) -> None:
         shelf = self._shelf(manifest["kind"])
         existing = shelf.get(manifest["metadata"]["name"])
@@ -213,6 +245,7 @@ class World:
         return {
             "Deployment": self.deployments,
             "Service": self.services,
+            "ConfigMap": self.copies,
             "PodDisruptionBudget": self.budgets,
             "NetworkPolicy": self.network_policies,
         }
@@ -260,12 +293,22 @@ class World:
 
     def does(self, deployment: Json) -> str:
         container = deployment["spec"]["template"]["spec"]["containers"][0]
+        if self.configured_with(deployment) - self.copies.keys():
+            return NEVER
         command = container.get("command", [])
         if "--model" in command:
             key = command[command.index("--model") + 1].removeprefix("models:/")
         else:
             key = container["image"]
         return self.behaviour.get(key, READY)
+
+    @staticmethod
+    def configured_with(deployment: Json) -> set[str]:
+        """The ConfigMaps that its pods use."""
+        pod = deployment["spec"]["template"]["spec"]
+        volumes = {volume["configMap"]["name"] for volume in pod["volumes"] if "configMap" in volume}
+        variables = pod["containers"][0].get("envFrom", ())
+        return volumes | {source["configMapRef"]["name"] for source in variables if "configMapRef" in source}
 
     def _deadlines(self) -> list[datetime]:
         """When the Deployment controller will change its mind by itself."""

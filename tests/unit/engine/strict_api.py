@@ -67,10 +67,16 @@ class StrictApi:
         self.bodies.append(body)
 
         async def serve() -> web.Response:
+            if request.method == "GET" and match["name"] is None:
+                return self._list(match["ns"], match["plural"])
             return self._serve(request.method, match, body)
 
         waiting = self.faults.get(kind)
         return await (waiting.pop(0)(serve) if waiting else serve())
+
+    def _list(self, namespace: str, plural: str) -> web.Response:
+        there = [body for (ns, of, _), body in self.objects.items() if (ns, of) == (namespace, plural)]
+        return web.json_response({"items": there, "metadata": {}})
 
     def _serve(self, method: str, match: re.Match[str], body: Json) -> web.Response:
         place = (match["ns"], match["plural"], match["name"] or body["metadata"]["name"])
