@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from tandem.api.facts import LoggedProgress
+from tandem.api.names import APPROVED_ANNOTATION, REJECTED_ANNOTATION
 from tandem.api.plan import Action, Create, MoveAlias
 from tandem.training.run import spec_digest
 from tests.unit.training.world import DRIFT_POLICY, World
@@ -46,6 +47,10 @@ class Watched(World):
         blessed = self.told("Blessed") == ("True", "ThresholdsMet") and "completionTime" in self.status["run"]
         passes = bound is not None and float(bound) <= run.metrics.get("accuracy", float("nan")) < 1e300
         assert passes or blessed or promoted_before, f"run {run.number} did not pass, and {action} moves its alias"
+        asked = self.spec["model"].get("approval") == "Required"
+        there = self.aliases.get((action.name, action.alias)) == action.version
+        assert not asked or there or self.annotations.get(APPROVED_ANNOTATION) == run.run_id, "nobody has approved it"
+        assert self.annotations.get(REJECTED_ANNOTATION) != run.run_id or there, "a person has rejected it"
 
     @property
     def bound(self) -> str | None:
@@ -93,9 +98,21 @@ class AnyHistory(RuleBasedStateMachine):
     def the_gate_changes(self, bound: str | None) -> None:
         self.world.change(gate={"metrics": [{"name": "accuracy", "min": bound}]} if bound else {})
 
-    @rule(name=st.sampled_from(["iris", "flower", None]), alias=st.sampled_from(["challenger", "champion"]))
-    def the_model_changes(self, name: str | None, alias: str) -> None:
-        self.world.change(model={"name": name, "alias": alias} if name else None)
+    @rule(
+        name=st.sampled_from(["iris", "flower", None]),
+        alias=st.sampled_from(["challenger", "champion"]),
+        approval=st.sampled_from(["Automatic", "Required"]),
+    )
+    def the_model_changes(self, name: str | None, alias: str, approval: str) -> None:
+        self.world.change(model={"name": name, "alias": alias, "approval": approval} if name else None)
+
+    @rule(number=st.integers(1, 4), decision=st.sampled_from(["approved", "rejected"]))
+    def a_person_decides(self, number: int, decision: str) -> None:
+        self.world.decide(**{decision: f"run-{number}"})
+
+    @rule()
+    def a_decision_is_taken_back(self) -> None:
+        self.world.decide()
 
     @rule(cron=st.sampled_from([None, "* * * * *", "0 * * * *"]), late=st.sampled_from([None, 60]))
     def the_schedule_changes(self, cron: str | None, late: int | None) -> None:
@@ -202,7 +219,8 @@ class AnyHistory(RuleBasedStateMachine):
                 world.completes()
         assert not world.live_jobs, "it trains for ever"
         status = world.status
-        assert status["phase"] in {"Complete", "Failed"}
+        assert status["phase"] in {"Complete", "Failed", "AwaitingApproval"}
+        assert (status["phase"] == "AwaitingApproval") == (world.told("Promoted") == ("Unknown", "AwaitingApproval"))
         assert status["run"]["specDigest"] == spec_digest(world.resource.spec)
         assert world.told("Reconciling") is None
         passed = world.told("Blessed") == ("True", "ThresholdsMet")
