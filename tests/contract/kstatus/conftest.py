@@ -7,13 +7,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
+import kopf
 import msgspec
 import pytest
 
 from tandem.api.meta import Json
 from tests.contract.kstatus.recording import FILE, Recordings, recorded
 from tests.crds import KINDS, ROOT
+from tests.faults.operators import login_with_kubeconfig
+from tests.faults.operators import login_with_kubeconfig
 from tests.faults.scenarios import SCENARIOS, Scenario
 from tests.faults.world import World
 
@@ -48,7 +52,8 @@ def of_the_plans(file: Path) -> list[Json]:
 
 async def of_the_engine() -> list[Json]:
     """What real processes write in all scenarios, on the stand-in."""
-    return [body for scenario in SCENARIOS for body in await _played(scenario)]
+    with patch.object(kopf, "login_with_kubeconfig", login_with_kubeconfig):
+        return [body for scenario in SCENARIOS for body in await _played(scenario)]
 
 
 async def _played(scenario: Scenario) -> list[Json]:
