@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tandem.api.names import MANAGED_BY, MANAGED_BY_LABEL
 from tests.contract.api_server import ApiServer, Json
 from tests.contract.crds.resources import resource, signal
 from tests.crds import ROOT
@@ -62,13 +63,23 @@ def exists(server: ApiServer, kind: str, name: str, namespace: str) -> bool:
 
 def test_the_operator_can_do_its_work(installed: ApiServer, namespace: str, tmp_path: Path) -> None:
     """It lists and watches, leads, creates a revision, tells what it waits for, and is never refused anything."""
-    app = installed.create(resource("AppDeployment", namespace, "shop"))
+    settings = ("create", "configmap", "settings", "-n", namespace, "--from-literal=GREETING=hello")
+    installed.plane.kubectl(*settings)
+    configured = {"envFrom": [{"configMapRef": {"name": "settings"}}]}
+    app = installed.create(resource("AppDeployment", namespace, "shop", **configured))
     job = installed.create(resource("TrainingJob", namespace, "iris"))
     log = installed.plane.audit.mark()
 
     with controller(installed, "operator", tmp_path) as user:
         eventually(lambda: exists(installed, "deployments", "shop-1", namespace), "the Deployment of revision 1")
         eventually(lambda: condition(installed, app, "RolledOut"), "a status of the AppDeployment")
+        assert exists(installed, "networkpolicies", "shop", namespace)
+        first = copies(installed, namespace)
+        assert list(first.values()) == [{"GREETING": "hello"}]
+        installed.plane.kubectl("delete", "configmap", "settings", "-n", namespace)
+        installed.plane.kubectl(*settings[:-1], "--from-literal=GREETING=good evening")
+        eventually(lambda: exists(installed, "deployments", "shop-2", namespace), "a Deployment of revision 2")
+        assert sorted(copy["GREETING"] for copy in copies(installed, namespace).values()) == ["good evening", "hello"]
         eventually(lambda: condition(installed, job, "Ready"), "a status of the TrainingJob")
         assert condition(installed, job, "Ready")["reason"] == "TrackingUnavailable"
         eventually(lambda: log.count(user=user, resource="events", writes=True), "an Event")
@@ -110,6 +121,14 @@ def test_the_drift_controller_can_do_its_work(installed: ApiServer, namespace: s
 
     assert installed.read(job)["status"].keys() == {"observedGeneration", "drift"}
     assert refused(installed, user) == []
+
+
+def copies(server: ApiServer, namespace: str) -> dict[str, Json]:
+    """What the operator's own ConfigMaps hold, by name."""
+    selector = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
+    found = json.loads(server.plane.kubectl("get", "configmaps", "-n", namespace, "-l", selector, "-o", "json"))
+    assert all(one["immutable"] for one in found["items"])
+    return {one["metadata"]["name"]: one["data"] for one in found["items"]}
 
 
 def refused(server: ApiServer, user: str) -> list[str]:
