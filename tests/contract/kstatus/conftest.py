@@ -17,7 +17,6 @@ from tandem.api.meta import Json
 from tests.contract.kstatus.recording import FILE, Recordings, recorded
 from tests.crds import KINDS, ROOT
 from tests.faults.operators import login_with_kubeconfig
-from tests.faults.operators import login_with_kubeconfig
 from tests.faults.scenarios import SCENARIOS, Scenario
 from tests.faults.world import World
 
