@@ -36,7 +36,7 @@ def _run(client: MlflowClient, server: str, experiment: str, folder: Path) -> st
     run_id = str(client.create_run(experiment).info.run_id)
     variables = {"MLFLOW_TRACKING_URI": server, "MLFLOW_EXPERIMENT_ID": experiment, "MLFLOW_RUN_ID": run_id}
     variables |= {**SPEC.parameters, "MLFLOW_DISABLE_TELEMETRY": "true"}
-    done = run_script(EXAMPLE / "train.py", cwd=folder, env=pod_environment(folder, **variables))
+    done = run_script(EXAMPLE / "train_and_compare.py", cwd=folder, env=pod_environment(folder, **variables))
     assert done.code == 0, done.err
     return run_id
 
