@@ -5,6 +5,7 @@ import os
 import mlflow
 import pandas as pd
 from mlflow.exceptions import MlflowException
+from mlflow.pyfunc import PyFuncModel
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, recall_score
@@ -19,10 +20,11 @@ def flowers() -> tuple[pd.DataFrame, pd.Series]:
     return iris.data, pd.Series(iris.target_names[iris.target], name="species")
 
 
-def champion() -> mlflow.pyfunc.PyFuncModel | None:
+def champion() -> PyFuncModel | None:
     """The model that serves; None while there is none."""
     try:
-        return mlflow.pyfunc.load_model(CHAMPION)
+        model: PyFuncModel = mlflow.pyfunc.load_model(CHAMPION)
+        return model
     except MlflowException as error:
         if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
             return None
