@@ -26,7 +26,18 @@ from tests.faults.operators import OperatorProcess
 from tests.faults.scenarios import FIRST_RUN, TAKEN_AWAY, Scenario, deploy, ends, runs, serves, train, training_is
 from tests.faults.world import OFTEN, OPERATOR, PATIENCE, RARELY, World
 
-WATCHED = ("trainingjobs", "appdeployments", "jobs", "pods", "deployments", "replicasets", "services")
+WATCHED = (
+    "trainingjobs",
+    "appdeployments",
+    "jobs",
+    "pods",
+    "deployments",
+    "replicasets",
+    "services",
+    "configmaps",
+    "networkpolicies",
+    "poddisruptionbudgets",
+)
 IMPATIENT = 0.6  # seconds; two minutes in real life
 
 

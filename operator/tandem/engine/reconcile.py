@@ -30,6 +30,8 @@ from tandem.api.plan import (
     Plan,
     Refusal,
     Refused,
+    TagRun,
+    TagVersion,
 )
 from tandem.engine.api import ApiError, ApiUnavailable
 from tandem.engine.cluster import Cluster, StaleView
@@ -53,7 +55,7 @@ SHORTEST_REQUEUE: Final = 0.1  # a plan that always asks to be called at once wo
 # What takes something back that was there before. An operator with an older view (stopped in the middle of a plan, or
 # no leader any more) must not: the resource is read again first, and a child is changed in the version that the plan
 # saw, or not at all. Creations are safe by their names and keys, but for names that count on from what was seen.
-FENCED: Final = (Apply, Delete, MoveAlias)
+FENCED: Final = (Apply, Delete, MoveAlias, TagRun, TagVersion)
 
 
 @dataclass

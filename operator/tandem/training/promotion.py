@@ -49,7 +49,7 @@ def promote(case: Case, found: Findings, target: ModelTarget) -> tuple[Outcome |
     assert not isinstance(model, Unavailable)
     assert not isinstance(ledger, Unavailable)
     current = model.aliases.get(target.alias)
-    done = _done(case, found, target, ledger)
+    done = _promoted(case, found, target, ledger)
     held, decided = decide(case, found, target)
     if held is None:
         found = decided
@@ -59,7 +59,7 @@ def promote(case: Case, found: Findings, target: ModelTarget) -> tuple[Outcome |
             model=msgspec.structs.replace(registered, alias=target.alias),
             promotions=tuple(_shown(entry) for entry in ledger if entry.state == "Done")[:SHOWN],
         )
-        return Passed("AliasMoved", _told(target, version, current, done)), found
+        return Passed("AliasMoved", _told(target, version)), found
     if held is not None and current != version:  # what a person has moved there by hand needs no further word
         announce(case, found, decided, held)
         return held, decided
@@ -72,18 +72,16 @@ def promote(case: Case, found: Findings, target: ModelTarget) -> tuple[Outcome |
     return (refused(refusal, f"alias {target.alias} could not be moved") if refusal else None), found
 
 
-def _done(case: Case, found: Findings, target: ModelTarget, ledger: tuple[Promotion, ...]) -> Promotion | None:
-    """The entry that says that this run was promoted to this alias."""
+def _promoted(case: Case, found: Findings, target: ModelTarget, ledger: tuple[Promotion, ...]) -> bool:
+    """Whether the ledger says that this run was promoted to this alias."""
     assert found.model is not None
     mine = (case.resource.metadata.uid, found.run.number, target.alias, found.model.version, "Done")
-    return next((e for e in ledger if (e.uid, e.number, e.alias, e.version, e.state) == mine), None)
+    return any((e.uid, e.number, e.alias, e.version, e.state) == mine for e in ledger)
 
 
-def _told(target: ModelTarget, version: str, current: str | None, done: Promotion) -> str:
-    if current == version:
-        return f"models:/{target.name}@{target.alias} is version {version}"
-    at = done.at.strftime("%Y-%m-%d %H:%M:%SZ")
-    return f"models:/{target.name}@{target.alias} was moved to version {version} at {at}, and elsewhere by others since"
+def _told(target: ModelTarget, version: str) -> str:
+    """What happened, not what is: where the alias is by now may have been read before the ledger was."""
+    return f"models:/{target.name}@{target.alias} was moved to version {version}"
 
 
 def _tag(case: Case, found: Findings, version: ModelVersion) -> Refusal | None:
