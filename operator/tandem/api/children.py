@@ -134,8 +134,22 @@ class ReplicaSet(Wire, frozen=True):
     metadata: ObjectMeta
 
 
+class TemplateContainer(Wire, frozen=True):
+    name: str
+    image: str = ""
+
+
+class TemplateSpec(Wire, frozen=True):
+    containers: tuple[TemplateContainer, ...] = ()
+
+
+class PodTemplate(Wire, frozen=True):
+    spec: TemplateSpec = TemplateSpec()
+
+
 class DeploymentSpec(Wire, frozen=True):
     replicas: int = 1
+    template: PodTemplate = PodTemplate()
 
 
 class DeploymentStatus(Wire, frozen=True):
@@ -153,6 +167,10 @@ class Deployment(Wire, frozen=True):
     metadata: ObjectMeta
     spec: DeploymentSpec = DeploymentSpec()
     status: DeploymentStatus = DeploymentStatus()
+
+    def image_of(self, container: str) -> str:
+        """The image that its pod template names; '' where there is no such container."""
+        return next((one.image for one in self.spec.template.spec.containers if one.name == container), "")
 
 
 class ServiceSpec(Wire, frozen=True):

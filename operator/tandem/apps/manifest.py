@@ -11,6 +11,7 @@ from tandem.apps.case import Case
 from tandem.apps.revision import APPLIED_ANNOTATION, hashed
 
 PORT_NAME: Final = "http"
+CONTAINER: Final = "app"
 
 
 def selector(case: Case, number: int) -> dict[str, str]:

@@ -20,6 +20,7 @@ from tandem.api.plan import Apply, Create, Refusal
 from tandem.apps.case import Case, refused
 from tandem.apps.configuration import copy
 from tandem.apps.failure import cause_of, pods_of
+from tandem.apps.image import pinned
 from tandem.apps.manifest import is_applied, mark_of
 from tandem.apps.quarantine import how_to_lift, judge, standing
 from tandem.apps.revision import Owned, Target, Verdict
@@ -46,9 +47,8 @@ def keep(
     case: Case, owned: Owned, replicas: int, started_at: datetime | None = None, verdict: Verdict | None = None
 ) -> Refusal | None:
     """The Deployment has that many pods and remembers that much; nothing is planned where it is so already."""
-    manifest = scale_manifest(
-        case, owned.number, owned.digest, owned.shown, replicas, started_at or owned.started_at, verdict
-    )
+    since, image = started_at or owned.started_at, pinned(case, owned, replicas)
+    manifest = scale_manifest(case, owned.number, owned.digest, owned.shown, replicas, since, verdict, image)
     if owned.replicas == replicas and owned.applied == mark_of(manifest):
         return None
     return case.draft.act(Apply(manifest))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, Literal
@@ -10,18 +9,16 @@ from typing import Final, Literal
 from tandem.api.appdeployment import AppDeploymentStatus, RevisionRecord, RevisionStatus
 from tandem.api.conditions import Failed, Outcome, Passed, Undecided, summarise
 from tandem.apps.case import Case
-from tandem.apps.failure import pods_of
+from tandem.apps.image import image_digest
 from tandem.apps.manifest import selector
 from tandem.apps.quarantine import standing
 from tandem.apps.revision import Owned, Shown, Target
 from tandem.apps.rollout import record_of
-from tandem.apps.workload import CONTAINER
 
 ROLLED_OUT: Final = "RolledOut"
 AVAILABLE: Final = "Available"
 
 RECORDS: Final = 64  # as many as the CRD takes
-_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def available(case: Case) -> Outcome:
@@ -103,7 +100,7 @@ def _told(case: Case, number: int, digest: str, shown: Shown, owned: Owned | Non
         revision=number,
         digest=digest,
         image=shown.image,
-        image_digest=_known_digest(case, number, digest) or (_image_digest(case, owned) if owned else ""),
+        image_digest=_known_digest(case, number, digest) or (image_digest(case, owned) if owned else ""),
         model=shown.model,
         commit=shown.commit,
         config_maps=shown.config_maps,
@@ -116,15 +113,6 @@ def _known_digest(case: Case, number: int, digest: str) -> str:
     for known in (case.stored.stable, case.stored.candidate):
         if known is not None and (known.revision, known.digest) == (number, digest) and known.image_digest:
             return known.image_digest
-    return ""
-
-
-def _image_digest(case: Case, owned: Owned) -> str:
-    children = case.observed.children
-    for pod in pods_of(owned.deployment, children.replica_sets, children.pods):
-        for container in pod.containers:
-            if container.name == CONTAINER and container.ready and (found := _DIGEST.search(container.image_id)):
-                return found.group()
     return ""
 
 

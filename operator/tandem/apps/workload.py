@@ -18,7 +18,7 @@ from tandem.api import names
 from tandem.api.appdeployment import RevisionModel
 from tandem.api.meta import Json
 from tandem.apps.case import Case
-from tandem.apps.manifest import PORT_NAME, labels, marked, metadata, selector
+from tandem.apps.manifest import CONTAINER, PORT_NAME, labels, marked, metadata, selector
 from tandem.apps.revision import (
     CONTENT_ANNOTATION,
     STARTED_ANNOTATION,
@@ -29,7 +29,6 @@ from tandem.apps.revision import (
     copy_name,
 )
 
-CONTAINER: Final = "app"
 _USER: Final = 65532  # the image's own non-root user; any other image runs as it too, as in a TrainingJob
 _HEALTH: Final = "/health"  # of Tandem's own model server: MLflow's
 
@@ -55,21 +54,22 @@ def scale_manifest(
     replicas: int,
     started_at: datetime | None,
     verdict: Verdict | None = None,
+    image: str = "",
 ) -> Json:
-    """What may change of a revision's Deployment, with the mark by which a difference is seen."""
+    """What may change of a revision's Deployment, with the mark by which a difference is seen.
+
+    ``image``: the digest that it is pinned to, where it is.
+    """
     notes = {names.SPEC_DIGEST_ANNOTATION: digest, CONTENT_ANNOTATION: msgspec.json.encode(shown).decode()}
     if started_at is not None:
         notes[STARTED_ANNOTATION] = started_at.strftime("%Y-%m-%dT%H:%M:%SZ")
     if verdict is not None:
         notes[VERDICT_ANNOTATION] = msgspec.json.encode(verdict).decode()
-    return marked(
-        {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": metadata(case, name_of(case, number), number, notes),
-            "spec": {"replicas": replicas, "progressDeadlineSeconds": case.spec.progress_deadline_seconds},
-        }
-    )
+    spec: Json = {"replicas": replicas, "progressDeadlineSeconds": case.spec.progress_deadline_seconds}
+    if image:  # a list that an apply merges by name: the rest of the container stays
+        spec["template"] = {"spec": {"containers": [{"name": CONTAINER, "image": image}]}}
+    meta = metadata(case, name_of(case, number), number, notes)
+    return marked({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec})
 
 
 def deployment_manifest(case: Case, number: int, digest: str, shown: Shown, content: Content) -> Json:

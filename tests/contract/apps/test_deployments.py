@@ -16,7 +16,7 @@ from cluster.control_plane import ControlPlane
 from cluster.errors import ClusterError
 from tandem.api.plan import Apply, Create, Delete
 from tests.crds import FILES
-from tests.unit.apps.world import World, app, model
+from tests.unit.apps.world import IMAGE_DIGEST, World, app, model
 
 Json = dict[str, Any]
 
@@ -125,6 +125,23 @@ def test_an_apply_of_a_few_fields_keeps_the_pod_template(plane: ControlPlane) ->
     real.reconcile()
     after = real.deployment("scaled-1")["spec"]
     assert after == {**before, "replicas": 3}
+
+
+def test_a_revision_is_pinned_without_losing_the_rest_of_its_container(plane: ControlPlane) -> None:
+    """Containers are merged by name, also those of a Deployment that was made by a POST."""
+    real = Real(plane, named(app(healthPath="/ok"), "pinned"))
+    real.world.image_ids["shop:1"] = f"docker.io/library/shop@{IMAGE_DIGEST}"
+    real.reconcile()
+    (before,) = real.deployment("pinned-1")["spec"]["template"]["spec"]["containers"]
+    real.world.look()
+    for change in ({"image": "shop:2", "scaleDownDelaySeconds": 0}, {"rollback": {"toRevision": 1}}):
+        real.world.change(**change)
+        for _ in range(5):
+            real.reconcile()
+            real.world.look()
+        (after,) = real.deployment("pinned-1")["spec"]["template"]["spec"]["containers"]
+        assert after == {**before, "image": f"shop@{IMAGE_DIGEST}"}
+    assert real.deployment("pinned-1")["spec"]["replicas"] == 1
 
 
 def test_what_guards_the_pods_is_accepted_as_written_and_goes_when_it_is_turned_off(plane: ControlPlane) -> None:

@@ -82,6 +82,7 @@ class World:
     deployments: dict[str, Json] = field(default_factory=dict)
     services: dict[str, Json] = field(default_factory=dict)
     config_maps: dict[str, dict[str, str]] = field(default_factory=dict)  # what people wrote: name → data
+    image_ids: dict[str, str] = field(default_factory=dict)  # image as written → as the nodes tell it
     copies: dict[str, Json] = field(default_factory=dict)
     readable: Unavailable | None = None  # why ConfigMaps cannot be read
     budgets: dict[str, Json] = field(default_factory=dict)
@@ -215,6 +216,8 @@ class World:
         made = copy.deepcopy(manifest)
         made["metadata"] |= {"uid": f"uid-{self._uids}", "generation": 1}
         made["applied"] = []
+        if made["kind"] == "Deployment":
+            made["written"] = made["spec"]["template"]["spec"]["containers"][0]["image"]
         shelf[name] = made
 
     def copy(self, action: CopyConfigMap) -> bool:
@@ -234,9 +237,13 @@ class World:
                 notes.pop(key, None)
         notes |= manifest["metadata"]["annotations"]
         existing["applied"] = list(manifest["metadata"]["annotations"])
-        if existing["spec"] != {**existing["spec"], **manifest["spec"]}:
+        before = copy.deepcopy(existing["spec"])
+        template = manifest["spec"].get("template")
+        existing["spec"] |= {key: copy.deepcopy(of) for key, of in manifest["spec"].items() if key != "template"}
+        if template is not None:  # containers are merged by their names
+            existing["spec"]["template"]["spec"]["containers"][0] |= template["spec"]["containers"][0]
+        if existing["spec"] != before:
             existing["metadata"]["generation"] += 1
-        existing["spec"] = {**existing["spec"], **copy.deepcopy(manifest["spec"])}
 
     def _shelf(self, kind: str) -> dict[str, Json]:
         return self._objects()[kind]
@@ -299,7 +306,7 @@ class World:
         if "--model" in command:
             key = command[command.index("--model") + 1].removeprefix("models:/")
         else:
-            key = container["image"]
+            key = deployment["written"]
         return self.behaviour.get(key, READY)
 
     @staticmethod
@@ -341,9 +348,9 @@ class World:
         }
         container = deployment["spec"]["template"]["spec"]["containers"][0]
         count = deployment.get("status", {}).get("replicas", 0)
-        status = (
-            {"name": "app", "image": container["image"], **_CONTAINER_STATES[self.does(deployment)]} if count else {}
-        )
+        status: Json = {"name": "app", "image": container["image"], **_CONTAINER_STATES[self.does(deployment)]}
+        if "imageID" in status:
+            status["imageID"] = self.image_ids.get(deployment["written"], status["imageID"])
         return [
             {
                 "metadata": {
@@ -373,6 +380,10 @@ class World:
 
     def conditions(self) -> Mapping[str, str]:
         return {condition.type: condition.status for condition in self.told.conditions}
+
+    def image(self, number: int) -> str:
+        """What the pods of a revision are made from."""
+        return str(self.pod_spec(number)["containers"][0]["image"])
 
     @property
     def serving(self) -> int | None:
