@@ -24,10 +24,15 @@ RUN_VARIABLE = "MLFLOW_RUN_ID"
 FOLDER = f"{names.MANAGED_BY}/data"  # of the run's artifacts
 
 
+# MLflow's modules import one another in circles. Two threads that begin at two of them see each other's halves
+# ("Couldn't build proto file into descriptor pool", measured in a pod), so only one is on its way in at a time.
+_importing = threading.Lock()
+
+
 def warm_up() -> None:
     """Import MLflow while the network is waited for: it takes two seconds of its own."""
     if os.environ.get(RUN_VARIABLE):
-        threading.Thread(target=_client, daemon=True).start()
+        threading.Thread(target=_import_mlflow, daemon=True).start()
 
 
 def record(wanted: Sequence[Data], fetched: Sequence[Fetched]) -> None:
@@ -39,7 +44,9 @@ def record(wanted: Sequence[Data], fetched: Sequence[Fetched]) -> None:
     run_id = os.environ.get(RUN_VARIABLE)
     if not run_id or not fetched:
         return
+    _import_mlflow()
     from mlflow.entities import Dataset, DatasetInput, InputTag, RunTag
+    from mlflow.tracking.client import MlflowClient
 
     inputs = [
         DatasetInput(
@@ -56,7 +63,7 @@ def record(wanted: Sequence[Data], fetched: Sequence[Fetched]) -> None:
     ]
     tags = [RunTag(f"{names.TAG_DATA}.{found.name}", found.manifest.digest) for found in fetched]
     try:
-        client = _client()
+        client = MlflowClient()
         client.log_inputs(run_id, inputs)
         client.log_batch(run_id, tags=tags)
         for found in fetched:
@@ -77,7 +84,7 @@ def profile(found: Fetched) -> Mapping[str, object]:
     return numbers if found.rows is None else {**numbers, "rows": found.rows}
 
 
-def _client() -> Any:
-    from mlflow.tracking.client import MlflowClient
-
-    return MlflowClient()
+def _import_mlflow() -> None:
+    with _importing:
+        import mlflow.entities
+        import mlflow.tracking.client  # noqa: F401
