@@ -14,7 +14,7 @@ _NAMED = re.compile(r'^[A-Z_]+(?:: Final)? = "([A-Z][a-z]+[A-Z]\w+)"', re.MULTIL
 _REFUSED = re.compile(r'\b(?:Refused|_refused|TrackingFailure)\(\s*"([A-Z]\w+)"')
 
 # Not reasons: conditions, Event types, what a caller replaces.
-_OTHERS = {"Normal", "Warning", "ModelResolved", "ConfigurationResolved", "RolledOut"}
+_OTHERS = {"Normal", "Warning", "ModelResolved", "ConfigurationResolved", "RolledOut", "DataValidated"}
 
 
 def told_in_conditions(*packages: str) -> set[str]:

@@ -23,9 +23,13 @@ ABOUT_ITSELF = ("Ready", "Reconciling", "Stalled")
 CONDITIONS: dict[str, tuple[str, ...]] = {
     "TrainingJob": (
         *ABOUT_ITSELF,
-        *("Complete", "Failed", "Suspended", "Trained", "Blessed", "Registered", "Promoted", "Drifted"),
+        *("Complete", "Failed", "Suspended", "Scheduled"),
+        *("DataValidated", "Trained", "Blessed", "Registered", "Promoted", "Drifted"),
     ),
-    "AppDeployment": (*ABOUT_ITSELF, "Available", "RolledOut", "ModelResolved", "Promoted"),
+    "AppDeployment": (
+        *(*ABOUT_ITSELF, "Available", "RolledOut", "Protected"),
+        *("ModelResolved", "ConfigurationResolved", "Promoted"),
+    ),
 }
 EACH = [(kind, type_) for kind in KINDS for type_ in CONDITIONS[kind]]
 
