@@ -46,7 +46,12 @@ FILLED_IN = [
         {"source": {"git": {"url": "https://x.org/r.git"}}},
         {"source": {"git": {"url": "https://x.org/r.git", "ref": "main"}}},
     ),
-    ("the alias of a model", TJ, {"model": {"name": "iris"}}, {"model": {"name": "iris", "alias": "challenger"}}),
+    (
+        "the alias and the approval of a model",
+        TJ,
+        {"model": {"name": "iris"}},
+        {"model": {"name": "iris", "alias": "challenger", "approval": "Automatic"}},
+    ),
     (
         "checks of data",
         TJ,
