@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-down test lint format types layers unit contract faults cluster-test e2e cluster-up cluster-down \
-        images bench lock clean
+        images bench soak lock clean
 
 help: ## List the verbs
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ cluster-test: setup ## Tests of the local cluster itself
 
 e2e: setup ## The whole demo, its faults and bad input, as assertions on real pods
 	@$(BIN)/python -m checks e2e
+
+soak: setup ## An hour of random doings and faults with 1,000 resources, into docs/reliability.md (SOAK_MINUTES=60)
+	@$(BIN)/python -m tests.soak --write-docs
 
 bench: setup ## Every performance figure, into docs/performance.md (a quiet machine, ~17 min)
 	@$(BIN)/python -m bench --write-docs

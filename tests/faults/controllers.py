@@ -18,6 +18,8 @@ from tests.faults.apiserver.writes import Target, now
 
 READY, CRASH, PULL = "ready", "crash", "pull"
 
+_SOON = 5.0  # seconds
+
 DIGEST = "sha256:" + "ab" * 32
 _STATES: Mapping[str, Json] = {
     READY: {"ready": True, "state": {"running": {}}, "imageID": f"docker.io/library/app@{DIGEST}"},
@@ -33,12 +35,15 @@ class Controllers:
     def __init__(self, server: StandIn) -> None:
         self._server = server
         self._todo: dict[Place, None] = {}
+        self._deadlines: dict[Place, float] = {}  # when a Deployment has had its time
         self.behaviour: dict[str, str] = {}
         server.database.listeners.append(self._changed)
 
     @property
     def busy(self) -> bool:
-        return bool(self._todo)
+        """Something is to be done, or somebody's time is over soon."""
+        soon = asyncio.get_running_loop().time() + _SOON
+        return bool(self._todo) or any(due < soon for due in self._deadlines.values())
 
     def end_job(self, namespace: str, name: str, *, failed: str = "") -> None:
         """The Job's pod ends well, or with code 1 and this last line."""
@@ -73,6 +78,7 @@ class Controllers:
 
     def _look(self, place: Place) -> None:
         del self._todo[place]
+        self._deadlines.pop(place, None)
         body = self._server.database.get(place)
         if body is not None:
             self._run_job(body) if place[0] is JOBS else self._roll_out(body)
@@ -112,7 +118,9 @@ class Controllers:
             if loop.time() >= since + deadline:
                 progress = ("False", "ProgressDeadlineExceeded")
             else:
-                loop.call_at(since + deadline + 0.01, self.look_soon, _place(DEPLOYMENTS, deployment))
+                place = _place(DEPLOYMENTS, deployment)
+                self._deadlines[place] = since + deadline + 0.01
+                loop.call_at(self._deadlines[place], self.look_soon, place)
         if good < replicas and before.get("reason") in {"ProgressDeadlineExceeded", "NewReplicaSetAvailable"}:
             progress = (before["status"], before["reason"])
         same = (before.get("status"), before.get("reason")) == progress
