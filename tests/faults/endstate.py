@@ -12,6 +12,8 @@ from tests.faults.world import World
 
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _OF_THE_SERVER: Final = frozenset({"resourceVersion", "generation", "managedFields", "since", "observedGeneration"})
+# How far a run had come when it was last asked for, if it ever was.
+_IN_PASSING: Final = frozenset({"progress"})
 # The mark is a hash over what was applied, the moment at which a rollout began among it.
 _MARKS: Final = ("tandem.dev/applied", "tandem.dev/started-at")
 
@@ -94,7 +96,7 @@ def _statuses(world: World) -> list[str]:
 
 def _timeless(value: Any) -> Any:
     if isinstance(value, dict):
-        kept = {k: v for k, v in value.items() if k not in _OF_THE_SERVER and not k.startswith(_MARKS)}
+        kept = {k: v for k, v in value.items() if k not in _OF_THE_SERVER | _IN_PASSING and not k.startswith(_MARKS)}
         return {key: _timeless(item) for key, item in kept.items()}
     if isinstance(value, list):
         return [_timeless(item) for item in value]

@@ -77,6 +77,8 @@ def with_condition(case: Case, found: Findings, outcomes: Mapping[str, Outcome])
 
 def _outcome(found: Findings, spec: TrainingJobSpec, trained: Outcome) -> Outcome:
     told = {data.name: data for data in found.data if data.verdict}
+    if any(data.verdict == "Failed" for data in told.values()):
+        return Undecided("ChecksPending", "data failed their checks; the Job is about to end")
     if all(data.name in told for data in checked(spec)):
         words = [f"{data.name}: {data.message}" if data.message else data.name for data in told.values()]
         return Passed("ChecksPassed", "; ".join(words))

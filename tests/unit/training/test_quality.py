@@ -128,7 +128,10 @@ def test_data_that_fail_end_the_run_before_training() -> None:
 
 
 def test_data_that_fail_are_told_by_one_kind_of_event() -> None:
+    """The pod has ended, and the Job not yet: the data had passed for that moment (seen on a real cluster)."""
     world = running()
+    world.exits("validate", 10, report("Failed", "x")).settle()
+    assert world.told("DataValidated") == ("Unknown", "ChecksPending")
     world.fails("validate", 10, report("Failed", "x")).settle()
     assert {(event.type, event.reason) for event in world.events} == {("Warning", "ChecksFailed")}
 

@@ -270,10 +270,15 @@ class World:
 
     def fails(self, step: str = "train", code: int = 1, message: str = "", reason: str = "Error") -> World:
         """The pod's step exits; no further attempt is left."""
+        self.exits(step, code, message, reason)
+        return self.job_fails("BackoffLimitExceeded", "Job has reached the specified backoff limit")
+
+    def exits(self, step: str, code: int, message: str = "", reason: str = "Error") -> World:
+        """The pod's step exits; the Job has not heard of it yet."""
         earlier = self.container_names()[: self.container_names().index(step)]
         states = {name: _terminated(self, name, 0) for name in earlier}
         self.pod("Failed", {**states, step: _terminated(self, step, code, message, reason)})
-        return self.job_fails("BackoffLimitExceeded", "Job has reached the specified backoff limit")
+        return self
 
     def job_fails(self, reason: str, message: str = "") -> World:
         return self._ends("Failed", reason, message, failed=1)
