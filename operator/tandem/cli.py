@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 from collections.abc import Coroutine
+from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated
 
@@ -93,6 +94,7 @@ def operator(
         health_port,
         metrics_port,
     )
+    options = replace(options, configuration_poll=timedelta(seconds=poll_interval))
     _run(wiring.operate(configuration, options), log_format)
 
 

@@ -20,7 +20,7 @@ from demo.stage import namespace_object
 from tests.e2e.mistaken import World, everything_wrong
 
 # The story first, while what bad input comes to takes its time; then what kills what the others need.
-ORDER = ("test_story", "test_bad_input", "test_faults")
+ORDER = ("test_story", "test_bad_input", "test_configuration", "test_faults")
 OWN_CLUSTER = "e2e"
 _numbers = count(1)
 

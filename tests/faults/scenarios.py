@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.faults.apiserver.kinds import APP_DEPLOYMENTS, DEPLOYMENTS, JOBS, PODS, SERVICES, TRAINING_JOBS, Json
+from tests.faults.apiserver.kinds import (
+    APP_DEPLOYMENTS,
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    JOBS,
+    PODS,
+    SERVICES,
+    TRAINING_JOBS,
+    Json,
+)
 from tests.faults.controllers import CRASH
 from tests.faults.world import World
 
@@ -197,6 +206,29 @@ BROKEN_IMAGE = Scenario(
         Step(change_app(image="shop:2"), serves(3), "the repaired one serves"),
     ),
 )
+
+
+def configure(greeting: str) -> Callable[[World], object]:
+    def act(world: World) -> None:
+        if not world.read(CONFIG_MAPS, "settings"):
+            world.create(CONFIG_MAPS, "settings", {})
+        world.change(CONFIG_MAPS, "settings", {"data": {"GREETING": greeting}})
+
+    return act
+
+
+NEW_CONFIGURATION = Scenario(
+    "a changed ConfigMap is a revision, and a rollback restores the first",
+    (
+        Step(
+            both(configure("hello"), deploy(image="shop:1", envFrom=[{"configMapRef": {"name": "settings"}}])),
+            serves(1),
+            "the first serves",
+        ),
+        Step(configure("good evening"), serves(2), "the changed one serves"),
+        Step(change_app(rollback={"toRevision": 1}), serves(1), "the first serves again"),
+    ),
+)
 TAKEN_AWAY = Scenario(
     "both are deleted, and nothing is left",
     (
@@ -222,5 +254,6 @@ SCENARIOS = (
     REJECTED_RUN,
     MODEL_UPDATE,
     BROKEN_IMAGE,
+    NEW_CONFIGURATION,
     TAKEN_AWAY,
 )

@@ -96,7 +96,7 @@ class World:
             self.server,
             source,
             kinds,
-            Options(name, instance, resync_period=period, **options),  # type: ignore[arg-type]
+            Options(name, instance, resync_period=period, configuration_poll=CONFIGURATION.poll_every, **options),  # type: ignore[arg-type]
         )
         self.processes[replica or name] = process
         self._started[replica or name] = lambda: self.start(name, resync, replica, **options)

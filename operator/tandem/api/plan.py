@@ -65,13 +65,18 @@ class CopyConfigMap:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete an object, by uid; it is done when the object is gone already."""
+    """Delete an object, by uid; it is done when the object is gone already.
+
+    ``rests_on``: the name of a Deployment that the object would still be needed by. It is asked for first: one that
+    the plan has not seen, or saw as another one, makes a new plan.
+    """
 
     api_version: str
     kind: str
     namespace: str
     name: str
     uid: str
+    rests_on: str = ""
 
     @property
     def id(self) -> str:

@@ -9,7 +9,7 @@ from tandem.api.facts import ModelNamed
 from tandem.apps.case import Case
 from tandem.apps.configuration import Configuration, configure, lost
 from tandem.apps.model import Resolution, resolve
-from tandem.apps.revision import Owned, Target, content_of, shown_of, target_of
+from tandem.apps.revision import Owned, Target, content_of, digest_of, number_of, shown_of
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,10 @@ def choose(case: Case) -> Choice | None:
         return Choice(None, waits, resolution, configuration)
     settings, spec = case.settings, case.spec
     content = content_of(spec, resolution.model, settings.runtime_image, settings.mlflow_uri, configuration.digests)
-    shown = shown_of(case.app.metadata.name, spec, content, configuration.digests)
-    return Choice(target_of(content, shown, case.fleet, case.stored), waits, resolution, configuration)
+    digest = digest_of(content)
+    number = number_of(digest, case.fleet, case.stored)
+    shown = shown_of(case.app.metadata.name, number, spec, content, configuration.digests)
+    return Choice(Target(number, digest, shown, content), waits, resolution, configuration)
 
 
 def _roll_back(case: Case, number: int) -> Choice | None:

@@ -1,6 +1,6 @@
 """What a revision is configured with: the ConfigMaps that the spec refers to, as they are now, and copies of them.
 
-A revision never uses a ConfigMap that somebody may change: it uses an immutable copy, named by what it holds. So a
+A revision never uses a ConfigMap that somebody may change: it uses an immutable copy of its own. So a
 change is a new revision, which is judged like any other while the old one keeps serving with the old configuration;
 and an old revision comes back with the configuration that it had. Secrets are named and never read: a Secret under
 another name is a new revision (docs/design/configuration.md).
@@ -18,8 +18,8 @@ from tandem.api.conditions import Outcome, Passed, Retrying, Working
 from tandem.api.facts import ConfigMapNamed, Unavailable
 from tandem.api.plan import CopyConfigMap, Delete, Refusal
 from tandem.apps.case import Case, stamp
-from tandem.apps.manifest import metadata
-from tandem.apps.revision import Target
+from tandem.apps.manifest import metadata, name_of
+from tandem.apps.revision import Target, number_in
 
 CONFIGURATION_RESOLVED: Final = "ConfigurationResolved"
 SOURCE_ANNOTATION: Final = f"{names.GROUP}/copy-of"
@@ -67,7 +67,7 @@ def copy(case: Case, target: Target) -> Refusal | None:
         manifest = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
-            "metadata": metadata(case, config_map.copy, annotations={SOURCE_ANNOTATION: config_map.name}),
+            "metadata": metadata(case, config_map.copy, target.number, {SOURCE_ANNOTATION: config_map.name}),
             "immutable": True,
         }
         refusal = case.draft.act(CopyConfigMap(manifest, config_map.name, config_map.digest))
@@ -82,15 +82,22 @@ def lost(case: Case, config_maps: tuple[RevisionConfigMap, ...]) -> list[str]:
 
 
 def prune(case: Case, target: Target | None) -> None:
-    """Copies go with the last revision that uses them."""
-    owned = case.fleet.owned.values()
-    if any(not one.legible for one in owned):
-        return  # nobody knows what that one uses
-    used = {config_map.copy for one in owned for config_map in one.shown.config_maps}
-    used |= {config_map.copy for config_map in target.shown.config_maps} if target else set()
+    """Copies go when their revision is gone, and those of a start that came to nothing."""
     for meta in sorted((one.metadata for one in case.observed.children.config_maps), key=lambda meta: meta.name):
-        if meta.name not in used and meta.deletion_timestamp is None:
-            case.draft.act(Delete("v1", "ConfigMap", meta.namespace, meta.name, meta.uid))
+        number = number_in(meta.labels)
+        if meta.deletion_timestamp is None and number is not None and not _needed(case, target, number, meta.name):
+            # An older view may know nothing of the revision: what is deleted here would never come back.
+            rests_on = name_of(case, number)
+            case.draft.act(Delete("v1", "ConfigMap", meta.namespace, meta.name, meta.uid, rests_on=rests_on))
+
+
+def _needed(case: Case, target: Target | None, number: int, name: str) -> bool:
+    owned = case.fleet.owned.get(number)
+    if owned is not None and not owned.legible:
+        return True  # nobody knows what that one uses
+    by = [target.shown] if target is not None and target.number == number else []
+    by += [owned.shown] if owned is not None else []
+    return any(config_map.copy == name for shown in by for config_map in shown.config_maps)
 
 
 def _config_maps(spec: AppDeploymentSpec) -> Iterator[str]:

@@ -16,11 +16,14 @@ from tandem.apps.promotion import MOVING_ALIAS, PROMOTED
 
 def events(case: Case, status: AppDeploymentStatus) -> list[Emit]:
     before = {record.revision: record for record in case.stored.revisions}
-    told = [event for now in status.revisions if (event := _of_revision(status, before.get(now.revision), now))]
+    held = case.spec.rollback.to_revision if case.spec.rollback else None
+    told = [event for now in status.revisions if (event := _of_revision(status, before.get(now.revision), now, held))]
     return told + _promoted(case, status)
 
 
-def _of_revision(status: AppDeploymentStatus, before: RevisionRecord | None, now: RevisionRecord) -> Emit | None:
+def _of_revision(
+    status: AppDeploymentStatus, before: RevisionRecord | None, now: RevisionRecord, held: int | None
+) -> Emit | None:
     what, was = f"revision {now.revision} ({_shown(now)})", before.state if before else None
     event: Emit | None = None
     match now.state:
@@ -28,6 +31,8 @@ def _of_revision(status: AppDeploymentStatus, before: RevisionRecord | None, now
             event = Emit("Normal", "RevisionCreated", f"{what} starts")
         case "Candidate" if was != "Candidate":
             event = Emit("Normal", "RevisionRetried", f"{what} is tried again")
+        case "Stable" if was not in {None, "Stable"} and now.revision == held:
+            event = Emit("Normal", "RolledBack", f"{what} takes all the traffic again: spec.rollback asks for it")
         case "Stable" if was not in {None, "Stable"}:
             event = Emit("Normal", "TrafficSwitched", f"{what} takes all the traffic")
         case "Failed" if was not in {None, "Failed"}:

@@ -14,6 +14,11 @@ PORT_NAME: Final = "http"
 CONTAINER: Final = "app"
 
 
+def name_of(case: Case, number: int) -> str:
+    """Of a revision's Deployment."""
+    return f"{case.app.metadata.name}-{number}"
+
+
 def selector(case: Case, number: int) -> dict[str, str]:
     """The pods of one revision."""
     return {names.APP_LABEL: case.app.metadata.name, names.REVISION_LABEL: str(number)}

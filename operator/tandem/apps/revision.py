@@ -139,21 +139,23 @@ class Shown(Wire, frozen=True):
         return f"model {self.model.name} version {self.model.version}" if self.model else f"image {self.image}"
 
 
-def shown_of(app: str, spec: AppDeploymentSpec, content: Content, config_maps: Mapping[str, str]) -> Shown:
+def shown_of(app: str, number: int, spec: AppDeploymentSpec, content: Content, config_maps: Mapping[str, str]) -> Shown:
     sources: tuple[EnvFrom | ConfigFrom, ...] = (*spec.env_from, *spec.config_from)
     named = sorted({one.config_map_ref.name for one in sources if one.config_map_ref})
     return Shown(
         image=content.image,
         model=content.model,
         commit=content.commit,
-        config_maps=tuple(RevisionConfigMap(name=name, copy=copy_name(app, config_maps[name])) for name in named),
+        config_maps=tuple(
+            RevisionConfigMap(name=name, copy=copy_name(app, number, config_maps[name])) for name in named
+        ),
         secrets=tuple(sorted({one.secret_ref.name for one in sources if one.secret_ref})),
     )
 
 
-def copy_name(app: str, digest: str) -> str:
-    """Of an app's copy of whatever ConfigMap that has this content."""
-    return f"{app}-{digest}"
+def copy_name(app: str, number: int, digest: str) -> str:
+    """Of a revision's copy of whatever ConfigMap that has this content."""
+    return f"{app}-{number}-{digest}"
 
 
 def _digest(source: EnvFrom | ConfigFrom, config_maps: Mapping[str, str]) -> str:
@@ -238,7 +240,7 @@ def fleet_of(app: AppDeployment, deployments: Iterable[Deployment], services: It
     owned = {o.number: o for o in map(_owned, deployments) if o is not None}
     service = next((s for s in services if s.metadata.name == app.metadata.name and _lives(s)), None)
     if service is not None:
-        serving = _number(service.spec.selector.get(names.REVISION_LABEL))
+        serving = number_in(service.spec.selector)
     else:
         # Somebody deleted the Service: the status still knows what it selected.
         remembered = app.status.stable.revision if app.status.stable else None
@@ -246,22 +248,21 @@ def fleet_of(app: AppDeployment, deployments: Iterable[Deployment], services: It
     return Fleet(owned=owned, service=service, serving=serving)
 
 
-def target_of(content: Content, shown: Shown, fleet: Fleet, stored: AppDeploymentStatus) -> Target:
-    """The revision with this content: the one that has it already, or the next number."""
-    digest = digest_of(content)
+def number_of(digest: str, fleet: Fleet, stored: AppDeploymentStatus) -> int:
+    """The number of the revision with this content: of the one that has it already, or the next."""
     same = [number for number, owned in fleet.owned.items() if owned.digest == digest]
     if same:
-        return Target(max(same), digest, shown, content)
+        return max(same)
     for known in (stored.stable, stored.candidate):
         # Its Deployment was deleted by hand: it comes back under its number, which the Service may still select.
         if known is not None and known.digest == digest and known.revision not in fleet.owned:
-            return Target(known.revision, digest, shown, content)
+            return known.revision
     used = [*fleet.owned, *(record.revision for record in stored.revisions), fleet.serving or 0]
-    return Target(max(used) + 1, digest, shown, content)
+    return max(used) + 1
 
 
 def _owned(deployment: Deployment) -> Owned | None:
-    number = _number(deployment.metadata.labels.get(names.REVISION_LABEL))
+    number = number_in(deployment.metadata.labels)
     if number is None or not _lives(deployment):
         return None
     notes = deployment.metadata.annotations
@@ -282,7 +283,9 @@ def _lives(thing: Deployment | Service) -> bool:
     return thing.metadata.deletion_timestamp is None
 
 
-def _number(text: str | None) -> int | None:
+def number_in(labels: Mapping[str, str]) -> int | None:
+    """The revision that an object belongs to, or that a selector selects."""
+    text = labels.get(names.REVISION_LABEL)
     return int(text) if text and text.isascii() and text.isdigit() and int(text) > 0 else None
 
 

@@ -18,7 +18,7 @@ from tandem.api import names
 from tandem.api.appdeployment import RevisionModel
 from tandem.api.meta import Json
 from tandem.apps.case import Case
-from tandem.apps.manifest import CONTAINER, PORT_NAME, labels, marked, metadata, selector
+from tandem.apps.manifest import CONTAINER, PORT_NAME, labels, marked, metadata, name_of, selector
 from tandem.apps.revision import (
     CONTENT_ANNOTATION,
     STARTED_ANNOTATION,
@@ -40,10 +40,6 @@ _APP_START_SECONDS: Final = 120
 _MODEL_START_SECONDS: Final = 600
 _PROBE_PERIOD: Final = 2  # how long a switch waits at most after the app has become ready
 _DRAIN: Final = 5  # seconds: the cluster goes on sending requests for a moment after a pod was told to stop
-
-
-def name_of(case: Case, number: int) -> str:
-    return f"{case.app.metadata.name}-{number}"
 
 
 def scale_manifest(
@@ -120,12 +116,12 @@ def _pod_spec(case: Case, number: int, content: Content) -> Json:
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         **({"topologySpreadConstraints": spread} if content.has("topology_spread") else {}),
-        "containers": [_container(case, content)],
-        "volumes": [{"name": "tmp", "emptyDir": {}}, *_volumes(case, content)],
+        "containers": [_container(case, number, content)],
+        "volumes": [{"name": "tmp", "emptyDir": {}}, *_volumes(case, number, content)],
     }
 
 
-def _container(case: Case, content: Content) -> Json:
+def _container(case: Case, number: int, content: Content) -> Json:
     model = content.model
     command, args = list(content.command), list(content.args)
     if content.own_server and model is not None:
@@ -133,7 +129,7 @@ def _container(case: Case, content: Content) -> Json:
     container: Json = {
         "name": CONTAINER,
         "image": content.image,
-        **({"envFrom": _env_from(case, content)} if content.env_from else {}),
+        **({"envFrom": _env_from(case, number, content)} if content.env_from else {}),
         "env": [{"name": name, "value": value} for name, value in _env(case, content).items()],
         "ports": [{"name": PORT_NAME, "containerPort": content.port, "protocol": "TCP"}],
         "resources": _resources(content),
@@ -149,36 +145,36 @@ def _container(case: Case, content: Content) -> Json:
         "volumeMounts": [
             {"name": "tmp", "mountPath": "/tmp"},
             *(
-                {"name": f"config-{number}", "mountPath": source.mount_path, "readOnly": True}
-                for number, source in enumerate(content.config_from)
+                {"name": f"config-{place}", "mountPath": source.mount_path, "readOnly": True}
+                for place, source in enumerate(content.config_from)
             ),
         ],
     }
     return container | ({"command": command} if command else {}) | ({"args": args} if args else {})
 
 
-def _env_from(case: Case, content: Content) -> list[Json]:
+def _env_from(case: Case, number: int, content: Content) -> list[Json]:
     """A variable of ``env`` wins over one of these, a later one over an earlier: as in a pod."""
     return [
         ({"prefix": source.prefix} if source.prefix else {})
         | (
             {"secretRef": {"name": source.secret}}
             if source.secret
-            else {"configMapRef": {"name": copy_name(case.app.metadata.name, source.config_map)}}
+            else {"configMapRef": {"name": copy_name(case.app.metadata.name, number, source.config_map)}}
         )
         for source in content.env_from
     ]
 
 
-def _volumes(case: Case, content: Content) -> list[Json]:
+def _volumes(case: Case, number: int, content: Content) -> list[Json]:
     return [
-        {"name": f"config-{number}"}
+        {"name": f"config-{place}"}
         | (
             {"secret": {"secretName": source.secret}}
             if source.secret
-            else {"configMap": {"name": copy_name(case.app.metadata.name, source.config_map)}}
+            else {"configMap": {"name": copy_name(case.app.metadata.name, number, source.config_map)}}
         )
-        for number, source in enumerate(content.config_from)
+        for place, source in enumerate(content.config_from)
     ]
 
 

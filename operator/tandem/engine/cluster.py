@@ -18,6 +18,7 @@ from tandem.engine.api import APPLY_PATCH, MERGE_PATCH, ApiError, ApiServer, Api
 from tandem.engine.configuration import content_digest
 from tandem.engine.controller import (
     CONFIG_MAPS,
+    DEPLOYMENTS,
     EVENTS,
     WRITABLE,
     Controller,
@@ -122,6 +123,16 @@ class Cluster:
         present = await self._read_again(controller.resource, names)
         if present is None or present["metadata"]["resourceVersion"] != meta.resource_version:
             raise StaleView(f"{controller.resource.kind} {meta.name} has changed")
+
+    async def confirm_deployment(self, namespace: str, name: str, known: ObjectMeta | None) -> None:
+        """The plan saw the Deployment that there is, or rightly saw none. (Its pod template is its own for ever.)
+
+        Raises:
+            StaleView: it did not.
+        """
+        present = await self._read_again(DEPLOYMENTS, {"namespace": namespace, "name": name})
+        if (present["metadata"]["uid"] if present else "") != (known.uid if known else ""):
+            raise StaleView(f"Deployment {name} was not seen as it is")
 
     async def delete(self, action: Delete, known: ObjectMeta | None = None) -> None:
         """Delete exactly this object (by uid), its children after it; gone already is as good.

@@ -76,8 +76,10 @@ class _Seen:
 
     def named(self, action: Apply) -> ObjectMeta | None:
         """The child that this apply is for, if there was one of that kind and name."""
-        wanted = (action.manifest["kind"], action.manifest["metadata"]["name"])
-        found = (c.metadata for c in self.children if (type(c).__name__, c.metadata.name) == wanted)
+        return self.child(action.manifest["kind"], action.manifest["metadata"]["name"])
+
+    def child(self, kind: str, name: str) -> ObjectMeta | None:
+        found = (c.metadata for c in self.children if (type(c).__name__, c.metadata.name) == (kind, name))
         return next(found, None)
 
     def of_uid(self, uid: str) -> ObjectMeta | None:
@@ -230,6 +232,10 @@ class Reconciler:
             case Apply():
                 await self._cluster.apply(action, controller.field_manager, seen.named(action))
             case Delete():
+                if action.rests_on:
+                    await self._cluster.confirm_deployment(
+                        action.namespace, action.rests_on, seen.child("Deployment", action.rests_on)
+                    )
                 await self._cluster.delete(action, seen.of_uid(action.uid))
             case Emit():
                 await self._cluster.emit(controller, seen.resource, action, self._clock())

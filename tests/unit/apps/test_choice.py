@@ -25,6 +25,7 @@ def test_the_whole_revision_comes_back_in_one_step() -> None:
     world.change(rollback={"toRevision": 1})
     world.converge()
     assert (world.serving, world.scale) == (1, {1: 2, 2: 0, 3: 0})
+    assert world.reasons().count("RolledBack") == 1
     (copy,) = world.configured_with(world.deployments["shop-1"])
     assert world.copies[copy]["data"] == {"NUMBER": "1"}
     assert world.told.stable is not None

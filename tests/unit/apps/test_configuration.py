@@ -9,9 +9,9 @@ import pytest
 from tandem.api import names
 from tandem.api.facts import Unavailable
 from tandem.api.meta import Json
-from tandem.api.plan import CopyConfigMap, Create, Refusal
+from tandem.api.plan import CopyConfigMap, Create, Delete, Refusal
 from tests.unit.apps.restricted import violations
-from tests.unit.apps.world import START, World, app
+from tests.unit.apps.world import START, Crash, World, app
 
 FROM_SHOP: Json = {"configMapRef": {"name": "shop"}}
 
@@ -163,11 +163,33 @@ def test_copies_go_with_the_last_revision_that_uses_them() -> None:
     assert [copy["data"]["GREETING"] for copy in world.copies.values()] == ["3", "4"]
 
 
-def test_a_copy_that_two_revisions_use_stays_with_the_second() -> None:
+def test_each_revision_has_a_copy_of_its_own_also_of_the_same_content() -> None:
+    """Whose last user is gone, nobody could say for certain of a shared one."""
+    world = configured().converge()
+    world.change(image="shop:2")
+    world.converge()
+    assert len(world.copies) == 2
+    assert copy_of(world, 1) == copy_of(world, 2)
+
+
+def test_a_copy_is_deleted_only_when_its_deployment_is_known_to_be_gone() -> None:
     world = configured(revisionHistoryLimit=0).converge()
     world.change(image="shop:2")
     world.converge()
-    assert (list(world.deployments), copy_of(world, 2)) == (["shop-2"], {"GREETING": "hello"})
+    deleted = [action for action in world.done if isinstance(action, Delete)]
+    assert [(action.kind, action.rests_on) for action in deleted] == [("Deployment", ""), ("ConfigMap", "shop-1")]
+
+
+def test_a_copy_of_a_start_that_came_to_nothing_goes() -> None:
+    """The operator died after it, and then the spec asked for something else."""
+    world = configured().converge()
+    world.config_maps["shop"] = {"GREETING": "2"}
+    with pytest.raises(Crash):
+        world.reconcile(crash_after=1)
+    assert len(world.copies) == 2
+    world.config_maps["shop"] = {"GREETING": "3"}
+    world.converge()
+    assert [copy["data"]["GREETING"] for copy in world.copies.values()] == ["hello", "3"]
 
 
 def test_nothing_is_thrown_away_while_a_revision_cannot_tell_what_it_uses() -> None:

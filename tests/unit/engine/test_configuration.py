@@ -12,6 +12,7 @@ from aiolimiter import AsyncLimiter
 
 from tandem.api.configuration import digest_of_data
 from tandem.api.facts import ConfigMapContent, ConfigMapNamed, ModelNamed, Query, Unavailable
+from tandem.api.meta import ObjectMeta
 from tandem.api.plan import CopyConfigMap, Outside, Refused, TagRun
 from tandem.engine.api import ApiServer
 from tandem.engine.cluster import Cluster, StaleView
@@ -195,3 +196,22 @@ async def test_a_config_map_of_that_name_that_is_somebody_elses_is_not_used(clus
     put(api, "shop-copy", A="something else")
     with pytest.raises(Refused, match="belongs to somebody else"):
         await cluster.copy(planned(A="1"))
+
+
+@pytest.mark.parametrize(
+    ("there", "seen", "current"),
+    [("", "", True), ("a", "a", True), ("a", "", False), ("", "a", False), ("b", "a", False)],
+)
+async def test_a_copy_goes_only_if_its_deployment_is_as_the_plan_saw_it(
+    cluster: Cluster, api: StrictApi, there: str, seen: str, current: bool
+) -> None:
+    """The configuration of a revision that an older view does not know would never come back."""
+    if there:
+        api.put("deployments", {"kind": "Deployment", "metadata": {"name": "shop-1", "namespace": "ns", "uid": there}})
+    known = ObjectMeta(name="shop-1", uid=seen) if seen else None
+    asked = cluster.confirm_deployment("ns", "shop-1", known)
+    if current:
+        await asked
+    else:
+        with pytest.raises(StaleView):
+            await asked
