@@ -31,7 +31,6 @@ def measure(ground: Ground, actor: Actor, resources: int) -> Throughput:
         found = _result(actor, workload, resources, tail.requests, own)
         return replace(found, asked_mlflow=dict(ground.asked_mlflow() - asked))
     with started(ground.plane, actor, ground.mlflow) as process:
-        process.tail.await_quiet(_QUIET)  # what it lists at its start is not what a resource costs
         cpu_before, before = process.cpu_seconds, len(process.tail.requests)
         creations = ground.client_tail()
         ground.do(partial(_create, workload, numbers))

@@ -28,9 +28,12 @@ def ground(bench_ground: Ground) -> Iterator[Ground]:
 
 @pytest.mark.parametrize("actor", [BARE, BARE_MLFLOW, TANDEM, ENGINE, SHIPPED], ids=lambda actor: actor.name)
 def test_a_resource_costs_a_job_and_a_status_and_nothing_else(ground: Ground, actor: Actor) -> None:
-    measured = throughput.measure(ground, actor, FEW)
+    requests = dict(throughput.measure(ground, actor, FEW).requests)
 
-    assert measured.requests == {"create jobs": FEW, "patch trainingjobs/status": FEW}
+    # Soon after its start Tandem compares: one list of each kind, however many resources there are.
+    lists = {what: requests.pop(what) for what in list(requests) if what.startswith("list ")}
+    assert max(lists.values(), default=0) <= 2
+    assert requests == {"create jobs": FEW, "patch trainingjobs/status": FEW}
 
 
 def test_the_bare_client_with_mlflow_asks_it_what_tandem_asks(ground: Ground) -> None:
