@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from tandem.api.containers import MAX_INT32, Argument, EnvVar, Image, LocalReference, Resources
+from tandem.api.containers import MAX_INT32, Argument, EnvVar, Image, LocalReference, Name, ObjectName, Resources
 from tandem.api.meta import Condition, ObjectMeta, Wire
 
 ModelName = Annotated[str, msgspec.Meta(min_length=1, max_length=250, pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$")]
@@ -63,6 +63,76 @@ class SafeDefaults(Wire, frozen=True):
     network_policy: bool = True
 
 
+class Pause(Wire, frozen=True):
+    """Without a duration: until a person approves."""
+
+    duration_seconds: Annotated[int, msgspec.Meta(ge=1, le=MAX_INT32)] | None = None
+
+
+class RolloutStep(Wire, frozen=True):
+    """So much of the traffic for the candidate, then a judgement, then (where asked for) a pause."""
+
+    traffic_percent: Annotated[int, msgspec.Meta(ge=0, le=100)]
+    pause: Pause | None = None
+
+
+class HeaderMatch(Wire, frozen=True):
+    """Requests with exactly this header go to the candidate, whatever the weight."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9-]+$")]
+    value: Annotated[str, msgspec.Meta(min_length=1, max_length=256, pattern=r"^[!-~]+$")]
+
+
+class FreezeWindow(Wire, frozen=True):
+    """From each moment of a cron schedule on, for so long, nothing new takes traffic."""
+
+    schedule: Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9@*/, #?-]+$")]
+    duration_seconds: Annotated[int, msgspec.Meta(ge=60, le=31 * 86400)]
+    time_zone: Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[A-Za-z0-9+_/-]*$")] = "Etc/UTC"
+    reason: Annotated[str, msgspec.Meta(max_length=256)] = ""
+
+
+class Rollout(Wire, frozen=True):
+    """How a revision takes the traffic (docs/design/rollouts.md)."""
+
+    strategy: Literal["BlueGreen", "Canary", "RollingUpdate"] = "BlueGreen"
+    steps: Annotated[tuple[RolloutStep, ...], msgspec.Meta(max_length=20)] = ()
+    approval: Literal["Automatic", "Required"] = "Automatic"
+    watch_seconds: Annotated[int, msgspec.Meta(ge=0, le=MAX_INT32)] | None = None
+    auto_rollback: bool = True
+    test_header: HeaderMatch | None = None
+    freeze: Annotated[tuple[FreezeWindow, ...], msgspec.Meta(max_length=16)] = ()
+
+
+class ParentReference(Wire, frozen=True):
+    """A Gateway. In another namespace it has to let routes of this one in (its listener's ``allowedRoutes``)."""
+
+    name: ObjectName
+    namespace: Name | None = None
+    section_name: ObjectName | None = None
+
+
+# A host name as Gateway API and Ingress take it, with one wildcard in front at most.
+_HOST_PATTERN = r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+Hostname = Annotated[str, msgspec.Meta(min_length=1, max_length=253, pattern=_HOST_PATTERN)]
+
+
+class Gateway(Wire, frozen=True):
+    """Gateway API: an HTTPRoute with weights."""
+
+    parent_refs: Annotated[tuple[ParentReference, ...], msgspec.Meta(min_length=1, max_length=8)]
+    hostnames: Annotated[tuple[Hostname, ...], msgspec.Meta(max_length=16)] = ()
+
+
+class Ingress(Wire, frozen=True):
+    """An Ingress in front of the Service."""
+
+    host: Hostname | None = None
+    ingress_class_name: ObjectName | None = None
+    path: Annotated[str, msgspec.Meta(pattern=r"^/[!-~]*$", max_length=1024)] = "/"
+    tls_secret_ref: LocalReference | None = None
+
+
 class AppDeploymentSpec(Wire, frozen=True):
     """``image`` for an app, ``model`` for a model server, or both: a server of the user's own for that model."""
 
@@ -83,6 +153,9 @@ class AppDeploymentSpec(Wire, frozen=True):
     progress_deadline_seconds: Annotated[int, msgspec.Meta(ge=1, le=MAX_INT32)] = 600
     scale_down_delay_seconds: Annotated[int, msgspec.Meta(ge=0, le=MAX_INT32)] = 30
     revision_history_limit: Annotated[int, msgspec.Meta(ge=0, le=50)] = 10
+    rollout: Rollout = Rollout()
+    gateway: Gateway | None = None
+    ingress: Ingress | None = None
     rollback: Rollback | None = None
     suspend: bool = False
 
@@ -119,6 +192,7 @@ class RevisionStatus(Wire, frozen=True):
     commit: str = ""
     config_maps: tuple[RevisionConfigMap, ...] = ()
     secrets: tuple[str, ...] = ()
+    traffic_percent: int | None = None  # what it really gets, while two revisions share the traffic
 
 
 class RevisionRecord(Wire, frozen=True):
@@ -146,6 +220,8 @@ class AppDeploymentStatus(Wire, frozen=True):
     candidate: RevisionStatus | None = None
     revisions: tuple[RevisionRecord, ...] = ()
     url: str = ""
+    preview_url: str = ""  # where the candidate answers, before it has any traffic
+    explain: str = ""  # what a rollout waits for, since when, and what moves it
     replicas: int = 0  # of the stable revision: what /scale reports
     selector: str = ""
 
