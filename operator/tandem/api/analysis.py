@@ -38,13 +38,14 @@ class WebMetric(Wire, frozen=True):
 
 
 class JobMetric(Wire, frozen=True):
-    """A container: exit code 0 is Successful, 1 is Failed, any other Inconclusive."""
+    """A container that runs once: exit code 0 is Successful, 1 is Failed, any other Inconclusive."""
 
     image: Image
     command: Annotated[tuple[Argument, ...], msgspec.Meta(max_length=64)] = ()
     args: Annotated[tuple[Argument, ...], msgspec.Meta(max_length=64)] = ()
     env: Annotated[tuple[EnvVar, ...], msgspec.Meta(max_length=64)] = ()
     resources: Resources = Resources()
+    active_deadline_seconds: Annotated[int, msgspec.Meta(ge=1, le=86400)] = 600
 
 
 class MlflowMetric(Wire, frozen=True):
@@ -57,7 +58,7 @@ class MlflowMetric(Wire, frozen=True):
 class PodsMetric(Wire, frozen=True):
     """What the revision's own pods count at /metrics, since the measurement before."""
 
-    metric: Literal["requests", "requestErrorRate", "requestLatencyP50", "requestLatencyP99", "restarts"]
+    metric: Literal["requests", "requestErrorRate", "requestLatencyP50", "requestLatencyP99"]
     min_requests: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1  # fewer of them are no data
 
 
@@ -65,7 +66,7 @@ class Metric(Wire, frozen=True, kw_only=True):
     """One thing that is measured, by exactly one provider, and when the measured value is good enough."""
 
     name: AnalysisName
-    at: Annotated[tuple[Moment, ...], msgspec.Meta(min_length=1, max_length=3)] = ("Step", "Promotion", "Watch")
+    at: Annotated[tuple[Moment, ...], msgspec.Meta(max_length=3)] = ()  # none: all of them
     min: DecimalString | None = None
     max: DecimalString | None = None
     interval: Duration = "1m"
