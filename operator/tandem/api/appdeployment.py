@@ -208,6 +208,16 @@ class RevisionRecord(Wire, frozen=True):
     retire_at: datetime | None = None  # the old revision serves open connections until then
 
 
+class RolloutApproval(Wire, frozen=True):
+    """A person's word on one step of one revision; `tandem.dev/approved: REVISION/STEP` gives it."""
+
+    revision: int
+    step: str  # "2", the second of rollout.steps; "promotion": before it takes all the traffic
+    state: Literal["Awaiting", "Approved"]
+    last_transition_time: datetime | None = None  # waits since, or seen to be approved
+    by: str = ""
+
+
 # What status.phase may say.
 PHASES: Final = frozenset({"Progressing", "Healthy", "Degraded", "Paused"})
 
@@ -218,6 +228,7 @@ class AppDeploymentStatus(Wire, frozen=True):
     conditions: tuple[Condition, ...] = ()
     stable: RevisionStatus | None = None
     candidate: RevisionStatus | None = None
+    approval: RolloutApproval | None = None
     revisions: tuple[RevisionRecord, ...] = ()
     url: str = ""
     preview_url: str = ""  # where the candidate answers, before it has any traffic
