@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from tandem.api.autoscaling import Autoscaling
 from tandem.api.containers import MAX_INT32, Argument, EnvVar, Image, LocalReference, Name, ObjectName, Resources
 from tandem.api.meta import Condition, ObjectMeta, Wire
 
@@ -147,6 +148,7 @@ class AppDeploymentSpec(Wire, frozen=True):
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 8080
     health_path: Annotated[str, msgspec.Meta(pattern=r"^/[!-~]*$", max_length=1024)] | None = None
     replicas: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 1
+    autoscaling: Autoscaling | None = None
     resources: Resources = Resources()
     safe_defaults: SafeDefaults = SafeDefaults()
     termination_grace_period_seconds: Annotated[int, msgspec.Meta(ge=1, le=86400)] = 30

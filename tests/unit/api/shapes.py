@@ -59,8 +59,10 @@ def _type_of_schema(node: Schema) -> str:
 def _walk(info: inspect.Type, path: str, *, required: bool, default: object) -> Iterator[tuple[str, Shape]]:
     match info:
         case inspect.UnionType(types=types) if any(isinstance(one, inspect.NoneType) for one in types):
-            (some,) = (one for one in types if not isinstance(one, inspect.NoneType))
-            yield from _walk(some, path, required=required, default=default)
+            some = tuple(one for one in types if not isinstance(one, inspect.NoneType))
+            yield from _walk(
+                some[0] if len(some) == 1 else inspect.UnionType(some), path, required=required, default=default
+            )
         case inspect.StructType(fields=fields):
             if path:
                 yield path, Shape("object", required, default)

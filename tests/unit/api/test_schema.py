@@ -143,7 +143,7 @@ def test_the_description_of_a_scalar_has_a_default_or_an_example(kind: str) -> N
         path
         for path, node in described(kind).items()
         if path.startswith("spec.")
-        and node["type"] not in {"array", "object"}
+        and node.get("type") not in {"array", "object"}
         and not re.search(r"Default: .|Example: .", node["description"])
     ]
     assert silent == []
