@@ -1,0 +1,10 @@
+-- This revision stays at its step until somebody resumes it.
+if obj.status == nil or obj.status.candidate == nil then
+  return obj
+end
+if obj.metadata.annotations == nil then
+  obj.metadata.annotations = {}
+end
+obj.metadata.annotations["tandem.dev/pause"] = tostring(obj.status.candidate.revision)
+obj.metadata.annotations["tandem.dev/decided-by"] = "argocd"
+return obj

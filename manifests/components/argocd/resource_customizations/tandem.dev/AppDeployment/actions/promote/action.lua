@@ -1,0 +1,10 @@
+-- This revision takes all the traffic now; what is pending of pauses and judgements is skipped.
+if obj.status == nil or obj.status.candidate == nil then
+  return obj
+end
+if obj.metadata.annotations == nil then
+  obj.metadata.annotations = {}
+end
+obj.metadata.annotations["tandem.dev/promote"] = tostring(obj.status.candidate.revision)
+obj.metadata.annotations["tandem.dev/decided-by"] = "argocd"
+return obj

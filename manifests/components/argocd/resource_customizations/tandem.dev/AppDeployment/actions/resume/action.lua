@@ -1,0 +1,6 @@
+-- Emptied, not removed: Argo CD takes a map that a script has emptied for one that it did not mean to change.
+if obj.metadata.annotations ~= nil and obj.metadata.annotations["tandem.dev/pause"] ~= nil then
+  obj.metadata.annotations["tandem.dev/pause"] = ""
+  obj.metadata.annotations["tandem.dev/decided-by"] = "argocd"
+end
+return obj

@@ -1,0 +1,10 @@
+-- The run that waits, by its MLflow id: no other is rejected by this word.
+if obj.status == nil or obj.status.approval == nil or obj.status.approval.state ~= "Awaiting" then
+  return obj
+end
+if obj.metadata.annotations == nil then
+  obj.metadata.annotations = {}
+end
+obj.metadata.annotations["tandem.dev/rejected"] = obj.status.approval.mlflowRunId
+obj.metadata.annotations["tandem.dev/decided-by"] = "argocd"
+return obj
