@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
@@ -11,7 +12,9 @@ from tandem.api.duration import Duration
 from tandem.api.gate import DecimalString, MetricName
 from tandem.api.meta import Wire
 
-Url = Annotated[str, msgspec.Meta(pattern=r"^https?://[!-~]+$", max_length=1024)]
+Address = Annotated[str, msgspec.Meta(pattern=r"^https?://[!-~]+$", max_length=1024)]
+# $(URL) is where the revision that is judged answers.
+Url = Annotated[str, msgspec.Meta(pattern=r"^(https?://|\$\(URL\))[!-~]+$", max_length=1024)]
 # RFC 6901; '' is the whole document.
 JsonPointer = Annotated[str, msgspec.Meta(pattern=r"^(/([^~/]|~[01])*)*$", max_length=256)]
 # It names a container too, after a prefix.
@@ -24,7 +27,7 @@ Moment = Literal["Step", "Promotion", "Watch"]
 class PrometheusMetric(Wire, frozen=True):
     """An instant query: a scalar, or a vector of one element. ``secretRef``'s key ``token`` is sent as bearer token."""
 
-    address: Url
+    address: Address
     query: Annotated[str, msgspec.Meta(min_length=1, max_length=2048)]
     secret_ref: LocalReference | None = None
 
@@ -85,3 +88,22 @@ class Metric(Wire, frozen=True, kw_only=True):
 
 
 Analysis = Annotated[tuple[Metric, ...], msgspec.Meta(max_length=16)]
+
+
+class MetricResult(Wire, frozen=True):
+    name: str
+    phase: Literal["Successful", "Failed", "Inconclusive"]
+    value: str = ""  # the last number
+    message: str = ""
+    dry_run: bool = False
+
+
+class AnalysisStatus(Wire, frozen=True):
+    """The latest judgement of a revision."""
+
+    revision: int
+    moment: str  # step-2, promotion, watch
+    phase: Literal["Running", "Successful", "Failed", "Inconclusive"]
+    start_time: datetime
+    message: str = ""
+    metrics: tuple[MetricResult, ...] = ()

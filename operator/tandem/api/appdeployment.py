@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from tandem.api.autoscaling import Autoscaling
+from tandem.api.analysis import Analysis, AnalysisStatus
 from tandem.api.containers import MAX_INT32, Argument, EnvVar, Image, LocalReference, Name, ObjectName, Resources
 from tandem.api.meta import Condition, ObjectMeta, Wire
 
@@ -99,6 +100,7 @@ class Rollout(Wire, frozen=True):
     strategy: Literal["BlueGreen", "Canary", "RollingUpdate"] = "BlueGreen"
     steps: Annotated[tuple[RolloutStep, ...], msgspec.Meta(max_length=20)] = ()
     approval: Literal["Automatic", "Required"] = "Automatic"
+    analysis: Analysis = ()
     watch_seconds: Annotated[int, msgspec.Meta(ge=0, le=MAX_INT32)] | None = None
     auto_rollback: bool = True
     test_header: HeaderMatch | None = None
@@ -234,6 +236,7 @@ class AppDeploymentStatus(Wire, frozen=True):
     revisions: tuple[RevisionRecord, ...] = ()
     url: str = ""
     preview_url: str = ""  # where the candidate answers, before it has any traffic
+    analysis: AnalysisStatus | None = None
     explain: str = ""  # what a rollout waits for, since when, and what moves it
     replicas: int = 0  # of the stable revision: what /scale reports
     selector: str = ""
