@@ -7,8 +7,8 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from tandem.api.autoscaling import Autoscaling
 from tandem.api.analysis import Analysis, AnalysisStatus
+from tandem.api.autoscaling import Autoscaling
 from tandem.api.containers import MAX_INT32, Argument, EnvVar, Image, LocalReference, Name, ObjectName, Resources
 from tandem.api.meta import Condition, ObjectMeta, Wire
 
