@@ -140,10 +140,17 @@ class DriftPolicy(Wire, frozen=True, kw_only=True):
     signals: Annotated[tuple[DriftSignal, ...], msgspec.Meta(min_length=1, max_length=16)]
 
 
+class OnDataChange(Wire, frozen=True):
+    """How often the stores are asked whether data that no digest pins are others than those of the latest run."""
+
+    interval: Duration = "1h"
+
+
 class Retrain(Wire, frozen=True):
     schedule: Annotated[str, msgspec.Meta(min_length=1, max_length=128)] | None = None
     time_zone: Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$")] | None = None
     starting_deadline_seconds: PositiveInt | None = None
+    on_data_change: OnDataChange | None = None
     drift: DriftPolicy | None = None
     cooldown: Duration = "1h"
 
@@ -188,7 +195,7 @@ class TrainingJobSpec(Wire, frozen=True, kw_only=True):
 
 # --- status ----------------------------------------------------------------------------------------------------------
 
-TriggerType = Literal["Created", "SpecChanged", "Schedule", "Drift", "Requested"]
+TriggerType = Literal["Created", "SpecChanged", "Schedule", "DataChange", "Drift", "Requested"]
 
 
 class Trigger(Wire, frozen=True):
@@ -262,6 +269,7 @@ class DataStatus(Wire, frozen=True):
     bytes: int = 0
     files: int = 0
     rows: int | None = None
+    version: str = ""  # what its store said of its state before it was fetched
     verdict: Literal["", "Passed", "Failed", "NoBaseline"] = ""
     message: str = ""
 
@@ -346,6 +354,24 @@ class ScheduleStatus(Wire, frozen=True):
     last_schedule_time: datetime | None = None
 
 
+class PolledData(Wire, frozen=True):
+    """``version``: as the last poll found it; '' since the latest run began, or where nobody can say."""
+
+    name: str
+    version: str = ""
+    trained_version: str = ""  # what the latest run that fetched it was made from
+    problem: str = ""
+    message: str = ""
+
+
+class DataPollStatus(Wire, frozen=True):
+    """What retrain.onDataChange is at."""
+
+    last_poll_time: datetime | None = None
+    next_poll_time: datetime | None = None
+    data: tuple[PolledData, ...] = ()
+
+
 class HistoryEntry(Wire, frozen=True):
     number: int
     trigger: Trigger
@@ -391,6 +417,7 @@ class TrainingJobStatus(Wire, frozen=True):
     promotions: tuple[PromotionStatus, ...] = ()
     drift: DriftStatus | None = None
     schedule: ScheduleStatus | None = None
+    data_poll: DataPollStatus | None = None
     last_handled_reconcile_at: str = ""
     history: tuple[HistoryEntry, ...] = ()
 

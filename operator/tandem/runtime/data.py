@@ -12,13 +12,13 @@ from typing import ClassVar
 import msgspec
 
 from tandem.runtime import cache, credentials, rows
-from tandem.runtime.failure import Failure, NotFetched, NotFound
+from tandem.runtime.failure import Failure, NotFetched, NotFound, Unreachable
 from tandem.runtime.instruction import Data
 from tandem.runtime.location import BadLocation, Location, check_path
 from tandem.runtime.manifest import MANIFEST_LIMIT, File, Manifest
 from tandem.runtime.reasons import failure_of
 from tandem.runtime.redact import redacted
-from tandem.runtime.stores import opened
+from tandem.runtime.stores import opened, version_of
 from tandem.runtime.stores.entry import CHUNK, Entry
 
 
@@ -29,12 +29,17 @@ class DigestMismatch(Failure):
 
 
 class Fetched(msgspec.Struct, frozen=True):
-    """``rows``: of the tables in it, None where they cannot be counted. ``cached``: nothing was asked of the store."""
+    """``rows``: of the tables in it, None where they cannot be counted. ``cached``: nothing was asked of the store.
+
+    ``version``: what the store said of its state before the first byte was read; '' where it says nothing, or the data
+    are pinned. So a change in the middle of the fetch is one that a later poll sees.
+    """
 
     name: str
     manifest: Manifest
     rows: int | None = None
     cached: bool = False
+    version: str = ""
 
 
 def fetch(data: Data, target: Path) -> Fetched:
@@ -50,9 +55,10 @@ def fetch(data: Data, target: Path) -> Fetched:
     for folder in (target, partial):
         shutil.rmtree(folder, ignore_errors=True)
     try:
-        manifest = _from_cache(data, partial)
+        manifest, version = _from_cache(data, partial), ""
         cached = manifest is not None
-        manifest = manifest or _from_store(data, partial)
+        if manifest is None:
+            manifest, version = _from_store(data, partial)
         counted = rows.of(partial, manifest)
         partial.rename(target)
     finally:
@@ -61,12 +67,28 @@ def fetch(data: Data, target: Path) -> Fetched:
         problem = cache.keep(Path(data.cache), target, manifest)
         if problem:
             print(f"data: {data.name} is not kept in its cache: {problem}", flush=True)
-    return Fetched(data.name, manifest, counted, cached)
+    return Fetched(data.name, manifest, counted, cached, version)
 
 
-def _from_store(data: Data, partial: Path) -> Manifest:
+def version_now(data: Data) -> str:
+    """What the store says of the state of the data now, got without downloading them; '' where it says nothing.
+
+    Raises:
+        Failure: of the class that tells whose it is.
+    """
+    secret = credentials.Credentials()
+    try:
+        secret = credentials.read(data.secret, data.location.scheme)
+        return version_of(data.location, secret, Path(data.claim) if data.claim else None)
+    except Exception as error:  # the libraries of the stores raise whatever they raise
+        told = failure_of(error, f"data set {data.name}: could not ask for {redacted(data.storage_uri)}")
+        raise type(told)(secret.scrubbed(str(told))) from None
+
+
+def _from_store(data: Data, partial: Path) -> tuple[Manifest, str]:
     location = data.location
     what = f"data set {data.name}: could not fetch {redacted(data.storage_uri)}"
+    version = _version_before(data)
     secret = credentials.Credentials()
     try:
         secret = credentials.read(data.secret, location.scheme)
@@ -83,7 +105,19 @@ def _from_store(data: Data, partial: Path) -> Manifest:
         raise type(told)(secret.scrubbed(str(told))) from None
     manifest = Manifest(files, location.is_folder)
     _check_pin(data, manifest)
-    return manifest
+    return manifest, version
+
+
+def _version_before(data: Data) -> str:
+    """A store that can be read and tells nothing of itself is no reason not to train."""
+    if data.digest:
+        return ""
+    try:
+        return version_now(data)
+    except Unreachable:  # waiting for nobody once is enough
+        raise
+    except Failure:
+        return ""
 
 
 def _copied(entries: Iterator[Entry], folder: Path) -> Iterator[File]:

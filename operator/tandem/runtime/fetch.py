@@ -35,6 +35,7 @@ class FetchedData(msgspec.Struct, frozen=True, omit_defaults=True):
     bytes: int = -1
     rows: int | None = None
     files: int = 0  # of a folder
+    version: str = ""  # what its store says of its state
 
 
 class Report(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -87,9 +88,8 @@ def _fetch(data_set: Data, folder: Path) -> data.Fetched:
 
 def _reported(found: data.Fetched) -> FetchedData:
     manifest = found.manifest
-    return FetchedData(
-        found.name, manifest.digest, manifest.size, found.rows, len(manifest.files) if manifest.folder else 0
-    )
+    files = len(manifest.files) if manifest.folder else 0
+    return FetchedData(found.name, manifest.digest, manifest.size, found.rows, files, found.version)
 
 
 def command() -> None:

@@ -72,20 +72,20 @@ class Instruction(msgspec.Struct, frozen=True, forbid_unknown_fields=True, renam
         return Path(self.workspace) / "data" / data.name
 
 
-def parse(text: str | None) -> Instruction:
-    """The instruction in ``text``.
+def parse(text: str | None, variable: str = VARIABLE) -> Instruction:
+    """The instruction in ``text``, which came from this environment variable.
 
     Raises:
         InstructionInvalid: it is missing, not JSON, or breaks a rule; the message names the field.
     """
     if not text:
         raise InstructionInvalid(
-            f"the environment variable {VARIABLE} is empty: the operator sets it in the pods that it makes"
+            f"the environment variable {variable} is empty: the operator sets it in the pods that it makes"
         )
     try:
         instruction = msgspec.json.decode(text, type=Instruction)
     except msgspec.DecodeError as error:
-        raise InstructionInvalid(f"{VARIABLE} is not a valid fetch instruction: {error}") from None
+        raise InstructionInvalid(f"{variable} is not a valid fetch instruction: {error}") from None
     _check(instruction)
     return instruction
 

@@ -62,6 +62,7 @@ def record(wanted: Sequence[Data], fetched: Sequence[Fetched]) -> None:
         for data, found in zip(wanted, fetched, strict=True)
     ]
     tags = [RunTag(f"{names.TAG_DATA}.{found.name}", found.manifest.digest) for found in fetched]
+    tags += [RunTag(f"{names.TAG_DATA_VERSION}.{found.name}", found.version) for found in fetched if found.version]
     try:
         client = MlflowClient()
         client.log_inputs(run_id, inputs)

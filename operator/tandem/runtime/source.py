@@ -82,12 +82,37 @@ def check_out(git: Git, checkout: Path, authorization: str = "", field: str = "s
         CodeNotFetched: the repository or the ref is not there, or cannot be read.
     """
     _git(checkout, "init", "--quiet")
-    # By the environment, where no list of processes shows it; without redirects, which could lead it elsewhere.
-    secret = {"http.extraHeader": f"Authorization: {authorization}", "http.followRedirects": "false"}
-    commit = _fetch(checkout, git, secret if authorization else {}, field)
+    commit = _fetch(checkout, git, _secret(authorization), field)
     _git(checkout, "checkout", "--quiet", "--force", "--detach", commit)
     shutil.rmtree(checkout / ".git")
     return commit
+
+
+def resolve(git: Git, authorization: str = "", field: str = "spec.source.git.ref") -> str:
+    """The object that ``git.ref`` names on the server now, the commit if it is a branch; nothing is fetched.
+
+    Raises:
+        CodeNotFetched: the repository or the ref is not there, or cannot be read.
+    """
+    if _COMMIT.match(git.ref):
+        return git.ref
+    try:
+        told = _git(Path("/"), "ls-remote", "--quiet", "--", git.url, git.ref, more=_secret(authorization))
+    except _GitRefused as refused:
+        raise CodeNotFetched(_explained(str(refused), git, field)) from None
+    found = {name: commit for commit, _, name in (line.partition("\t") for line in told.splitlines())}
+    # The order in which `git fetch` takes a short name (gitrevisions).
+    for name in (git.ref, f"refs/{git.ref}", f"refs/tags/{git.ref}", f"refs/heads/{git.ref}"):
+        if name in found:
+            return found[name]
+    raise CodeNotFetched(_explained("couldn't find remote ref", git, field))
+
+
+def _secret(authorization: str) -> dict[str, str]:
+    """By the environment, where no list of processes shows it; without redirects, which could lead it elsewhere."""
+    if not authorization:
+        return {}
+    return {"http.extraHeader": f"Authorization: {authorization}", "http.followRedirects": "false"}
 
 
 def copy_files(mounted: Path, folder: Path) -> str:

@@ -168,6 +168,11 @@ def explain(failure: Failure, run: RunStatus) -> str:
     return "; ".join(parts)
 
 
+def fetch_reason(code: int) -> str:
+    """What an exit code of the container that fetches means; '' where nobody knows."""
+    return _FETCH.get(code, "")
+
+
 def _failed(container: ContainerStatus) -> bool:
     terminated = container.state.terminated
     return terminated is not None and terminated.exit_code != 0

@@ -14,6 +14,7 @@ from tandem.api.trainingjob import DataSet, TrainingJobSpec
 
 FETCH: Final = "fetch"
 VALIDATE: Final = "validate"
+POLL: Final = "poll"
 WORKSPACE: Final = "/workspace"
 _MOUNTED: Final = "/tandem"  # no storageUri can name a file below it
 _CLAIM: Final = "pvc://"
@@ -78,6 +79,22 @@ def fetch_instruction(spec: TrainingJobSpec, containers: int) -> str:
         "reportLimit": report_limit(containers),
     }
     return json.dumps(instruction, sort_keys=True)
+
+
+def polled(spec: TrainingJobSpec) -> tuple[DataSet, ...]:
+    """The data sets that can change: those that no digest pins."""
+    return tuple(data for data in spec.data if data.digest is None)
+
+
+def poll_instruction(spec: TrainingJobSpec) -> str:
+    """TANDEM_POLL of the pod that asks for versions, the only container of it."""
+    instruction: Json = {"data": [_data(data) for data in polled(spec)], "reportLimit": report_limit(1)}
+    return json.dumps(instruction, sort_keys=True)
+
+
+def poll_mounts(spec: TrainingJobSpec) -> tuple[Mounted, ...]:
+    """What the pod that asks for versions needs: credentials and claims, neither code nor caches."""
+    return mounted(TrainingJobSpec(steps=spec.steps, data=polled(spec)))
 
 
 def checked(spec: TrainingJobSpec) -> tuple[DataSet, ...]:

@@ -24,15 +24,13 @@ from tandem.training.inputs import (
     mounted,
     validate_instruction,
 )
+from tandem.training.pod import container, pod_spec
 from tandem.training.quality import previous
 from tandem.training.triggers import format_trigger
 
 SOURCE = f"{WORKSPACE}/src"
 CHECKPOINT = "/checkpoint"
 _CHECKPOINT_VOLUME = "checkpoint"
-_USER = 65532  # the image's own non-root user; any other image runs as it too
-
-_DEFAULT_REQUESTS: dict[str, str | int] = {"cpu": "100m", "memory": "256Mi"}
 
 
 def job_name(case: Case, run: RunStatus) -> str:
@@ -102,31 +100,14 @@ def _failure_rules(case: Case) -> list[Json]:
 
 def _pod_spec(case: Case, run: RunStatus, tracked: TrackedRun) -> Json:
     spec = case.spec
-    volumes: list[Json] = [{"name": "workspace", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}]
+    volumes: list[Json] = [{"name": "workspace", "emptyDir": {}}]
     volumes += [one.volume for one in mounted(spec)]
     before = _before(case, run, tracked)
     if spec.checkpoint is not None:
         claim = {"claimName": spec.checkpoint.persistent_volume_claim.claim_name}
         volumes.append({"name": _CHECKPOINT_VOLUME, "persistentVolumeClaim": claim})
     steps = [_step(case, tracked, step) for step in spec.steps]
-    return {
-        "restartPolicy": "Never",
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": _USER,
-            "runAsGroup": _USER,
-            "fsGroup": _USER,
-            # A claim with a million files is not given to the group again at every run.
-            "fsGroupChangePolicy": "OnRootMismatch",
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        **_placement(spec),
-        "initContainers": [*before, *steps[:-1]],
-        "containers": [steps[-1]],
-        "volumes": volumes,
-    }
+    return pod_spec([*before, *steps[:-1]], steps[-1], volumes, _placement(spec))
 
 
 def _before(case: Case, run: RunStatus, tracked: TrackedRun) -> list[Json]:
@@ -179,9 +160,8 @@ def _step(case: Case, tracked: TrackedRun, step: Step) -> Json:
         folder = f"{case.resource.metadata.name}-{tracked.number}"
         mounts = [{"name": _CHECKPOINT_VOLUME, "mountPath": CHECKPOINT, "subPath": folder}]
         env["TANDEM_CHECKPOINT_DIR"] = CHECKPOINT
-    container = _container(step.name, image, list(step.command), env, step.resources, mounts)
-    container["workingDir"] = SOURCE if case.spec.source is not None else WORKSPACE
-    return container
+    made = _container(step.name, image, list(step.command), env, step.resources, mounts)
+    return {**made, "workingDir": SOURCE if case.spec.source is not None else WORKSPACE}
 
 
 def _placement(spec: TrainingJobSpec) -> Json:
@@ -199,28 +179,5 @@ def _placement(spec: TrainingJobSpec) -> Json:
 def _container(
     name: str, image: str, command: list[str], env: dict[str, str], resources: Resources, mounts: list[Json]
 ) -> Json:
-    return {
-        "name": name,
-        "image": image,
-        "command": command,
-        # The root file system is read-only and the user has no home: libraries cache under /tmp. A dollar is doubled
-        # because the kubelet expands $(NAME): what a script gets is what MLflow has on record.
-        "env": [{"name": key, "value": value.replace("$", "$$")} for key, value in (env | {"HOME": "/tmp"}).items()],
-        "resources": {
-            # A limit below our default request is the request: else the Job would be refused.
-            "requests": {**_DEFAULT_REQUESTS, **resources.limits, **resources.requests},
-            **({"limits": resources.limits} if resources.limits else {}),
-        },
-        # The last lines of the log become the container's message: a failure is explained without a right to read logs.
-        "terminationMessagePolicy": "FallbackToLogsOnError",
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
-        "volumeMounts": [
-            {"name": "workspace", "mountPath": WORKSPACE},
-            {"name": "tmp", "mountPath": "/tmp"},
-            *mounts,
-        ],
-    }
+    """A container of the run: it sees the workspace."""
+    return container(name, image, command, env, resources, [{"name": "workspace", "mountPath": WORKSPACE}, *mounts])

@@ -20,6 +20,7 @@ from tandem.training.findings import Findings
 from tandem.training.inputs import FETCH, VALIDATE
 from tandem.training.quality import with_verdicts
 
+_VERSION = 128  # characters
 _SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 Commit = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
 
@@ -30,6 +31,7 @@ class FetchedData(msgspec.Struct, frozen=True):
     bytes: Annotated[int, msgspec.Meta(ge=-1)] = -1  # the shortest report leaves it out
     files: Annotated[int, msgspec.Meta(ge=0, le=MAX_INT32)] = 0
     rows: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    version: Annotated[str, msgspec.Meta(max_length=128)] = ""
 
 
 class FetchReport(msgspec.Struct, frozen=True):
@@ -52,7 +54,9 @@ def with_provenance(found: Findings, pods: tuple[Pod, ...]) -> Findings:
         source=_source(report) or found.source,
         data=(
             tuple(
-                DataStatus(name=d.name, digest=d.digest, bytes=max(d.bytes, 0), files=d.files, rows=d.rows)
+                DataStatus(
+                    name=d.name, digest=d.digest, bytes=max(d.bytes, 0), files=d.files, rows=d.rows, version=d.version
+                )
                 for d in report.data
             )
             if report
@@ -64,15 +68,18 @@ def with_provenance(found: Findings, pods: tuple[Pod, ...]) -> Findings:
 
 
 def with_recorded_data(found: Findings, spec: TrainingJobSpec, tracked: TrackedRun) -> Findings:
-    """The findings with the digests that the fetching container wrote to MLflow, where its pod did not tell them.
+    """The findings with the digests and versions that the fetching container wrote to MLflow, if its pod did not tell.
 
     A report may have been cut, a pod may be gone before anybody looked.
     """
     told = {data.name: data for data in found.data}
     for data in spec.data:
         digest = tracked.tags.get(f"{names.TAG_DATA}.{data.name}", "")
+        version = tracked.tags.get(f"{names.TAG_DATA_VERSION}.{data.name}", "")[:_VERSION]
         if data.name not in told and _SHA256.fullmatch(digest):
-            told[data.name] = DataStatus(name=data.name, digest=digest)
+            told[data.name] = DataStatus(name=data.name, digest=digest, version=version)
+        elif data.name in told and not told[data.name].version and version:
+            told[data.name] = msgspec.structs.replace(told[data.name], version=version)
     return replace(found, data=tuple(told[data.name] for data in spec.data if data.name in told))
 
 

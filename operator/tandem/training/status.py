@@ -27,6 +27,7 @@ from tandem.api.meta import Condition, ConditionStatus, Json, condition_of, to_j
 from tandem.api.trainingjob import RunStatus, TrainingJobStatus
 from tandem.training.approval import AWAITING
 from tandem.training.case import PROMOTED, TRAINED, Case
+from tandem.training.data_change import DATA_POLLED, data_poll_conditions, data_poll_status
 from tandem.training.findings import Findings
 from tandem.training.history import COMPLETE, entry_of, known_history, trimmed
 from tandem.training.schedule import SCHEDULED, schedule_conditions, schedule_status
@@ -177,9 +178,10 @@ def settled_outcome(found: Findings) -> Passed:
 
 def _write(case: Case, status: TrainingJobStatus) -> Json:
     schedule = schedule_status(case, status.run)
-    others = tuple(c for c in status.conditions if c.type != SCHEDULED)
-    conditions = (*others, *schedule_conditions(case, schedule))
-    status = msgspec.structs.replace(status, schedule=schedule, conditions=conditions)
+    data_poll = data_poll_status(case, status)
+    others = tuple(c for c in status.conditions if c.type not in {SCHEDULED, DATA_POLLED})
+    conditions = (*others, *schedule_conditions(case, schedule), *data_poll_conditions(case, data_poll))
+    status = msgspec.structs.replace(status, schedule=schedule, data_poll=data_poll, conditions=conditions)
     case.draft.events.extend(transitions(case.status.conditions, status.conditions))
     told = to_json(status)
     told.pop("drift", None)  # the model-drift controller's, and its alone

@@ -1,4 +1,4 @@
-"""Why a run starts: the spec changed, the schedule, drift, a person. Triggers that wait merge into one run.
+"""Why a run starts: the spec changed, data, the schedule, drift, a person. Triggers that wait merge into one run.
 
 A change of the spec is answered by any run, for every run trains the spec as it is; so are a person's token and the
 schedule, which the status writes down when a run starts. A drift request is answered by its id alone (the model-drift
@@ -13,6 +13,7 @@ from tandem.api import names
 from tandem.api.meta import condition_of
 from tandem.api.trainingjob import RetrainRequest, RunStatus, Trigger
 from tandem.training.case import TRAINED, Case
+from tandem.training.data_change import data_changed
 from tandem.training.schedule import scheduled
 
 # Reasons of the condition Trained: a run is being stopped, and was stopped, before its end.
@@ -39,9 +40,9 @@ def due(case: Case, latest: RunStatus, digest: str) -> Trigger | None:
     token = requested(case)
     if token:
         return Trigger(type="Requested", id=token, message=f"asked for by annotation {names.REQUESTED_AT_ANNOTATION}")
-    by_schedule = scheduled(case)
-    if by_schedule:
-        return by_schedule
+    unasked = data_changed(case, latest) or scheduled(case)
+    if unasked:
+        return unasked
     if told(case, latest, STOPPED):
         return msgspec.structs.replace(latest.trigger, message=f"run {latest.number} was stopped before its end")
     return None

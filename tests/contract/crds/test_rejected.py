@@ -402,6 +402,33 @@ CASES = [
     Refusal("a model whose name is a path", TJ, "spec.model.name", "should match", {"model": {"name": "a/b"}}),
     # --- retrain
     Refusal(
+        "data changes without data that could",
+        TJ,
+        "spec.data",
+        "needs a data set without digest",
+        {"retrain": {"onDataChange": {}}},
+    ),
+    Refusal(
+        "data changes of pinned data",
+        TJ,
+        "spec.data",
+        "needs a data set without digest",
+        {
+            "retrain": {"onDataChange": {"interval": "1h"}},
+            "data": [{"name": "a", "storageUri": "s3://b/c", "digest": "sha256:" + "0" * 64}],
+        },
+    ),
+    *(
+        Refusal(
+            f"data looked at every {interval}",
+            TJ,
+            "spec.retrain.onDataChange.interval",
+            "at least one minute",
+            {"retrain": {"onDataChange": {"interval": interval}}, "data": [{"name": "a", "storageUri": "s3://b/c"}]},
+        )
+        for interval in ("59s", "0h", "8785h")
+    ),
+    Refusal(
         "drift of no model",
         TJ,
         "spec.model",

@@ -105,10 +105,11 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 
 @dataclass
 class HttpServer:
-    """Files over real HTTP; ``files`` is path → (status, body)."""
+    """Files over real HTTP; ``files`` is path → (status, body), ``headers`` path → more of them."""
 
     url: str
     files: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    headers: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 @pytest.fixture
@@ -122,6 +123,8 @@ def http() -> Iterator[HttpServer]:
             # One file promises more than it sends: a connection that breaks half way.
             promised = len(body) + (1000 if self.path == "/broken.csv" else 0)
             self.send_header("Content-Length", str(promised))
+            for name, value in http.headers.get(self.path, {}).items():
+                self.send_header(name, value)
             self.end_headers()
             if self.command == "GET":
                 self.wfile.write(body)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 STATUS = schema("TrainingJob")["properties"]["status"]
 REASON = re.compile(r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")  # metav1.Condition
 GIVEN_BY_TANDEM = {"MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "HOME", "TANDEM_FETCH"}
-TOLD_TO = {"fetch": "TANDEM_FETCH", "validate": "TANDEM_VALIDATE"}
+TOLD_TO = {"fetch": "TANDEM_FETCH", "validate": "TANDEM_VALIDATE", "poll": "TANDEM_POLL"}
 GIVEN_TO_STEPS = {"TANDEM_CHECKPOINT_DIR"}
 
 
@@ -125,7 +125,8 @@ def check_environment(world: World, pod: Json) -> None:
         if container["name"] in TOLD_TO:
             told = env.keys() & TOLD_TO.values()
             assert told == {TOLD_TO[container["name"]]}
-            assert env.keys() - told == GIVEN_BY_TANDEM - {"TANDEM_FETCH"}
+            runs = {"HOME"} if container["name"] == "poll" else GIVEN_BY_TANDEM - {"TANDEM_FETCH"}
+            assert env.keys() - told == runs
             assert container["image"] == SETTINGS.runtime_image
             continue
         assert env["MLFLOW_TRACKING_URI"] == SETTINGS.mlflow_uri

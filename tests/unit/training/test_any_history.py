@@ -12,9 +12,10 @@ from tandem.api.facts import LoggedProgress
 from tandem.api.names import APPROVED_ANNOTATION, REJECTED_ANNOTATION
 from tandem.api.plan import Action, Create, MoveAlias
 from tandem.training.run import spec_digest
-from tests.unit.training.world import DRIFT_POLICY, World
+from tests.unit.training.world import DRIFT_POLICY, POLL_JOB, World
 
 PARAMETERS = st.sampled_from(["200", "300", "400"])
+POLICY = {**DRIFT_POLICY, "onDataChange": {"interval": "10m"}}
 BOUNDS = st.sampled_from([None, "0.1", "0.9", "0.99"])
 VALUES = st.sampled_from([0.05, 0.5, 0.95, 0.995, float("nan"), float("inf")])
 WAITING: dict[str, dict[str, Any]] = {
@@ -31,7 +32,7 @@ class Watched(World):
 
     def _carry_out(self, action: Action) -> None:
         match action:
-            case Create(manifest):
+            case Create(manifest) if manifest["metadata"]["name"] != POLL_JOB:
                 name = manifest["metadata"]["name"]
                 assert int(name.removeprefix("iris-")) not in self.ended, f"{name} trains again"
                 assert all(job == name for job in self.live_jobs), f"{self.live_jobs} still run beside {name}"
@@ -63,7 +64,7 @@ class AnyHistory(RuleBasedStateMachine):
         super().__init__()
         self.world = Watched()
         self.world.ended = set()
-        self.world.change(retrain=DRIFT_POLICY, historyLimit=2)
+        self.world.change(retrain=POLICY, historyLimit=2)
         self.highest = 0
         self.tokens = 0
 
@@ -117,7 +118,7 @@ class AnyHistory(RuleBasedStateMachine):
     @rule(cron=st.sampled_from([None, "* * * * *", "0 * * * *"]), late=st.sampled_from([None, 60]))
     def the_schedule_changes(self, cron: str | None, late: int | None) -> None:
         when = {"schedule": cron, **({"startingDeadlineSeconds": late} if late else {})} if cron else {}
-        self.world.change(retrain={**DRIFT_POLICY, **when})
+        self.world.change(retrain={**POLICY, **when})
 
     @rule(deadline=st.sampled_from([None, 600]))
     def the_progress_deadline_changes(self, deadline: int | None) -> None:
@@ -182,6 +183,15 @@ class AnyHistory(RuleBasedStateMachine):
         name = list(self.world.pods)[-1]
         self.world.pods[name]["status"]["conditions"] = [{"type": "DisruptionTarget", "status": "True", "reason": "X"}]
 
+    @rule(version=st.sampled_from(["", "etag:1", "etag:2"]))
+    def the_data_change(self, version: str) -> None:
+        self.world.store["iris"] = version
+
+    @precondition(lambda self: POLL_JOB in self.world.jobs)
+    @rule(code=st.sampled_from([0, 0, 0, 1]))
+    def a_poll_ends(self, code: int) -> None:
+        self.world.poll_ends(code)
+
     @rule()
     def mlflow_goes_away(self) -> None:
         self.world.mlflow_down()
@@ -212,6 +222,8 @@ class AnyHistory(RuleBasedStateMachine):
         """Left alone, with everything up, it comes to an end that is true."""
         world = self.world
         world.mlflow_up().change(suspend=False, retrain=DRIFT_POLICY)
+        assert world.settle().told("DataPolled") is None
+        assert POLL_JOB not in world.jobs
         for _ in range(8):
             world.wait(1000).settle()
             self._remember()

@@ -62,6 +62,7 @@ START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SETTINGS = TrainingSettings(runtime_image="tandem-runtime:1", mlflow_uri="http://mlflow.mlflow:5000")
 OWNED = frozenset(TrainingJobStatus.__struct_encode_fields__) - {"drift"}
 UID = "uid-iris"
+POLL_JOB = "iris-poll"
 DIGEST = "sha256:" + "ab" * 32
 DATA_DIGEST = "sha256:" + "cd" * 32
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -118,6 +119,7 @@ class World:
     answers: dict[Query[object], object] = field(default_factory=dict)
     refusals: dict[str, Refusal] = field(default_factory=dict)
     says: dict[str, str] = field(default_factory=dict)  # what a container that succeeds tells, by its name
+    store: dict[str, str] = field(default_factory=dict)  # the version that its store tells of a data set
     grace: int = 1  # for how many passes a deleted Job goes on existing
     _uids: int = 0
 
@@ -224,7 +226,7 @@ class World:
 
     @property
     def job_name(self) -> str:
-        return list(self.jobs)[-1]
+        return [name for name in self.jobs if name != POLL_JOB][-1]
 
     @property
     def job(self) -> Json:
@@ -282,6 +284,22 @@ class World:
 
     def job_fails(self, reason: str, message: str = "") -> World:
         return self._ends("Failed", reason, message, failed=1)
+
+    def poll_ends(self, code: int = 0, message: str | None = None, **told: Json) -> World:
+        """The polling pod reports what the store has, or what is ``told`` of a data set; or it exits with ``code``."""
+        wanted = json.loads(_env(self.jobs[POLL_JOB])["TANDEM_POLL"])["data"]
+        data = [{"name": d["name"], **told.get(d["name"], {"version": self.store.get(d["name"], "")})} for d in wanted]
+        said = json.dumps({"data": data}) if message is None else message
+        job = self.jobs[POLL_JOB]
+        state = {"terminated": {"exitCode": code, "message": said, "reason": "Error" if code else "Completed"}}
+        owner = _owner("Job", POLL_JOB, job["metadata"]["uid"])
+        meta = {"name": f"{POLL_JOB}-x", "uid": "pod-poll", "ownerReferences": [owner]}
+        container = {"name": "poll", "state": state}
+        phase = "Failed" if code else "Succeeded"
+        self.pods[f"{POLL_JOB}-x"] = {"metadata": meta, "status": {"phase": phase, "containerStatuses": [container]}}
+        type_, reason = ("Failed", "BackoffLimitExceeded") if code else ("Complete", "CompletionsReached")
+        job["status"] = {"conditions": [{"type": type_, "status": "True", "reason": reason, "message": reason}]}
+        return self
 
     def _ends(self, type_: str, reason: str, message: str, **counts: int) -> World:
         condition = {"type": type_, "status": "True", "reason": reason, "message": message}
@@ -523,7 +541,14 @@ class World:
 
     @property
     def creations(self) -> list[str]:
-        return [action.manifest["metadata"]["name"] for action in self.done if isinstance(action, Create)]
+        made = [action.manifest["metadata"]["name"] for action in self.done if isinstance(action, Create)]
+        return [name for name in made if name != POLL_JOB]
+
+    @property
+    def polls(self) -> int:
+        """How many polling Jobs were made."""
+        made = [action.manifest["metadata"]["name"] for action in self.done if isinstance(action, Create)]
+        return made.count(POLL_JOB)
 
     @property
     def live_jobs(self) -> list[str]:
@@ -531,7 +556,7 @@ class World:
         return [
             name
             for name, job in self.jobs.items()
-            if not ended & {condition["type"] for condition in job["status"].get("conditions", [])}
+            if name != POLL_JOB and not ended & {condition["type"] for condition in job["status"].get("conditions", [])}
         ]
 
     @property
@@ -580,7 +605,11 @@ def _container(container: Json, states: Mapping[str, Json]) -> Json:
 
 def _terminated(world: World, name: str, code: int, message: str = "", reason: str = "") -> Json:
     if name == "fetch" and code == 0:
-        data = [{"name": d["name"], "digest": DATA_DIGEST, "bytes": 4} for d in world.spec.get("data", [])]
+        data = [
+            {"name": d["name"], "digest": DATA_DIGEST, "bytes": 4}
+            | ({"version": world.store[d["name"]]} if d["name"] in world.store else {})
+            for d in world.spec.get("data", [])
+        ]
         message = json.dumps({"commit": COMMIT, "data": data})
     elif code == 0:
         message = world.says.get(name, message)

@@ -32,6 +32,35 @@ def opened(
         yield entries
 
 
+def version_of(location: Location, credentials: Credentials, claim: Path | None) -> str:
+    """What the store says of the state of the data now (:mod:`tandem.runtime.stores.version`), without downloading it.
+
+    '' where it tells nothing by which a change could be known.
+
+    Raises:
+        Exception: as :func:`opened`.
+    """
+    if location.scheme in BUCKETS:
+        from tandem.runtime.stores import bucket
+
+        return bucket.version_of(location, credentials)
+    if location.scheme in WEB:
+        from tandem.runtime.stores import web
+
+        return web.version_of(location, credentials)
+    if location.scheme in GIT:
+        from tandem.runtime.stores import git
+
+        return git.version_of(location, credentials)
+    if location.scheme == "oci":
+        from tandem.runtime.stores import oci
+
+        return oci.version_of(location, credentials)
+    from tandem.runtime.stores import local
+
+    return local.version_of(location, claim)
+
+
 def _entries(
     location: Location, credentials: Credentials, claim: Path | None, scratch: Path
 ) -> Generator[Entry, None, None]:

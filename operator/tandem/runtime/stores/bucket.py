@@ -15,6 +15,7 @@ from obstore.store import AzureStore, GCSStore, S3Store
 from tandem.runtime.credentials import Credentials
 from tandem.runtime.failure import AccessDenied, NotFetched
 from tandem.runtime.location import Location
+from tandem.runtime.stores import version
 from tandem.runtime.stores.entry import CHUNK, Entry
 
 _CLIENT: Final[dict[str, Any]] = {
@@ -31,12 +32,28 @@ def entries(location: Location, credentials: Credentials) -> Iterator[Entry]:
     if not location.is_folder:
         yield Entry(location.filename, partial(_read, store, location.path, None))
         return
-    for batch in store.list(prefix=location.path or None, chunk_size=1000):
+    for path, found in _members(store, location.path):
+        yield Entry(path, partial(_read, store, found["path"], found["e_tag"]), size=found["size"])
+
+
+def version_of(location: Location, credentials: Credentials) -> str:
+    """Of one object one request; of a folder one for each thousand objects in it."""
+    store = _store(location, credentials)
+    if not location.is_folder:
+        return _version(store.head(location.path))
+    return version.of_members((path, _version(found)) for path, found in _members(store, location.path))
+
+
+def _version(found: Mapping[str, Any]) -> str:
+    return version.of_object(found["e_tag"], found["version"], found["last_modified"], found["size"])
+
+
+def _members(store: Any, folder: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for batch in store.list(prefix=folder or None, chunk_size=1000):
         for found in batch:
-            path = found["path"].removeprefix(location.path)
             # What the consoles of the stores call a folder is an empty object.
-            if not (found["size"] == 0 and f"{found['path']}/".endswith(location.path or "/")):
-                yield Entry(path, partial(_read, store, found["path"], found["e_tag"]), size=found["size"])
+            if not (found["size"] == 0 and f"{found['path']}/".endswith(folder or "/")):
+                yield found["path"].removeprefix(folder), found
 
 
 def _read(store: Any, path: str, e_tag: str | None) -> Iterator[bytes]:

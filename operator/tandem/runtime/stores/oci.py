@@ -15,6 +15,7 @@ from requests.adapters import HTTPAdapter
 from tandem.runtime.credentials import Credentials, of_registry
 from tandem.runtime.failure import AccessDenied, NotFetched, NotFound
 from tandem.runtime.location import Location
+from tandem.runtime.stores import version
 from tandem.runtime.stores.entry import CHUNK, Entry
 
 _PATIENCE: Final = (20.0, 60.0)  # seconds to connect, and for each read
@@ -43,11 +44,8 @@ class _Patient(HTTPAdapter):
 
 def entries(location: Location, credentials: Credentials) -> Iterator[Entry]:
     registry, container = _registry(location, credentials)
-    answer = _ask(registry, container.manifest_url(), {"Accept": _ACCEPTED})
     try:
-        if len(answer.content) > _LIMIT:
-            raise NotFetched("its manifest is larger than 4 MiB")
-        manifest = msgspec.json.decode(answer.content, type=_Manifest)
+        manifest = msgspec.json.decode(_manifest(registry, container), type=_Manifest)
     except msgspec.DecodeError as error:
         raise NotFetched(f"its manifest cannot be read: {error}") from None
     titled = {layer.annotations.get(_TITLE, ""): layer for layer in manifest.layers}
@@ -71,6 +69,18 @@ def entries(location: Location, credentials: Credentials) -> Iterator[Entry]:
             raise NotFetched(f"{title} is a packed folder: push its files one by one")
         read = partial(_read, registry, container, layer.digest)
         yield Entry(title, read, size=layer.size, sha256=layer.digest.removeprefix("sha256:"))
+
+
+def version_of(location: Location, credentials: Credentials) -> str:
+    """The digest of what the tag names: of the whole artifact, also where one file of it is wanted."""
+    return version.of_content(_manifest(*_registry(location, credentials)))
+
+
+def _manifest(registry: Any, container: Any) -> bytes:
+    body: bytes = _ask(registry, container.manifest_url(), {"Accept": _ACCEPTED}).content
+    if len(body) > _LIMIT:
+        raise NotFetched("its manifest is larger than 4 MiB")
+    return body
 
 
 def _registry(location: Location, credentials: Credentials) -> tuple[Any, Any]:
