@@ -13,11 +13,11 @@ from typing import Final
 import msgspec
 
 from tandem.api.conditions import condition
+from tandem.api.cron import BadSchedule, latest_time, next_time
 from tandem.api.meta import Condition, ConditionStatus
 from tandem.api.plan import Emit
 from tandem.api.trainingjob import RunStatus, ScheduleStatus, Trigger
 from tandem.training.case import Case
-from tandem.training.cron import BadSchedule, latest_time, next_time
 
 SCHEDULED: Final = "Scheduled"
 _UTC: Final = "UTC"
@@ -56,7 +56,7 @@ def schedule_conditions(case: Case, status: ScheduleStatus | None) -> list[Condi
         try:
             next_time(cron, zone, case.now)
         except BadSchedule as bad:
-            told = ("False", bad.reason, str(bad))
+            told = ("False", bad.reason, f"retrain.{bad}")
     generation = case.resource.metadata.generation
     return [condition(SCHEDULED, *told, case.status.conditions, generation, case.now)]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tandem.training.cron import BadSchedule, latest_time, next_time
+from tandem.api.cron import BadSchedule, latest_time, next_time
 
 BERLIN = "Europe/Berlin"
 

@@ -1,9 +1,5 @@
 """When a cron schedule is due: pure, in a time zone, at most one start however many were missed.
 
-The state is one moment, ``status.schedule.nextScheduleTime``: it is counted from the hour in which the schedule was
-first seen, so a schedule that is added or changed starts nothing by itself (a CronJob counts from its creation), and
-nothing is computed while nothing is due.
-
 Daylight saving is Debian cron's, by :mod:`cronsim`: a fixed time that the clocks skip is due right after the gap, one
 that comes twice is due the first time alone; where hour or minute begins with ``*`` real time counts.
 """
@@ -46,7 +42,7 @@ def next_time(cron: str, zone: str, after: datetime) -> datetime:
         # Asked in the repeated hour of autumn, cronsim first repeats what was due before it.
         if moment > after:
             return moment
-    raise BadSchedule("InvalidSchedule", f"retrain.schedule {cron!r} is never due; correct it")
+    raise BadSchedule("InvalidSchedule", f"schedule {cron!r} is never due; correct it")
 
 
 def latest_time(cron: str, zone: str, due: datetime, now: datetime) -> datetime:
@@ -61,11 +57,22 @@ def latest_time(cron: str, zone: str, due: datetime, now: datetime) -> datetime:
     return due
 
 
+def last_time(cron: str, zone: str, now: datetime) -> datetime | None:
+    """The last moment up to ``now`` at which the schedule was due, in UTC; None: it never was.
+
+    Raises:
+        BadSchedule: as of :func:`next_time`.
+    """
+    return next(
+        (moment for moment in _moments(cron, _in_zone(zone, now + _SECOND), reverse=True) if moment <= now), None
+    )
+
+
 def _moments(cron: str, local: datetime, *, reverse: bool = False) -> _Moments:
     try:
         return _Moments(CronSim(_MACROS.get(cron, cron), local, reverse))
     except CronSimError as error:
-        raise BadSchedule("InvalidSchedule", f"retrain.schedule {cron!r} is not a schedule: {error}") from error
+        raise BadSchedule("InvalidSchedule", f"schedule {cron!r} is not a schedule: {error}") from error
 
 
 class _Moments:
@@ -85,6 +92,4 @@ def _in_zone(zone: str, moment: datetime) -> datetime:
     try:
         return moment.astimezone(ZoneInfo(zone))
     except (KeyError, ValueError, OSError) as error:  # a name that is unknown, no name, a folder of names
-        raise BadSchedule(
-            "UnknownTimeZone", f"retrain.timeZone {zone!r} is unknown; use one like Europe/Berlin"
-        ) from error
+        raise BadSchedule("UnknownTimeZone", f"timeZone {zone!r} is unknown; use one like Europe/Berlin") from error
