@@ -91,6 +91,7 @@ def app_controller(configuration: Configuration) -> Controller:
             pods=tuple(child for child in children if isinstance(child, Pod)),
             services=tuple(child for child in children if isinstance(child, Service)),
             config_maps=tuple(child for child in children if isinstance(child, ConfigMap)),
+            jobs=tuple(child for child in children if isinstance(child, Job)),
             budgets=tuple(child for child in children if isinstance(child, PodDisruptionBudget)),
             network_policies=tuple(child for child in children if isinstance(child, NetworkPolicy)),
         )
@@ -105,6 +106,7 @@ def app_controller(configuration: Configuration) -> Controller:
             Child(k8s.PODS, Pod),
             Child(k8s.SERVICES, Service),
             Child(k8s.CONFIG_MAPS, ConfigMap),
+            Child(k8s.JOBS, Job),
             Child(k8s.DISRUPTION_BUDGETS, PodDisruptionBudget),
             Child(k8s.NETWORK_POLICIES, NetworkPolicy),
         ),

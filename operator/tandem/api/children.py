@@ -134,9 +134,15 @@ class ReplicaSet(Wire, frozen=True):
     metadata: ObjectMeta
 
 
+class ContainerPort(Wire, frozen=True):
+    container_port: int
+    name: str = ""
+
+
 class TemplateContainer(Wire, frozen=True):
     name: str
     image: str = ""
+    ports: tuple[ContainerPort, ...] = ()
 
 
 class TemplateSpec(Wire, frozen=True):
@@ -171,6 +177,11 @@ class Deployment(Wire, frozen=True):
     def image_of(self, container: str) -> str:
         """The image that its pod template names; '' where there is no such container."""
         return next((one.image for one in self.spec.template.spec.containers if one.name == container), "")
+
+    def port_of(self, container: str, name: str) -> int | None:
+        """The port of this name that its pod template declares."""
+        declared = (port for one in self.spec.template.spec.containers if one.name == container for port in one.ports)
+        return next((port.container_port for port in declared if port.name == name), None)
 
 
 class ServiceSpec(Wire, frozen=True):

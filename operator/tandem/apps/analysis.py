@@ -1,21 +1,181 @@
-"""The verdict on a candidate."""
+"""What a revision is judged by at a moment of its rollout: one Job, planned here, whose end is the judgement.
+
+The Job has a name that is made of everything it stands for (revision, moment, since when, the metrics, the try), so
+whoever asks twice asks one, and whoever tries again measures anew. Nothing is remembered beside it: when it is gone it
+is made again. Whoever asks has to write down what he does about the answer.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
-from tandem.apps.case import Case
-from tandem.apps.revision import Owned
+from tandem.api.analysis import AnalysisStatus, Metric, MetricResult, Moment
+from tandem.api.children import Job, Pod, Service
+from tandem.api.plan import Apply, Create, Delete, Refusal
+from tandem.apps.analysis_job import (
+    ANALYSIS_LABEL,
+    METRICS_ANNOTATION,
+    MOMENT_ANNOTATION,
+    asks_pods,
+    digest_of_metrics,
+    job_manifest,
+    job_name,
+    service_manifest,
+    service_name,
+)
+from tandem.apps.analysis_result import Result, result_of
+from tandem.apps.case import TRANSIENT, Case
+from tandem.apps.manifest import is_applied
+from tandem.apps.quarantine import standing
+from tandem.apps.revision import Owned, Target, number_in
+
+_MOMENTS: Final[dict[str, Moment]] = {"step": "Step", "promotion": "Promotion", "watch": "Watch"}
 
 
 @dataclass(frozen=True)
 class Judgement:
     phase: Literal["Running", "Successful", "Failed", "Inconclusive"]
     message: str
+    metrics: tuple[MetricResult, ...] = ()
 
 
 def analyse(case: Case, owned: Owned, moment: str, since: datetime) -> Judgement:
-    """``moment``: step-2, promotion or watch; ``since``: when it was reached."""
-    return Judgement("Successful", "no analysis is asked for")
+    """The judgement on one revision; ``moment``: step-2, promotion or watch; ``since``: when it was reached.
+
+    Only a metric that was measured and is not good enough is Failed. ``since`` is part of what is asked: it has to be
+    the same in each pass.
+    """
+    metrics = metrics_at(case, moment)
+    if not metrics:
+        return Judgement("Successful", "no analysis is asked for")
+    if owned.shown.model is None and any(metric.mlflow for metric in metrics):
+        return Judgement("Inconclusive", "a metric of mlflow is one of a model version, and this revision has no model")
+    name = job_name(case, owned, moment, since, metrics)
+    _remove_others(case, owned, name)
+    job = next((job for job in _analyses(case) if job.metadata.name == name), None)
+    if job is None:
+        return _begin(case, owned, moment, since, metrics)
+    if job.metadata.deletion_timestamp is not None:
+        return Judgement("Running", f"somebody deleted Job {name}; it is made again")
+    found = result_of(job, _pods_of(case, job), metrics, case.now)
+    if found.again is not None:
+        case.draft.requeue(found.again)
+    return _told(moment, found)
+
+
+def metrics_at(case: Case, moment: str) -> tuple[Metric, ...]:
+    """What is measured at this moment."""
+    kind = _MOMENTS.get(moment.partition("-")[0])
+    return tuple(metric for metric in case.spec.rollout.analysis if not metric.at or kind in metric.at)
+
+
+def tidy(case: Case, target: Target | None) -> None:
+    """Judgements that nobody waits for end; of those that have ended the cluster keeps the logs for a day."""
+    for job in _analyses(case):
+        if not job.ended and job.metadata.deletion_timestamp is None and not _is_awaited(case, target, job):
+            _delete(case, job)
+    there = _service(case)
+    # For as long as the spec asks for it: it costs nothing, and a judgement may begin in this very pass.
+    if there is not None and not asks_pods(case.spec.rollout.analysis):
+        meta = there.metadata
+        case.draft.act(Delete("v1", "Service", meta.namespace, meta.name, meta.uid))
+
+
+def analysis_status(case: Case) -> AnalysisStatus | None:
+    """The latest judgement, from what is there of it, or as it was told while its Job was there."""
+    before = case.stored.analysis
+    if before is not None and before.revision not in case.fleet.owned:
+        before = None
+    jobs = [job for job in _analyses(case) if number_in(job.metadata.labels) in case.fleet.owned]
+    job = max(jobs, key=_age, default=None)
+    if job is None or (started := job.metadata.creation_timestamp) is None:
+        return before
+    if before is not None and (
+        before.start_time > started or (before.start_time == started and _is_final(before, job))
+    ):
+        return before
+    moment, number = job.metadata.annotations.get(MOMENT_ANNOTATION, ""), number_in(job.metadata.labels)
+    metrics = metrics_at(case, moment)
+    if number is None or job.metadata.annotations.get(METRICS_ANNOTATION) != digest_of_metrics(metrics):
+        return before  # it was asked something else
+    found = result_of(job, _pods_of(case, job), metrics, case.now)
+    return AnalysisStatus(
+        revision=number,
+        moment=moment,
+        phase=found.phase,
+        start_time=started,
+        message=found.message,
+        metrics=found.metrics if found.phase != "Running" else (),
+    )
+
+
+def _is_final(told: AnalysisStatus, job: Job) -> bool:
+    """A pod that goes does not take back what it has said."""
+    return told.phase in {"Successful", "Failed"} or (told.phase == "Inconclusive" and job.ended)
+
+
+def _begin(case: Case, owned: Owned, moment: str, since: datetime, metrics: tuple[Metric, ...]) -> Judgement:
+    refusal = _address(case, owned) if asks_pods(metrics) else None
+    refusal = refusal or case.draft.act(Create(job_manifest(case, owned, moment, since, metrics)))
+    if refusal is None:
+        return Judgement("Running", f"analysis of {moment} begins")
+    told = f"analysis of {moment} cannot begin: {refusal.message}"
+    return Judgement("Running" if refusal.reason in TRANSIENT else "Inconclusive", told)
+
+
+def _address(case: Case, owned: Owned) -> Refusal | None:
+    """The Service names the pods of this revision, before anybody asks for them."""
+    manifest = service_manifest(case, owned)
+    there = _service(case)
+    if there is None:
+        return case.draft.act(Create(manifest))
+    return None if is_applied(manifest, there.metadata) else case.draft.act(Apply(manifest))
+
+
+def _told(moment: str, found: Result) -> Judgement:
+    words = {"Running": "goes on", "Successful": "passed", "Failed": "failed", "Inconclusive": "is inconclusive"}
+    return Judgement(found.phase, f"analysis of {moment} {words[found.phase]}: {found.message}", found.metrics)
+
+
+def _analyses(case: Case) -> list[Job]:
+    """Children are trusted by their controller's uid; the label tells which of them are judgements."""
+    name = case.app.metadata.name
+    return [job for job in case.observed.children.jobs if job.metadata.labels.get(ANALYSIS_LABEL) == name]
+
+
+def _pods_of(case: Case, job: Job) -> list[Pod]:
+    pods = case.observed.children.pods
+    return [pod for pod in pods if pod.metadata.controller and pod.metadata.controller.uid == job.metadata.uid]
+
+
+def _service(case: Case) -> Service | None:
+    named = (s for s in case.observed.children.services if s.metadata.name == service_name(case))
+    return next((service for service in named if service.metadata.deletion_timestamp is None), None)
+
+
+def _remove_others(case: Case, owned: Owned, name: str) -> None:
+    """Of one revision there is one judgement: for another moment, another try, other questions nobody waits."""
+    for job in _analyses(case):
+        mine = number_in(job.metadata.labels) == owned.number
+        if mine and job.metadata.name != name and job.metadata.deletion_timestamp is None:
+            _delete(case, job)
+
+
+def _delete(case: Case, job: Job) -> None:
+    meta = job.metadata
+    case.draft.act(Delete("batch/v1", "Job", meta.namespace, meta.name, meta.uid))
+
+
+def _is_awaited(case: Case, target: Target | None, job: Job) -> bool:
+    number = number_in(job.metadata.labels)
+    owned = case.fleet.owned.get(number) if number is not None else None
+    if owned is None:
+        return False
+    wanted = target is None or number in {target.number, case.fleet.serving}
+    return wanted and standing(case, owned) is None
+
+
+def _age(job: Job) -> str:
+    return str(job.metadata.creation_timestamp or "")

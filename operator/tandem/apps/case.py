@@ -7,7 +7,16 @@ from datetime import datetime
 from functools import cached_property
 
 from tandem.api.appdeployment import AppDeployment, AppDeploymentSpec, AppDeploymentStatus
-from tandem.api.children import ConfigMap, Deployment, NetworkPolicy, Pod, PodDisruptionBudget, ReplicaSet, Service
+from tandem.api.children import (
+    ConfigMap,
+    Deployment,
+    Job,
+    NetworkPolicy,
+    Pod,
+    PodDisruptionBudget,
+    ReplicaSet,
+    Service,
+)
 from tandem.api.conditions import Failed, Outcome, Retrying
 from tandem.api.meta import Condition, condition_of
 from tandem.api.plan import Draft, Observed, Refusal
@@ -35,6 +44,7 @@ class AppChildren:
     pods: tuple[Pod, ...] = ()
     services: tuple[Service, ...] = ()
     config_maps: tuple[ConfigMap, ...] = ()  # copies, by their metadata alone
+    jobs: tuple[Job, ...] = ()  # judgements
     budgets: tuple[PodDisruptionBudget, ...] = ()
     network_policies: tuple[NetworkPolicy, ...] = ()
 
