@@ -9,7 +9,17 @@ from datetime import datetime, timedelta
 
 from tandem.api import appdeployment, names, trainingjob
 from tandem.api.appdeployment import AppDeployment, AppDeploymentStatus
-from tandem.api.children import ConfigMap, Deployment, Job, NetworkPolicy, Pod, PodDisruptionBudget, ReplicaSet, Service
+from tandem.api.children import (
+    ConfigMap,
+    Deployment,
+    HorizontalPodAutoscaler,
+    Job,
+    NetworkPolicy,
+    Pod,
+    PodDisruptionBudget,
+    ReplicaSet,
+    Service,
+)
 from tandem.api.facts import Facts, Query
 from tandem.api.plan import Observed, Outside, Plan, Refusal
 from tandem.api.trainingjob import TrainingJob, TrainingJobStatus
@@ -91,9 +101,9 @@ def app_controller(configuration: Configuration) -> Controller:
             pods=tuple(child for child in children if isinstance(child, Pod)),
             services=tuple(child for child in children if isinstance(child, Service)),
             config_maps=tuple(child for child in children if isinstance(child, ConfigMap)),
-            jobs=tuple(child for child in children if isinstance(child, Job)),
             budgets=tuple(child for child in children if isinstance(child, PodDisruptionBudget)),
             network_policies=tuple(child for child in children if isinstance(child, NetworkPolicy)),
+            autoscalers=tuple(child for child in children if isinstance(child, HorizontalPodAutoscaler)),
         )
         return plan_app(settings, Observed(resource, owned, facts, refusals), now)
 
@@ -106,9 +116,9 @@ def app_controller(configuration: Configuration) -> Controller:
             Child(k8s.PODS, Pod),
             Child(k8s.SERVICES, Service),
             Child(k8s.CONFIG_MAPS, ConfigMap),
-            Child(k8s.JOBS, Job),
             Child(k8s.DISRUPTION_BUDGETS, PodDisruptionBudget),
             Child(k8s.NETWORK_POLICIES, NetworkPolicy),
+            Child(k8s.AUTOSCALERS, HorizontalPodAutoscaler),
         ),
         plan=plan,
         status_fields=_fields(AppDeploymentStatus),

@@ -37,6 +37,7 @@ WATCHED = (
     "configmaps",
     "networkpolicies",
     "poddisruptionbudgets",
+    "horizontalpodautoscalers",
 )
 IMPATIENT = 0.6  # seconds; two minutes in real life
 

@@ -134,15 +134,9 @@ class ReplicaSet(Wire, frozen=True):
     metadata: ObjectMeta
 
 
-class ContainerPort(Wire, frozen=True):
-    container_port: int
-    name: str = ""
-
-
 class TemplateContainer(Wire, frozen=True):
     name: str
     image: str = ""
-    ports: tuple[ContainerPort, ...] = ()
 
 
 class TemplateSpec(Wire, frozen=True):
@@ -178,11 +172,6 @@ class Deployment(Wire, frozen=True):
         """The image that its pod template names; '' where there is no such container."""
         return next((one.image for one in self.spec.template.spec.containers if one.name == container), "")
 
-    def port_of(self, container: str, name: str) -> int | None:
-        """The port of this name that its pod template declares."""
-        declared = (port for one in self.spec.template.spec.containers if one.name == container for port in one.ports)
-        return next((port.container_port for port in declared if port.name == name), None)
-
 
 class ServiceSpec(Wire, frozen=True):
     selector: dict[str, str] = {}
@@ -199,6 +188,22 @@ class PodDisruptionBudget(Wire, frozen=True):
     """``policy/v1`` PodDisruptionBudget. What was applied to it is told by its annotation."""
 
     metadata: ObjectMeta
+
+
+class HorizontalPodAutoscalerStatus(Wire, frozen=True):
+    """What it measures is nobody's business here, and changes every 15 seconds."""
+
+    conditions: tuple[ChildCondition, ...] = ()
+
+
+class HorizontalPodAutoscaler(Wire, frozen=True):
+    """``autoscaling/v2`` HorizontalPodAutoscaler. What was applied to it is told by its annotation."""
+
+    metadata: ObjectMeta
+    status: HorizontalPodAutoscalerStatus = HorizontalPodAutoscalerStatus()
+
+    def condition(self, type_: str) -> ChildCondition | None:
+        return next((c for c in self.status.conditions if c.type == type_), None)
 
 
 class NetworkPolicy(Wire, frozen=True):

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
+from msgspec import structs
+
 from tandem.api.appdeployment import AppDeployment, AppDeploymentSpec, AppDeploymentStatus
+from tandem.api.autoscaling import Autoscaling
 from tandem.api.children import (
     ConfigMap,
     Deployment,
-    Job,
+    HorizontalPodAutoscaler,
     NetworkPolicy,
     Pod,
     PodDisruptionBudget,
@@ -44,9 +47,18 @@ class AppChildren:
     pods: tuple[Pod, ...] = ()
     services: tuple[Service, ...] = ()
     config_maps: tuple[ConfigMap, ...] = ()  # copies, by their metadata alone
-    jobs: tuple[Job, ...] = ()  # judgements
     budgets: tuple[PodDisruptionBudget, ...] = ()
     network_policies: tuple[NetworkPolicy, ...] = ()
+    autoscalers: tuple[HorizontalPodAutoscaler, ...] = ()
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The autoscaling in force, the note of a rollback about it, and why it is not the spec's, if it is not."""
+
+    autoscaling: Autoscaling | None = None
+    note: str = ""
+    because: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,14 +69,17 @@ class Case:
     observed: Observed[AppDeployment, AppChildren]
     now: datetime
     draft: Draft
+    bounds: Bounds = Bounds()
 
     @property
     def app(self) -> AppDeployment:
         return self.observed.resource
 
-    @property
+    @cached_property
     def spec(self) -> AppDeploymentSpec:
-        return self.app.spec
+        """As it is carried out: an autoscaler has the last word on ``replicas``, also where a manifest says another."""
+        spec, autoscaling = self.app.spec, self.bounds.autoscaling
+        return spec if autoscaling is None else structs.replace(spec, replicas=autoscaling.within(spec.replicas))
 
     @property
     def stored(self) -> AppDeploymentStatus:

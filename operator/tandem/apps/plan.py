@@ -8,6 +8,7 @@ from tandem.api.appdeployment import AppDeployment
 from tandem.api.conditions import Outcome
 from tandem.api.meta import to_json
 from tandem.api.plan import Draft, Observed, Plan
+from tandem.apps.bounds import bounded
 from tandem.apps.case import AppChildren, AppSettings, Case
 from tandem.apps.choice import choose
 from tandem.apps.configuration import CONFIGURATION_RESOLVED
@@ -17,6 +18,7 @@ from tandem.apps.promotion import PROMOTED, promote
 from tandem.apps.protection import PROTECTED, guard_from_drains, guard_network, protected
 from tandem.apps.retirement import retire
 from tandem.apps.rollout import roll_out
+from tandem.apps.scaling import AUTOSCALED, autoscaled, scale
 from tandem.apps.status import AVAILABLE, ROLLED_OUT, available, status_of
 
 __all__ = ["AppChildren", "AppSettings", "plan"]
@@ -35,10 +37,12 @@ def plan(settings: AppSettings, observed: Observed[AppDeployment, AppChildren], 
     if choice is None:
         return case.draft.finish(None)
     target = choice.target
+    case = bounded(case, target)
     # The order is that of the promises: what serves is kept, the new one takes over, the old one goes, the alias last.
     network = guard_network(case)
     rolled_out = roll_out(case, target, choice.instead)
     drains = guard_from_drains(case)
+    scaled = scale(case, target)
     leaving = retire(case, target)
     steps: dict[str, Outcome | None] = {
         MODEL_RESOLVED: choice.resolution.outcome,
@@ -46,6 +50,7 @@ def plan(settings: AppSettings, observed: Observed[AppDeployment, AppChildren], 
         ROLLED_OUT: rolled_out,
         AVAILABLE: available(case),
         PROTECTED: protected(case, network, drains),
+        AUTOSCALED: autoscaled(case, target, scaled),
         PROMOTED: promote(case, target, choice.resolution),
     }
     status = status_of(case, target, leaving, {name: outcome for name, outcome in steps.items() if outcome is not None})

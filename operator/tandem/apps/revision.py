@@ -27,6 +27,7 @@ from tandem.api.appdeployment import (
     RevisionConfigMap,
     RevisionModel,
 )
+from tandem.api.autoscaling import Autoscaling
 from tandem.api.children import Deployment, Service
 from tandem.api.containers import EnvVar, Resources
 from tandem.api.meta import Json, Wire, to_json
@@ -134,6 +135,7 @@ class Shown(Wire, frozen=True):
     commit: str = ""
     config_maps: tuple[RevisionConfigMap, ...] = ()
     secrets: tuple[str, ...] = ()
+    autoscaling: Autoscaling | None = None  # what it served with last: not told, but restored by a rollback
 
     def __str__(self) -> str:
         return f"model {self.model.name} version {self.model.version}" if self.model else f"image {self.image}"
@@ -150,6 +152,7 @@ def shown_of(app: str, number: int, spec: AppDeploymentSpec, content: Content, c
             RevisionConfigMap(name=name, copy=copy_name(app, number, config_maps[name])) for name in named
         ),
         secrets=tuple(sorted({one.secret_ref.name for one in sources if one.secret_ref})),
+        autoscaling=spec.autoscaling,
     )
 
 

@@ -17,6 +17,7 @@ from tandem.api.appdeployment import RevisionRecord
 from tandem.api.conditions import Failed, Outcome, Passed, Undecided, Working
 from tandem.api.meta import Json
 from tandem.api.plan import Apply, Create, Refusal
+from tandem.apps.bounds import noted
 from tandem.apps.case import Case, refused
 from tandem.apps.configuration import copy
 from tandem.apps.failure import cause_of, pods_of
@@ -62,7 +63,7 @@ def _settle(case: Case, target: Target) -> Outcome:
     """The traffic is where it belongs."""
     owned, number, replicas = case.fleet.owned.get(target.number), target.number, case.spec.replicas
     refusal = copy(case, target)
-    refusal = refusal or (_create(case, target) if owned is None else keep(case, owned, replicas))
+    refusal = refusal or (_create(case, target) if owned is None else keep(case, noted(case, owned, target), replicas))
     refusal = refusal or _send_traffic(case, number)
     if refusal is not None:
         return refused(refusal, f"revision {number}, which serves, cannot be kept as the spec asks for")

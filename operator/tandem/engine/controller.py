@@ -83,11 +83,13 @@ REPLICA_SETS = ResourceType("apps", "v1", "ReplicaSet", "replicasets")
 SERVICES = ResourceType("", "v1", "Service", "services")
 CONFIG_MAPS = ResourceType("", "v1", "ConfigMap", "configmaps")
 DISRUPTION_BUDGETS = ResourceType("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
+AUTOSCALERS = ResourceType("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
 NETWORK_POLICIES = ResourceType("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies")
 EVENTS = ResourceType("events.k8s.io", "v1", "Event", "events")
 
 WRITABLE = {
-    type_.kind: type_ for type_ in (JOBS, DEPLOYMENTS, SERVICES, CONFIG_MAPS, DISRUPTION_BUDGETS, NETWORK_POLICIES)
+    type_.kind: type_
+    for type_ in (JOBS, DEPLOYMENTS, SERVICES, CONFIG_MAPS, DISRUPTION_BUDGETS, NETWORK_POLICIES, AUTOSCALERS)
 }
 
 

@@ -64,6 +64,7 @@ PODS: Final = Kind("", "v1", "Pod", "pods", generation=False)
 SERVICES: Final = Kind("", "v1", "Service", "services", generation=False)
 CONFIG_MAPS: Final = Kind("", "v1", "ConfigMap", "configmaps", generation=False, status=False)
 DISRUPTION_BUDGETS: Final = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
+AUTOSCALERS: Final = Kind("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", generation=False)
 NETWORK_POLICIES: Final = Kind("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", status=False)
 EVENTS: Final = Kind("events.k8s.io", "v1", "Event", "events", generation=False, status=False, made_by_put=True)
 LEASES: Final = Kind("coordination.k8s.io", "v1", "Lease", "leases", generation=False, status=False, made_by_put=True)
@@ -79,6 +80,7 @@ KINDS: Final = (
     CONFIG_MAPS,
     DISRUPTION_BUDGETS,
     NETWORK_POLICIES,
+    AUTOSCALERS,
     EVENTS,
     LEASES,
 )

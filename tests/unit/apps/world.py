@@ -16,7 +16,16 @@ import msgspec
 
 from tandem.api import names
 from tandem.api.appdeployment import AppDeployment, AppDeploymentStatus, RevisionRecord
-from tandem.api.children import ConfigMap, Deployment, NetworkPolicy, Pod, PodDisruptionBudget, ReplicaSet, Service
+from tandem.api.children import (
+    ConfigMap,
+    Deployment,
+    HorizontalPodAutoscaler,
+    NetworkPolicy,
+    Pod,
+    PodDisruptionBudget,
+    ReplicaSet,
+    Service,
+)
 from tandem.api.configuration import digest_of_data
 from tandem.api.facts import (
     ConfigMapContent,
@@ -87,6 +96,7 @@ class World:
     readable: Unavailable | None = None  # why ConfigMaps cannot be read
     budgets: dict[str, Json] = field(default_factory=dict)
     network_policies: dict[str, Json] = field(default_factory=dict)
+    autoscalers: dict[str, Json] = field(default_factory=dict)
     events: list[Emit] = field(default_factory=list)
     done: list[Action] = field(default_factory=list)
     status_writes: int = 0
@@ -128,6 +138,7 @@ class World:
             config_maps=tuple(msgspec.convert(c, ConfigMap) for c in self.copies.values()),
             budgets=tuple(msgspec.convert(b, PodDisruptionBudget) for b in self.budgets.values()),
             network_policies=tuple(msgspec.convert(n, NetworkPolicy) for n in self.network_policies.values()),
+            autoscalers=tuple(msgspec.convert(a, HorizontalPodAutoscaler) for a in self.autoscalers.values()),
         )
 
     @property
@@ -238,6 +249,8 @@ class World:
         notes |= manifest["metadata"]["annotations"]
         existing["applied"] = list(manifest["metadata"]["annotations"])
         before = copy.deepcopy(existing["spec"])
+        if existing["kind"] != "Deployment":  # all of it is ours: a field that is not applied any more is removed
+            existing["spec"].clear()
         template = manifest["spec"].get("template")
         existing["spec"] |= {key: copy.deepcopy(of) for key, of in manifest["spec"].items() if key != "template"}
         if template is not None:  # containers are merged by their names
@@ -255,6 +268,7 @@ class World:
             "ConfigMap": self.copies,
             "PodDisruptionBudget": self.budgets,
             "NetworkPolicy": self.network_policies,
+            "HorizontalPodAutoscaler": self.autoscalers,
         }
 
     # --- what Kubernetes does ----------------------------------------------------------------------------------------
