@@ -1,4 +1,4 @@
-"""``tandem operator | drift | version``: the commands of the image."""
+"""``tandem operator | drift``: the processes of the image."""
 
 from __future__ import annotations
 
@@ -9,19 +9,16 @@ import socket
 from collections.abc import Coroutine
 from dataclasses import replace
 from datetime import timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tandem import __version__
-from tandem.engine import process
 from tandem.engine.logs import LogFormat, set_up_logging
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from tandem.engine import process
 
-app = typer.Typer(
-    help="Tandem: models and apps, side by side, on Kubernetes.", no_args_is_help=True, add_completion=False
-)
+logger = logging.getLogger(__name__)
 
 MlflowUri = Annotated[str, typer.Option(envvar="TANDEM_MLFLOW_URI", help="MLflow tracking server, as pods reach it.")]
 PollInterval = Annotated[
@@ -62,7 +59,6 @@ Format = Annotated[LogFormat, typer.Option("--log-format", envvar="TANDEM_LOG_FO
 Port = Annotated[int, typer.Option(min=0, max=65535, help="0 switches it off.")]
 
 
-@app.command()
 def operator(
     mlflow_uri: MlflowUri,
     runtime_image: Annotated[
@@ -98,7 +94,6 @@ def operator(
     _run(wiring.operate(configuration, options), log_format)
 
 
-@app.command()
 def drift(
     mlflow_uri: MlflowUri,
     poll_interval: PollInterval = 60.0,
@@ -130,16 +125,6 @@ def drift(
     _run(wiring.watch_drift(configuration, options), log_format)
 
 
-@app.command()
-def version() -> None:
-    """Print the version."""
-    typer.echo(__version__)
-
-
-def main() -> None:
-    app()
-
-
 def _options(
     name: str,
     namespaces: list[str] | None,
@@ -151,6 +136,8 @@ def _options(
     health_port: int,
     metrics_port: int,
 ) -> process.Options:
+    from tandem.engine import process
+
     return process.Options(
         name=name,
         # A pod's name is its alone, and a container that is started anew in it may go on leading. Elsewhere several
@@ -168,6 +155,8 @@ def _options(
 
 
 def _run(coroutine: Coroutine[None, None, None], log_format: LogFormat) -> None:
+    from tandem.engine import process
+
     set_up_logging(log_format)
     with asyncio.Runner() as runner:
         try:
@@ -178,7 +167,3 @@ def _run(coroutine: Coroutine[None, None, None], log_format: LogFormat) -> None:
             logger.critical("%s", reason)
             logging.shutdown()
             os._exit(1)
-
-
-if __name__ == "__main__":
-    main()

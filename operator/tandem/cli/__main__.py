@@ -1,0 +1,5 @@
+"""``python -m tandem.cli``."""
+
+from tandem.cli.app import main
+
+main()

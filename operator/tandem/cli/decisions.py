@@ -1,0 +1,160 @@
+"""What people say to a rollout or a run: annotations, so that GitOps does not undo them (docs/design/rollouts.md).
+
+Each word names the revision or the run that it means, so one that comes too late means nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from tandem.api import names
+from tandem.api.appdeployment import AppDeployment, RevisionStatus
+from tandem.api.conditions import READY, STALLED
+from tandem.api.meta import condition_of
+from tandem.api.trainingjob import TrainingJob
+from tandem.cli.cluster import Cluster
+from tandem.cli.errors import CommandError
+from tandem.cli.options import Context, Decider, Name, Namespace
+from tandem.cli.target import Found, find, find_app, find_training
+
+
+def promote(name: Name, namespace: Namespace = None, context: Context = None, as_decider: Decider = None) -> None:
+    """The candidate takes all the traffic now: pauses and judgements that are pending are skipped."""
+    cluster = Cluster(context, namespace)
+    found, app = find_app(cluster, name)
+    number = _candidate(app, "promote").revision
+    _decide(cluster, found, as_decider, {names.PROMOTE_ANNOTATION: str(number)}, f"revision {number} is promoted")
+
+
+def abort(name: Name, namespace: Namespace = None, context: Context = None, as_decider: Decider = None) -> None:
+    """Give the candidate up: it is set aside, and the stable revision has all the traffic."""
+    cluster = Cluster(context, namespace)
+    found, app = find_app(cluster, name)
+    number = _candidate(app, "abort").revision
+    _decide(cluster, found, as_decider, {names.ABORT_ANNOTATION: str(number)}, f"revision {number} is aborted")
+
+
+def pause(name: Name, namespace: Namespace = None, context: Context = None, as_decider: Decider = None) -> None:
+    """The candidate stays at its step until somebody resumes it."""
+    cluster = Cluster(context, namespace)
+    found, app = find_app(cluster, name)
+    number = _candidate(app, "pause").revision
+    _decide(cluster, found, as_decider, {names.PAUSE_ANNOTATION: str(number)}, f"revision {number} is paused")
+
+
+def resume(name: Name, namespace: Namespace = None, context: Context = None, as_decider: Decider = None) -> None:
+    """A paused rollout goes on."""
+    cluster = Cluster(context, namespace)
+    found, app = find_app(cluster, name)
+    paused = found.annotations.get(names.PAUSE_ANNOTATION)
+    if not paused:
+        suspended = (
+            "; spec.suspend is true, which is set to false where the spec comes from" if app.spec.suspend else ""
+        )
+        raise CommandError(f"{found} is not paused{suspended}")
+    _decide(cluster, found, as_decider, {names.PAUSE_ANNOTATION: None}, f"revision {paused} goes on")
+
+
+def approve(name: Name, namespace: Namespace = None, context: Context = None, as_decider: Decider = None) -> None:
+    """Approve what waits for a person: a step of a rollout, or the promotion of a trained model."""
+    cluster = Cluster(context, namespace)
+    found = find(cluster, name)
+    word, what = _awaited(found)
+    _decide(cluster, found, as_decider, {names.APPROVED_ANNOTATION: word}, f"{what} is approved")
+
+
+def reject(name: Name, namespace: Namespace = None, context: Context = None, as_decider: Decider = None) -> None:
+    """Reject the model of a TrainingJob's run: the alias stays. (A rollout is aborted.)"""
+    cluster = Cluster(context, namespace)
+    found, _ = find_training(cluster, name)
+    word, what = _awaited(found)
+    _decide(cluster, found, as_decider, {names.REJECTED_ANNOTATION: word}, f"{what} is rejected")
+
+
+def retry(name: Name, namespace: Namespace = None, context: Context = None) -> None:
+    """Try a failed revision once more, or start another run of a TrainingJob."""
+    cluster = Cluster(context, namespace)
+    found = find(cluster, name)
+    view = found.view
+    if isinstance(view, AppDeployment) and condition_of(view.status.conditions, STALLED) is None:
+        ready = condition_of(view.status.conditions, READY)
+        raise CommandError(f"{found} has not failed" + (f": {ready.message}" if ready else ""))
+    # Whatever was not there before is a request; the time is one that people can read.
+    token = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    cluster.annotate(found.kind, found.name, {names.REQUESTED_AT_ANNOTATION: token})
+    typer.echo(f"{found}: {'another run' if isinstance(view, TrainingJob) else 'another try'} is asked for")
+
+
+def rollback(
+    name: Name,
+    to_revision: Annotated[int | None, typer.Option(min=1, help="Default: the latest one that served before.")] = None,
+    release: Annotated[bool, typer.Option("--release", help="Remove spec.rollback: what the spec says again.")] = False,
+    namespace: Namespace = None,
+    context: Context = None,
+) -> None:
+    """Run an earlier revision again, with its image, configuration and model (spec.rollback)."""
+    cluster = Cluster(context, namespace)
+    found, app = find_app(cluster, name)
+    if release:
+        if app.spec.rollback is None:
+            raise CommandError(f"{found} is not held by spec.rollback")
+        cluster.merge(found.kind, found.name, {"spec": {"rollback": None}})
+        typer.echo(f"{found}: what the spec says is rolled out again")
+        typer.echo("Remove spec.rollback in Git as well, if that is where the spec comes from.", err=True)
+        return
+    number = _earlier(app, to_revision)
+    cluster.merge(found.kind, found.name, {"spec": {"rollback": {"toRevision": number}}})
+    typer.echo(f"{found}: back to revision {number}")
+    in_git = f"`rollback: {{toRevision: {number}}}`"
+    typer.echo(f"Where the spec comes from Git, commit {in_git} there too: the next sync takes it back else.", err=True)
+    typer.echo(f"It holds until it is removed: kubectl tandem rollback {found.name} --release", err=True)
+
+
+def _candidate(app: AppDeployment, verb: str) -> RevisionStatus:
+    if app.status.candidate is not None:
+        return app.status.candidate
+    ready = condition_of(app.status.conditions, READY)
+    why = f": {ready.message}" if ready else ", the operator has not looked at it yet"
+    raise CommandError(f"there is nothing to {verb}, no revision is on its way{why}")
+
+
+def _awaited(found: Found) -> tuple[str, str]:
+    """What an approval has to say, and what it is about."""
+    view = found.view
+    if isinstance(view, AppDeployment):
+        step = view.status.approval
+        if step is not None and step.state == "Awaiting":
+            what = "promotion" if step.step == "promotion" else f"step {step.step}"
+            return f"{step.revision}/{step.step}", f"{what} of revision {step.revision}"
+    else:
+        run = view.status.approval
+        if run is not None and run.state == "Awaiting":
+            number = view.status.run.number if view.status.run else 0
+            return run.mlflow_run_id, f"run {number} ({run.mlflow_run_id})"
+    raise CommandError(f"nothing of {found} waits for a person: kubectl tandem status {found.name} says what it does")
+
+
+def _earlier(app: AppDeployment, wanted: int | None) -> int:
+    kept = {record.revision: record for record in app.status.revisions}
+    serving = app.status.stable.revision if app.status.stable else None
+    if wanted is None:
+        before = [number for number, record in kept.items() if record.state == "Retired" and number != serving]
+        if not before:
+            raise CommandError("there is no revision that served before")
+        return max(before)
+    if wanted not in kept:
+        numbers = ", ".join(str(number) for number in sorted(kept)) or "none"
+        raise CommandError(f"revision {wanted} is not kept (kept: {numbers})")
+    if kept[wanted].state == "Failed":
+        raise CommandError(f"revision {wanted} failed ({kept[wanted].reason}): it would stay in quarantine")
+    return wanted
+
+
+def _decide(cluster: Cluster, found: Found, as_decider: str | None, word: Mapping[str, str | None], what: str) -> None:
+    who = as_decider or cluster.me()
+    cluster.annotate(found.kind, found.name, {**word, names.DECIDED_BY_ANNOTATION: who})
+    typer.echo(f"{found}: {what} by {who}")

@@ -1,0 +1,172 @@
+"""A resource in a few lines for a person: where it stands, what it waits for, since when, which command moves it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple, TypeAlias
+
+from tandem.api import names
+from tandem.api.appdeployment import AppDeployment, RevisionStatus
+from tandem.api.conditions import READY, RECONCILING, STALLED
+from tandem.api.meta import Condition, condition_of
+from tandem.api.trainingjob import TrainingJob
+
+Resource: TypeAlias = AppDeployment | TrainingJob
+Annotations: TypeAlias = Mapping[str, str]
+
+_ABOUT_ITSELF: Final = frozenset({READY, RECONCILING, STALLED})
+# True is bad news of these; of every other condition False is.
+_ABNORMAL_TRUE: Final = frozenset({"Failed", "Drifted", "Suspended"})
+
+
+class Move(NamedTuple):
+    """A command and what it does."""
+
+    command: str
+    effect: str
+
+
+def explain(resource: Resource, now: datetime) -> list[str]:
+    """Lines, without colours and without a trailing newline."""
+    meta, status = resource.metadata, resource.status
+    kind = names.APP_DEPLOYMENT if isinstance(resource, AppDeployment) else names.TRAINING_JOB
+    ready = condition_of(status.conditions, READY)
+    seen = status.observed_generation == meta.generation
+    lines = [f"{kind} {meta.namespace}/{meta.name}: {status.phase if seen and status.phase else 'not looked at yet'}"]
+    if not seen:
+        lines.append(f"  waits for: the operator, to look at generation {meta.generation} of the spec")
+    about = _of_app(resource) if isinstance(resource, AppDeployment) else _of_training(resource)
+    lines += [f"  {what + ':':<10} {text}" for what, text in about]
+    if ready is not None:
+        lines.append(f"  {_heading(ready, status.conditions) + ':':<10} {_message(resource, ready)}")
+        lines.append(f"  since:     {_ago(_since(resource, ready), now)} ({ready.reason})")
+    lines += [f"  also:      {_told(one)}" for one in _noteworthy(status.conditions, ready)]
+    for place, move in enumerate(moves(resource)):
+        lines.append(f"  {'next:' if place == 0 else '':<10} {move.command}   # {move.effect}")
+    return lines
+
+
+def moves(resource: Resource) -> list[Move]:
+    """What a person can do about it now, the likeliest first."""
+    return list(_moves_of_app(resource) if isinstance(resource, AppDeployment) else _moves_of_training(resource))
+
+
+def _moves_of_app(app: AppDeployment) -> Iterator[Move]:
+    status, candidate = app.status, app.status.candidate
+    if status.approval is not None and status.approval.state == "Awaiting":
+        what = "the promotion" if status.approval.step == "promotion" else f"step {status.approval.step}"
+        yield _move(app, "approve", f"{what} of revision {status.approval.revision}")
+    if candidate is not None:
+        number = candidate.revision
+        if app.metadata.annotations.get(names.PAUSE_ANNOTATION) == str(number):
+            yield _move(app, "resume", f"revision {number} goes on")
+        else:
+            yield _move(app, "pause", f"revision {number} stays where it is")
+        yield _move(app, "promote", f"revision {number} takes all the traffic now")
+        yield _move(app, "abort", f"revision {number} is given up")
+    if _failed(app):
+        yield _move(app, "retry", "try the same again; or change the spec")
+    if app.spec.rollback is not None:
+        yield _move(app, "rollback --release", "what the spec says again (spec.rollback holds it)")
+    if app.spec.suspend:
+        yield Move("spec.suspend: false", "what waits is rolled out")
+
+
+def _moves_of_training(training: TrainingJob) -> Iterator[Move]:
+    approval = training.status.approval
+    if approval is not None and approval.state == "Awaiting":
+        yield _move(training, "approve", f"alias {approval.alias} of {approval.model} moves")
+        yield _move(training, "reject", "the alias stays")
+    if _failed(training):
+        yield _move(training, "retry", "another run; or change the spec")
+    if training.spec.suspend:
+        yield Move("spec.suspend: false", "what waits goes on")
+
+
+def _move(resource: Resource, verb: str, effect: str) -> Move:
+    word, _, option = verb.partition(" ")
+    short = "appd" if isinstance(resource, AppDeployment) else "tj"
+    command = f"kubectl tandem -n {resource.metadata.namespace} {word} {short}/{resource.metadata.name}"
+    return Move(f"{command} {option}".rstrip(), effect)
+
+
+def _failed(resource: Resource) -> bool:
+    stalled = condition_of(resource.status.conditions, STALLED)
+    return stalled is not None and stalled.status == "True"
+
+
+def _of_app(app: AppDeployment) -> Iterator[tuple[str, str]]:
+    stable, candidate = app.status.stable, app.status.candidate
+    yield "serves", _revision(stable) if stable else "nothing yet"
+    if candidate is not None:
+        yield "candidate", _revision(candidate)
+    if app.status.preview_url:
+        yield "preview", app.status.preview_url
+
+
+def _revision(one: RevisionStatus) -> str:
+    what = [f"model {one.model.name} version {one.model.version}"] if one.model else []
+    what += [f"image {one.image}"] if one.image else []
+    what += [f"commit {one.commit[:12]}"] if one.commit else []
+    share = f", {one.traffic_percent} % of the traffic" if one.traffic_percent is not None else ""
+    return f"revision {one.revision} ({', '.join(what)}){share}"
+
+
+def _of_training(training: TrainingJob) -> Iterator[tuple[str, str]]:
+    run, model = training.status.run, training.status.model
+    if run is not None:
+        how_far = f", {run.progress.percentage} %" if run.progress and run.progress.percentage is not None else ""
+        step = f", step {run.step}{how_far}" if run.step else ""
+        yield "run", f"{run.number} ({run.trigger.type}{step})"
+    if model is not None:
+        yield "model", f"{model.name} version {model.version}"
+
+
+def _heading(ready: Condition, conditions: tuple[Condition, ...]) -> str:
+    if ready.status == "True":
+        return "says"
+    return "failed" if condition_of(conditions, STALLED) is not None else "waits for"
+
+
+def _message(resource: Resource, ready: Condition) -> str:
+    if isinstance(resource, AppDeployment) and resource.status.explain and ready.status != "True":
+        return resource.status.explain
+    return ready.message
+
+
+def _since(resource: Resource, ready: Condition) -> datetime:
+    """Of the step that decides Ready, where one does: Ready may have been Unknown for many steps."""
+    approval = resource.status.approval
+    if approval is not None and approval.state == "Awaiting" and approval.last_transition_time is not None:
+        return approval.last_transition_time
+    same = [c for c in resource.status.conditions if c.reason == ready.reason and c.type not in _ABOUT_ITSELF]
+    return max((c.last_transition_time for c in same), default=ready.last_transition_time)
+
+
+def _noteworthy(conditions: Iterable[Condition], ready: Condition | None) -> Iterator[Condition]:
+    """What is not as it should be, and is not what Ready tells already."""
+    for one in conditions:
+        good = "False" if one.type in _ABNORMAL_TRUE else "True"
+        if one.type not in _ABOUT_ITSELF and one.status != good and (ready is None or one.message != ready.message):
+            yield one
+
+
+def _told(one: Condition) -> str:
+    return f"{one.type} is {one.status} ({one.reason}): {one.message}"
+
+
+def _ago(since: datetime, now: datetime) -> str:
+    return f"{since:%Y-%m-%d %H:%M:%S}Z, {duration(now - since)}"
+
+
+def duration(span: timedelta) -> str:
+    """As kubectl writes an age: 45s, 12m, 3h20m, 5d4h."""
+    minutes, seconds = divmod(max(0, int(span.total_seconds())), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days}d{hours}h"
+    if hours:
+        return f"{hours}h{minutes}m"
+    return f"{minutes}m" if minutes else f"{seconds}s"
