@@ -134,9 +134,15 @@ class ReplicaSet(Wire, frozen=True):
     metadata: ObjectMeta
 
 
+class ContainerPort(Wire, frozen=True):
+    container_port: int
+    name: str = ""
+
+
 class TemplateContainer(Wire, frozen=True):
     name: str
     image: str = ""
+    ports: tuple[ContainerPort, ...] = ()
 
 
 class TemplateSpec(Wire, frozen=True):
@@ -171,6 +177,11 @@ class Deployment(Wire, frozen=True):
     def image_of(self, container: str) -> str:
         """The image that its pod template names; '' where there is no such container."""
         return next((one.image for one in self.spec.template.spec.containers if one.name == container), "")
+
+    def port_of(self, container: str, name: str) -> int | None:
+        """The port of this name that its pod template declares."""
+        declared = (port for one in self.spec.template.spec.containers if one.name == container for port in one.ports)
+        return next((port.container_port for port in declared if port.name == name), None)
 
 
 class ServiceSpec(Wire, frozen=True):
@@ -214,5 +225,46 @@ class NetworkPolicy(Wire, frozen=True):
 
 class ConfigMap(Wire, frozen=True):
     """``v1`` ConfigMap: the copy that a revision has of one. Its content is nobody's business."""
+
+    metadata: ObjectMeta
+
+
+class BackendRef(Wire, frozen=True):
+    name: str
+    weight: int = 1
+
+
+class RouteRule(Wire, frozen=True):
+    backend_refs: tuple[BackendRef, ...] = ()
+
+
+class RouteSpec(Wire, frozen=True):
+    rules: tuple[RouteRule, ...] = ()
+
+
+class ParentCondition(ChildCondition, frozen=True):
+    observed_generation: int = 0
+
+
+class RouteParent(Wire, frozen=True):
+    """What one Gateway says of a route."""
+
+    conditions: tuple[ParentCondition, ...] = ()
+
+
+class RouteStatus(Wire, frozen=True):
+    parents: tuple[RouteParent, ...] = ()
+
+
+class HTTPRoute(Wire, frozen=True):
+    """``gateway.networking.k8s.io/v1`` HTTPRoute: how a Gateway divides the traffic between Services."""
+
+    metadata: ObjectMeta
+    spec: RouteSpec = RouteSpec()
+    status: RouteStatus = RouteStatus()
+
+
+class Ingress(Wire, frozen=True):
+    """``networking.k8s.io/v1`` Ingress. What was applied to it is told by its annotation."""
 
     metadata: ObjectMeta

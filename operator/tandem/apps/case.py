@@ -14,6 +14,9 @@ from tandem.api.children import (
     ConfigMap,
     Deployment,
     HorizontalPodAutoscaler,
+    HTTPRoute,
+    Ingress,
+    Job,
     NetworkPolicy,
     Pod,
     PodDisruptionBudget,
@@ -36,6 +39,7 @@ class AppSettings:
     runtime_image: str
     mlflow_uri: str
     domain: str = "cluster.local"
+    gateway_api: bool = False  # whether the cluster has it
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,11 @@ class AppChildren:
     pods: tuple[Pod, ...] = ()
     services: tuple[Service, ...] = ()
     config_maps: tuple[ConfigMap, ...] = ()  # copies, by their metadata alone
+    jobs: tuple[Job, ...] = ()  # judgements
     budgets: tuple[PodDisruptionBudget, ...] = ()
     network_policies: tuple[NetworkPolicy, ...] = ()
+    routes: tuple[HTTPRoute, ...] = ()
+    ingresses: tuple[Ingress, ...] = ()
     autoscalers: tuple[HorizontalPodAutoscaler, ...] = ()
 
 

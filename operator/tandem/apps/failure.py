@@ -66,7 +66,7 @@ def _cause(container: ContainerStatus) -> Cause | None:
         return blocked
     ended = container.state.terminated or container.last_state.terminated
     if ended is not None:
-        return _crash(ended)
+        return crash_of(ended)
     if container.state.running is not None:
         return Cause("NotReady", "the container runs, and its readiness probe has not passed yet", 2)
     return None
@@ -86,7 +86,7 @@ def _pull(image: str, cause: str) -> str:
     return f"image {image!r} cannot be pulled" + (f": {shortened(cause, LOG_LIMIT)}" if cause else "")
 
 
-def _crash(ended: Terminated) -> Cause:
+def crash_of(ended: Terminated) -> Cause:
     if ended.reason == "OOMKilled":
         return Cause("OOMKilled", "the container ran out of memory; raise spec.resources.limits.memory", 5)
     said = f"the container exited with code {ended.exit_code}"

@@ -19,6 +19,11 @@ def name_of(case: Case, number: int) -> str:
     return f"{case.app.metadata.name}-{number}"
 
 
+def preview_name(case: Case) -> str:
+    """Of the Service in front of the candidate."""
+    return f"{case.app.metadata.name}-candidate"
+
+
 def selector(case: Case, number: int) -> dict[str, str]:
     """The pods of one revision."""
     return {names.APP_LABEL: case.app.metadata.name, names.REVISION_LABEL: str(number)}

@@ -18,6 +18,7 @@ from tandem.apps.promotion import PROMOTED, promote
 from tandem.apps.protection import PROTECTED, guard_from_drains, guard_network, protected
 from tandem.apps.retirement import retire
 from tandem.apps.rollout import roll_out
+from tandem.apps.route import ROUTED, let_in
 from tandem.apps.scaling import AUTOSCALED, autoscaled, scale
 from tandem.apps.status import AVAILABLE, ROLLED_OUT, available, status_of
 
@@ -43,13 +44,15 @@ def plan(settings: AppSettings, observed: Observed[AppDeployment, AppChildren], 
     rolled_out = roll_out(case, target, choice.instead)
     drains = guard_from_drains(case)
     scaled = scale(case, target)
-    leaving = retire(case, target)
+    routed = let_in(case)
+    leaving = retire(case, target, rolled_out)
     steps: dict[str, Outcome | None] = {
         MODEL_RESOLVED: choice.resolution.outcome,
         CONFIGURATION_RESOLVED: choice.configuration.outcome,
         ROLLED_OUT: rolled_out,
         AVAILABLE: available(case),
         PROTECTED: protected(case, network, drains),
+        ROUTED: routed,
         AUTOSCALED: autoscaled(case, target, scaled),
         PROMOTED: promote(case, target, choice.resolution),
     }

@@ -12,6 +12,7 @@ from typing import Final
 
 from tandem.api import names
 from tandem.api.conditions import shortened
+from tandem.api.containers import MAX_INT32
 from tandem.apps.case import Case
 from tandem.apps.failure import Cause, cause_of, pods_of
 from tandem.apps.revision import Owned, Verdict
@@ -40,6 +41,13 @@ def judge(case: Case, owned: Owned, started_at: datetime) -> Verdict | None:
     told = f"revision {owned.number} was not ready within {deadline} seconds: {cause.message}"
     return Verdict(
         reason=cause.reason, message=shortened(told, _MESSAGE_LIMIT), deadline=deadline, requested_at=_token(case)
+    )
+
+
+def verdict_on(case: Case, reason: str, message: str) -> Verdict:
+    """One that time does not lift: only a person who asks again, or another content."""
+    return Verdict(
+        reason=reason, message=shortened(message, _MESSAGE_LIMIT), deadline=MAX_INT32, requested_at=_token(case)
     )
 
 

@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 
@@ -31,6 +31,7 @@ from tandem.api.autoscaling import Autoscaling
 from tandem.api.children import Deployment, Service
 from tandem.api.containers import EnvVar, Resources
 from tandem.api.meta import Json, Wire, to_json
+from tandem.apps.note import NOTE_ANNOTATION, TRAFFIC_ANNOTATION, Note, Traffic, read
 
 # Memory of a Deployment: what a lost status is derived from again.
 APPLIED_ANNOTATION: Final = f"{names.GROUP}/applied"
@@ -190,6 +191,7 @@ class Owned:
     applied: str
     deployment: Deployment
     legible: bool = True  # what it remembers of its content could be read
+    note: Note | None = None  # of a candidate: where its rollout has got to
 
     @property
     def replicas(self) -> int:
@@ -212,11 +214,16 @@ class Owned:
 
 @dataclass(frozen=True)
 class Fleet:
-    """The revisions that exist, and the one that the Service sends the traffic to."""
+    """The revisions that exist, and the one that the Service sends the traffic to.
+
+    ``shared``: the Service selects the pods of every revision, and ``serving`` is the one that is stable.
+    """
 
     owned: Mapping[int, Owned]
     service: Service | None
     serving: int | None
+    shared: bool = False
+    traffic: Traffic | None = None
 
     @property
     def stable(self) -> Owned | None:
@@ -242,13 +249,17 @@ def fleet_of(app: AppDeployment, deployments: Iterable[Deployment], services: It
     """What serves is what the Service selects: the truth is the cluster's, and the status only its mirror."""
     owned = {o.number: o for o in map(_owned, deployments) if o is not None}
     service = next((s for s in services if s.metadata.name == app.metadata.name and _lives(s)), None)
-    if service is not None:
-        serving = number_in(service.spec.selector)
-    else:
-        # Somebody deleted the Service: the status still knows what it selected.
+    traffic = read(service.metadata.annotations, TRAFFIC_ANNOTATION, Traffic) if service else None
+    selected = number_in(service.spec.selector) if service else None
+    shared = service is not None and service.spec.selector == {names.APP_LABEL: app.metadata.name}
+    if traffic is not None and not shared and traffic.stable != selected:
+        traffic = None  # somebody changed the selector by hand, and it counts
+    serving = traffic.stable if traffic is not None else selected
+    if serving is None and (service is None or shared):
+        # Somebody deleted the Service, or its note: the status still knows what it selected.
         remembered = app.status.stable.revision if app.status.stable else None
         serving = remembered if remembered in owned else None
-    return Fleet(owned=owned, service=service, serving=serving)
+    return Fleet(owned=owned, service=service, serving=serving, shared=shared, traffic=traffic)
 
 
 def number_of(digest: str, fleet: Fleet, stored: AppDeploymentStatus) -> int:
@@ -269,13 +280,14 @@ def _owned(deployment: Deployment) -> Owned | None:
     if number is None or not _lives(deployment):
         return None
     notes = deployment.metadata.annotations
-    shown = _read(notes.get(CONTENT_ANNOTATION), Shown)
+    shown = read(notes, CONTENT_ANNOTATION, Shown)
     return Owned(
         number=number,
         digest=notes.get(names.SPEC_DIGEST_ANNOTATION, ""),
         shown=shown or Shown(),
         legible=shown is not None,
-        verdict=_read(notes.get(VERDICT_ANNOTATION), Verdict),
+        verdict=read(notes, VERDICT_ANNOTATION, Verdict),
+        note=read(notes, NOTE_ANNOTATION, Note),
         started_at=_moment(notes.get(STARTED_ANNOTATION)),
         applied=notes.get(APPLIED_ANNOTATION, ""),
         deployment=deployment,
@@ -290,17 +302,6 @@ def number_in(labels: Mapping[str, str]) -> int | None:
     """The revision that an object belongs to, or that a selector selects."""
     text = labels.get(names.REVISION_LABEL)
     return int(text) if text and text.isascii() and text.isdigit() and int(text) > 0 else None
-
-
-Read = TypeVar("Read", bound=Wire)
-
-
-def _read(text: str | None, type_: type[Read]) -> Read | None:
-    """A note that somebody edited by hand is a note that is not there."""
-    try:
-        return msgspec.json.decode(text, type=type_) if text else None
-    except msgspec.MsgspecError:
-        return None
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -6,17 +6,26 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final, Literal
 
+import msgspec
+
 from tandem.api.appdeployment import AppDeploymentStatus, RevisionRecord, RevisionStatus
-from tandem.api.conditions import Failed, Outcome, Passed, Undecided, summarise
+from tandem.api.conditions import Awaiting, Failed, Outcome, Passed, Undecided, summarise
 from tandem.apps.case import Case
 from tandem.apps.image import image_digest
 from tandem.apps.manifest import selector
+from tandem.apps.pods import record_of
 from tandem.apps.quarantine import standing
 from tandem.apps.revision import Owned, Shown, Target
-from tandem.apps.rollout import record_of
+from tandem.apps.steps import approval_of
+from tandem.apps.traffic import percent_of, preview_of
 
 ROLLED_OUT: Final = "RolledOut"
 AVAILABLE: Final = "Available"
+
+# What a rollout may wait for other than pods: each message says since when, and what moves it.
+WAITS: Final = frozenset(
+    {"AwaitingApproval", "Paused", "StepPaused", "Frozen", "AnalysisRunning", "AnalysisInconclusive", "Watching"}
+)
 
 RECORDS: Final = 64  # as many as the CRD takes
 
@@ -43,11 +52,24 @@ def status_of(
         conditions=summarise(outcomes, case.stored.conditions, meta.generation, case.now, _settled(case, outcomes)),
         stable=_stable(case, target),
         candidate=_candidate(case, target),
+        approval=approval_of(case, fleet.owned.get(target.number) if target else None, outcomes[ROLLED_OUT]),
         revisions=_records(case, target, leaving),
         url=f"http://{meta.name}.{meta.namespace}.svc.{case.settings.domain}" if fleet.service else "",
+        preview_url=_preview_url(case),
+        explain=_explained(outcomes[ROLLED_OUT]),
         replicas=stable.deployment.status.replicas if stable else 0,
         selector=_text(selector(case, fleet.serving)) if fleet.serving is not None else "",
     )
+
+
+def _preview_url(case: Case) -> str:
+    preview, domain = preview_of(case), case.settings.domain
+    return f"http://{preview.metadata.name}.{preview.metadata.namespace}.svc.{domain}" if preview else ""
+
+
+def _explained(rolled_out: Outcome) -> str:
+    """What a rollout waits for, where it waits for a person or the clock."""
+    return rolled_out.message if rolled_out.reason in WAITS else ""
 
 
 def _settled(case: Case, outcomes: Mapping[str, Outcome]) -> Passed:
@@ -62,7 +84,7 @@ def _phase(case: Case, outcomes: Mapping[str, Outcome]) -> Literal["Paused", "De
     """Argo Rollouts' words."""
     failed = any(isinstance(outcome, Failed) for name, outcome in outcomes.items() if name != AVAILABLE)
     down = case.fleet.stable is not None and isinstance(outcomes[AVAILABLE], Failed)
-    if case.spec.suspend:
+    if case.spec.suspend or isinstance(outcomes[ROLLED_OUT], Awaiting):
         return "Paused"
     if failed or down:
         return "Degraded"
@@ -92,7 +114,9 @@ def _candidate(case: Case, target: Target | None) -> RevisionStatus | None:
         return None
     if owned is not None and standing(case, owned) is not None:
         return None
-    return _told(case, target.number, target.digest, target.shown, owned)
+    told = _told(case, target.number, target.digest, target.shown, owned)
+    percent = percent_of(case, owned) if owned is not None else None
+    return told if percent is None else msgspec.structs.replace(told, traffic_percent=percent)
 
 
 def _told(case: Case, number: int, digest: str, shown: Shown, owned: Owned | None) -> RevisionStatus:

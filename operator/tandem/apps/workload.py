@@ -18,7 +18,17 @@ from tandem.api import names
 from tandem.api.appdeployment import RevisionModel
 from tandem.api.meta import Json
 from tandem.apps.case import Case
-from tandem.apps.manifest import CONTAINER, PORT_NAME, labels, marked, metadata, name_of, selector
+from tandem.apps.manifest import (
+    CONTAINER,
+    PORT_NAME,
+    labels,
+    marked,
+    metadata,
+    name_of,
+    preview_name,
+    selector,
+)
+from tandem.apps.note import NOTE_ANNOTATION, TRAFFIC_ANNOTATION, Note, Traffic, write
 from tandem.apps.revision import (
     CONTENT_ANNOTATION,
     STARTED_ANNOTATION,
@@ -51,16 +61,19 @@ def scale_manifest(
     started_at: datetime | None,
     verdict: Verdict | None = None,
     image: str = "",
+    note: Note | None = None,
 ) -> Json:
     """What may change of a revision's Deployment, with the mark by which a difference is seen.
 
-    ``image``: the digest that it is pinned to, where it is.
+    ``image``: the digest that it is pinned to, where it is. ``note``: where its rollout has got to.
     """
     notes = {names.SPEC_DIGEST_ANNOTATION: digest, CONTENT_ANNOTATION: msgspec.json.encode(shown).decode()}
     if started_at is not None:
         notes[STARTED_ANNOTATION] = started_at.strftime("%Y-%m-%dT%H:%M:%SZ")
     if verdict is not None:
         notes[VERDICT_ANNOTATION] = msgspec.json.encode(verdict).decode()
+    if note is not None:
+        notes[NOTE_ANNOTATION] = write(note)
     spec: Json = {"replicas": replicas, "progressDeadlineSeconds": case.spec.progress_deadline_seconds}
     if image:  # a list that an apply merges by name: the rest of the container stays
         spec["template"] = {"spec": {"containers": [{"name": CONTAINER, "image": image}]}}
@@ -68,8 +81,18 @@ def scale_manifest(
     return marked({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec})
 
 
-def deployment_manifest(case: Case, number: int, digest: str, shown: Shown, content: Content) -> Json:
-    manifest = scale_manifest(case, number, digest, shown, case.spec.replicas, case.second)
+def deployment_manifest(
+    case: Case,
+    number: int,
+    digest: str,
+    shown: Shown,
+    content: Content,
+    replicas: int | None = None,
+    note: Note | None = None,
+) -> Json:
+    """``replicas``: as many as the spec asks for, unless it begins with fewer."""
+    count = case.spec.replicas if replicas is None else replicas
+    manifest = scale_manifest(case, number, digest, shown, count, case.second, note=note)
     manifest["spec"] |= {
         "revisionHistoryLimit": 0,  # a revision has one template
         "selector": {"matchLabels": selector(case, number)},
@@ -79,15 +102,29 @@ def deployment_manifest(case: Case, number: int, digest: str, shown: Shown, cont
     return manifest
 
 
-def service_manifest(case: Case, number: int) -> Json:
-    """The Service selects one revision, never two: nobody is answered by two versions in turns."""
+def service_manifest(case: Case, number: int, traffic: Traffic | None = None, *, shared: bool = False) -> Json:
+    """The Service selects one revision, so that nobody is answered by two versions in turns; ``shared``: all of them.
+
+    ``traffic``: what is remembered with it; None for a Service that has never had anything to remember.
+    """
+    everyone = {names.APP_LABEL: case.app.metadata.name}
+    notes = {TRAFFIC_ANNOTATION: write(traffic)} if traffic is not None else {}
+    return _service(case, case.app.metadata.name, everyone if shared else selector(case, number), notes)
+
+
+def preview_manifest(case: Case, number: int) -> Json:
+    """The Service in front of the candidate alone: what testers and analyses ask, and what a gateway gives weights."""
+    return _service(case, preview_name(case), selector(case, number), {})
+
+
+def _service(case: Case, name: str, selected: dict[str, str], notes: dict[str, str]) -> Json:
     return marked(
         {
             "apiVersion": "v1",
             "kind": "Service",
-            "metadata": metadata(case, case.app.metadata.name),
+            "metadata": metadata(case, name, annotations=notes),
             "spec": {
-                "selector": selector(case, number),
+                "selector": selected,
                 "ports": [{"name": PORT_NAME, "port": 80, "targetPort": PORT_NAME, "protocol": "TCP"}],
             },
         }

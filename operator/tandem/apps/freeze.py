@@ -1,0 +1,42 @@
+"""Freeze windows: while one is open no revision gets traffic that it does not have already."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from tandem.api.appdeployment import FreezeWindow
+from tandem.api.conditions import Failed, Outcome, Working
+from tandem.api.cron import BadSchedule, last_time
+from tandem.apps.case import Case, stamp
+
+
+@dataclass(frozen=True)
+class Frozen:
+    until: datetime
+    reason: str
+
+
+def freeze(case: Case, what: str) -> Outcome | None:
+    """None: nothing is frozen. A schedule that cannot be read is a window that never closes: it fails closed."""
+    found: list[Frozen] = []
+    for number, window in enumerate(case.spec.rollout.freeze):
+        try:
+            frozen = _frozen(window, case.now)
+        except BadSchedule as bad:
+            where = f"spec.rollout.freeze[{number}]"
+            return Failed(bad.reason, f"{where}: {bad}; nothing takes traffic until it is corrected{case.meanwhile}")
+        if frozen is not None:
+            found.append(frozen)
+    if not found:
+        return None
+    longest = max(found, key=lambda one: one.until)
+    case.draft.requeue(longest.until - case.now)
+    why = f" ({longest.reason})" if longest.reason else ""
+    return Working("Frozen", f"{what} waits until {stamp(longest.until)}: a freeze window is open{why}{case.meanwhile}")
+
+
+def _frozen(window: FreezeWindow, now: datetime) -> Frozen | None:
+    opened = last_time(window.schedule, window.time_zone, now)
+    until = opened + timedelta(seconds=window.duration_seconds) if opened else None
+    return Frozen(until, window.reason) if until is not None and until > now else None

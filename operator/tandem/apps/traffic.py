@@ -1,0 +1,120 @@
+"""Who is sent the traffic: the Service, the one in front of the candidate, and the division between the two.
+
+Nothing is ever sent to pods that are not ready: by pods Kubernetes itself sees to that, and what is widened or switched
+is only widened or switched when the candidate's pods are there.
+"""
+
+from __future__ import annotations
+
+from tandem.api.children import Service
+from tandem.api.conditions import Outcome, Working
+from tandem.api.meta import Json
+from tandem.api.plan import Apply, Create, Delete, Refusal
+from tandem.apps import route
+from tandem.apps.case import Case, refused
+from tandem.apps.manifest import is_applied, preview_name
+from tandem.apps.note import Traffic
+from tandem.apps.revision import Owned
+from tandem.apps.strategy import share_of, steps_of
+from tandem.apps.workload import preview_manifest, service_manifest
+
+
+def send(case: Case, number: int, previous: int | None = None) -> Refusal | None:
+    """All of it to one revision; ``previous``: which one had it, and takes it back if this one fails."""
+    fleet, traffic = case.fleet, case.fleet.traffic
+    if number != fleet.serving:
+        known = fleet.service is not None and fleet.serving is not None
+        traffic = Traffic(stable=number, previous=previous, since=case.second) if known else None
+    return _keep(case, service_manifest(case, number, traffic), fleet.service)
+
+
+def shares(case: Case) -> bool:
+    """Whether a candidate may have some of the traffic now, be it that of testers alone."""
+    return case.fleet.shared or route.has_candidate(case)
+
+
+def divide(case: Case, owned: Owned, percent: int) -> Outcome | None:
+    """So much of it to a candidate that is ready; None: that is how it is divided."""
+    fleet, what = case.fleet, f"{percent} % of the traffic to revision {owned.number}"
+    assert fleet.serving is not None
+    if route.by_weight(case):
+        refusal = send(case, fleet.serving) or route.keep(case, owned.number, percent)
+        dividing = not route.is_divided(case, owned.number, percent)
+    elif percent == 0:
+        refusal, dividing = send(case, fleet.serving), fleet.shared
+    elif waits_for := _pods_of_others(case, owned):
+        waits = f"{what}: when the pods of revision {waits_for} are gone, which would have some of it, too"
+        return Working("WaitsForPods", waits)
+    else:
+        traffic = fleet.traffic or Traffic(stable=fleet.serving)
+        refusal = _keep(case, service_manifest(case, fleet.serving, traffic, shared=True), fleet.service)
+        dividing = not fleet.shared
+    if refusal is not None:
+        return refused(refusal, f"the traffic cannot be divided{case.meanwhile}")
+    return Working("DividingTraffic", what) if dividing else None
+
+
+def take_back(case: Case) -> Refusal | None:
+    """All of it to what is stable, where a candidate has some."""
+    if case.fleet.stable is None:
+        return None  # nobody to give it to
+    return route.keep(case) or send(case, case.fleet.stable.number)
+
+
+def percent_of(case: Case, owned: Owned) -> int | None:
+    """What a candidate really gets; None where nothing is ever divided."""
+    if not steps_of(case.spec.rollout) and not shares(case):
+        return None
+    if route.by_weight(case):
+        return route.weight(case)
+    stable = case.fleet.stable
+    return share_of(owned.available, stable.available if stable else 0) if case.fleet.shared else 0
+
+
+def has_preview(case: Case) -> bool:
+    """Whether there is a time in which somebody could ask the candidate alone."""
+    rollout = case.spec.rollout
+    held = rollout.approval == "Required" or bool(rollout.analysis or rollout.freeze)
+    return held or bool(steps_of(rollout)) or case.spec.gateway is not None
+
+
+def show(case: Case, number: int) -> Refusal | None:
+    """The candidate has an address of its own."""
+    return _keep(case, preview_manifest(case, number), preview_of(case)) if has_preview(case) else None
+
+
+def hide(case: Case) -> Refusal | None:
+    """There is no candidate any more; what asks for it through a gateway is sent elsewhere first."""
+    there = preview_of(case)
+    if there is None or route.has_candidate(case) or not route.is_settled(case):
+        return None
+    meta = there.metadata
+    return case.draft.act(Delete("v1", "Service", meta.namespace, meta.name, meta.uid))
+
+
+def preview_of(case: Case) -> Service | None:
+    name = preview_name(case)
+    there = (s for s in case.observed.children.services if s.metadata.deletion_timestamp is None)
+    return next((s for s in there if s.metadata.name == name), None)
+
+
+def _keep(case: Case, manifest: Json, there: Service | None) -> Refusal | None:
+    if there is None:
+        return case.draft.act(Create(manifest))
+    wanted = manifest["spec"]["selector"]
+    if there.spec.selector == wanted and is_applied(manifest, there.metadata):
+        return None
+    return case.draft.act(Apply(manifest))
+
+
+def _pods_of_others(case: Case, owned: Owned) -> int | None:
+    """A revision that is neither, and that still has pods."""
+    mine = {case.fleet.serving, owned.number}
+    return next(
+        (
+            other.number
+            for number, other in sorted(case.fleet.owned.items())
+            if number not in mine and (other.replicas > 0 or other.deployment.status.replicas > 0)
+        ),
+        None,
+    )
