@@ -12,9 +12,9 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol
 
 import aiohttp
 
@@ -32,8 +32,6 @@ from tandem.runtime.analysis.web import Web
 TERMINATION_LOG: Final = "/dev/termination-log"
 RETRY_SECONDS: Final = 10.0  # after an error, as in Argo Rollouts; or the interval, where that is shorter
 
-Sleep: TypeAlias = Callable[[float], Awaitable[None]]
-
 
 class Provider(Protocol):
     async def measure(self) -> Reading | Begun:
@@ -43,16 +41,16 @@ class Provider(Protocol):
 class _Follower:
     """One metric: what its measurements have come to, also when there is no time left for more."""
 
-    def __init__(self, metric: Metric, provider: Provider, sleep: Sleep) -> None:
+    def __init__(self, metric: Metric, provider: Provider) -> None:
         self.metric = metric
-        self._provider, self._sleep = provider, sleep
+        self._provider = provider
         self._tally = Tally()
         self._phase: Phase | None = None
 
     async def follow(self) -> Phase:
-        await self._sleep(self.metric.initial_delay)
+        await asyncio.sleep(self.metric.initial_delay)
         while self._phase is None:
-            await self._sleep(await self._once())
+            await asyncio.sleep(await self._once())
         return self._phase
 
     @property
@@ -83,29 +81,24 @@ class _Follower:
         print(f"{metric.name}: {self._tally.told}", flush=True)
 
 
-async def analyse(
-    instruction: Instruction, provider: Callable[[Metric], Provider], sleep: Sleep = asyncio.sleep
-) -> Report:
+async def analyse(instruction: Instruction, provider: Callable[[Metric], Provider]) -> Report:
     """Measure everything at once, until all is known, one metric that counts has failed, or the time is over."""
-    followers = [_Follower(metric, provider(metric), sleep) for metric in instruction.metrics]
-    tasks = {asyncio.ensure_future(follower.follow()): follower for follower in followers}
-    clock = asyncio.ensure_future(_wait(sleep, instruction.deadline_seconds))
-    pending: set[asyncio.Future[Phase | None]] = {*tasks}
+    followers = [_Follower(metric, provider(metric)) for metric in instruction.metrics]
+    following = {asyncio.ensure_future(follower.follow()): follower for follower in followers}
+    pending = set(following)
     try:
-        while pending and not clock.done():
-            done, rest = await asyncio.wait({*pending, clock}, return_when=asyncio.FIRST_COMPLETED)
-            pending = rest - {clock}
-            if any(task.result() == "Failed" and tasks[task].counts for task in done - {clock}):
-                break
+        async with asyncio.timeout(instruction.deadline_seconds):
+            while pending:
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                if any(task.result() == "Failed" and following[task].counts for task in done):
+                    break
+    except TimeoutError:
+        print("the time is over", flush=True)
     finally:
-        for task in (*tasks, clock):
+        for task in following:
             task.cancel()
-        await asyncio.gather(*tasks, clock, return_exceptions=True)
+        await asyncio.gather(*following, return_exceptions=True)
     return report(tuple(follower.judged() for follower in followers))
-
-
-async def _wait(sleep: Sleep, seconds: float) -> None:
-    await sleep(seconds)
 
 
 def provider_of(
