@@ -18,11 +18,13 @@ from tandem.api.children import ChildCondition
 from tandem.api.conditions import Failed, Outcome, Passed, Undecided
 from tandem.api.meta import Json, to_json
 from tandem.api.plan import Apply, Create, Delete, Refusal
+from tandem.apps import traffic
 from tandem.apps.bounds import RESTORED_ANNOTATION, autoscaler_of
 from tandem.apps.case import Case, refused
 from tandem.apps.manifest import is_applied, marked, metadata
 from tandem.apps.quarantine import standing
 from tandem.apps.revision import Target
+from tandem.apps.strategy import steps_of
 
 AUTOSCALED: Final = "Autoscaled"
 
@@ -51,11 +53,13 @@ def scale(case: Case, target: Target | None) -> Refusal | None:
 
 def shares_traffic(case: Case, target: Target | None) -> bool:
     """Whether a candidate takes part of it, or is about to."""
+    if case.fleet.serving is None or traffic.shares(case):
+        return case.fleet.serving is not None
     if target is None or target.held or target.number == case.fleet.serving:
         return False
     owned = case.fleet.owned.get(target.number)
-    divides = case.spec.rollout.strategy != "BlueGreen" and case.fleet.serving is not None
-    return divides and owned is not None and owned.replicas > 0 and standing(case, owned) is None
+    alive = owned is not None and owned.replicas > 0 and standing(case, owned) is None
+    return alive and bool(steps_of(case.spec.rollout))
 
 
 def autoscaled(case: Case, target: Target | None, refusal: Refusal | None) -> Outcome | None:
