@@ -85,3 +85,12 @@ def gpus(limit: int | str, request: int | str | None = None) -> Json:
     """A spec whose step has so many GPUs."""
     requests = {} if request is None else {"requests": {"nvidia.com/gpu": request}}
     return steps(resources={"limits": {"nvidia.com/gpu": limit}, **requests})
+
+
+def measured(type_: str, block: str = "", target: Json | None = None, **spec: object) -> Json:
+    """An app that is scaled by one metric."""
+    what: Json = {"name": "cpu"} if block == "resource" else {"metric": {"name": "queue_length"}}
+    if block == "object":
+        what["describedObject"] = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "shop"}
+    metric = {"type": type_} | ({block: what | {"target": target or {}}} if block else {})
+    return {"autoscaling": {"maxReplicas": 3, "metrics": [metric]}, **spec}

@@ -8,7 +8,7 @@ import pytest
 from tandem.api.appdeployment import AppDeployment
 from tandem.api.trainingjob import TrainingJob
 from tests.contract.api_server import ApiServer
-from tests.contract.crds.resources import Json, checks, gpus, resource, signal, step, steps, threshold
+from tests.contract.crds.resources import Json, checks, gpus, measured, resource, signal, step, steps, threshold
 
 TJ, AD = "TrainingJob", "AppDeployment"
 MODELS = {TJ: TrainingJob, AD: AppDeployment}
@@ -165,6 +165,57 @@ CASES: list[tuple[str, str, Json]] = [
         },
     ),
     ("a rollback", AD, {"rollback": {"toRevision": 1}}),
+    ("autoscaling by Kubernetes' own metric", AD, {"autoscaling": {"maxReplicas": 3}}),
+    (
+        "autoscaling, copied from a HorizontalPodAutoscaler",
+        AD,
+        {
+            "autoscaling": {
+                "minReplicas": 0,
+                "maxReplicas": 1000,
+                "metrics": [
+                    {
+                        "type": "Resource",
+                        "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}},
+                    },
+                    {
+                        "type": "Pods",
+                        "pods": {"metric": {"name": "rps"}, "target": {"type": "AverageValue", "averageValue": "1k"}},
+                    },
+                    {
+                        "type": "Object",
+                        "object": {
+                            "describedObject": {"apiVersion": "v1", "kind": "Service", "name": "shop"},
+                            "metric": {"name": "rps"},
+                            "target": {"type": "Value", "value": 100},
+                        },
+                    },
+                    {
+                        "type": "External",
+                        "external": {
+                            "metric": {"name": "a.com|queue", "selector": {"matchLabels": {"queue": "mail"}}},
+                            "target": {"averageValue": 30},
+                        },
+                    },
+                ],
+                "behavior": {
+                    "scaleUp": {"policies": [{"type": "Percent", "value": 100, "periodSeconds": 15}]},
+                    "scaleDown": {"stabilizationWindowSeconds": 0, "selectPolicy": "Min"},
+                },
+            }
+        },
+    ),
+    (
+        "a share of a request that a limit makes",
+        AD,
+        measured(
+            "Resource",
+            "resource",
+            {"averageUtilization": 70},
+            safeDefaults={"requests": False},
+            resources={"limits": {"cpu": 1}},
+        ),
+    ),
     ("a commit", AD, {"commit": "9fceb02"}),
     ("a default turned off", AD, {"safeDefaults": {"networkPolicy": False}}),
     ("a day to end", AD, {"terminationGracePeriodSeconds": 86400}),

@@ -5,7 +5,19 @@ from __future__ import annotations
 import pytest
 
 from tests.contract.api_server import ApiServer, Rejected
-from tests.contract.crds.resources import Refusal, checks, column, data, gpus, resource, signal, step, steps, threshold
+from tests.contract.crds.resources import (
+    Refusal,
+    checks,
+    column,
+    data,
+    gpus,
+    measured,
+    resource,
+    signal,
+    step,
+    steps,
+    threshold,
+)
 from tests.crds import KINDS, nodes, schema
 
 TJ, AD = "TrainingJob", "AppDeployment"
@@ -695,6 +707,123 @@ CASES = [
         {"terminationGracePeriodSeconds": 0},
     ),
     Refusal("replicas below nothing", AD, "spec.replicas", "greater than or equal to 0", {"replicas": -1}),
+    # --- autoscaling
+    Refusal("no maximum", AD, "spec.autoscaling.maxReplicas", "Required value", {"autoscaling": {}}),
+    Refusal(
+        "more than replicas takes",
+        AD,
+        "spec.autoscaling.maxReplicas",
+        "less than or equal to 1000",
+        {"autoscaling": {"maxReplicas": 1001}},
+    ),
+    Refusal(
+        "a minimum above the maximum",
+        AD,
+        "spec.autoscaling.minReplicas",
+        "must not be larger than maxReplicas",
+        {"autoscaling": {"minReplicas": 4, "maxReplicas": 3}},
+    ),
+    Refusal(
+        "nothing, by a measure that nothing has",
+        AD,
+        "spec.autoscaling.minReplicas",
+        "0 needs a metric of type Object or External",
+        {"autoscaling": {"minReplicas": 0, "maxReplicas": 3}},
+    ),
+    Refusal(
+        "a metric without what its type names",
+        AD,
+        "spec.autoscaling.metrics[0]",
+        "give the block that type names",
+        measured("Resource"),
+    ),
+    Refusal(
+        "a metric with what another type names",
+        AD,
+        "spec.autoscaling.metrics[0]",
+        "give the block that type names",
+        measured("Pods", "external", {"value": 1}),
+    ),
+    Refusal(
+        "a resource that Kubernetes does not measure",
+        AD,
+        "spec.autoscaling.metrics[0].resource.name",
+        "Unsupported value",
+        {
+            "autoscaling": {
+                "maxReplicas": 3,
+                "metrics": [{"type": "Resource", "resource": {"name": "disk", "target": {"averageValue": 1}}}],
+            }
+        },
+    ),
+    *(
+        Refusal(
+            f"a target that is {title}",
+            AD,
+            f"spec.autoscaling.metrics[0].{block}.target",
+            says,
+            measured(type_, block, target),
+        )
+        for title, type_, block, target, says in (
+            ("neither", "Resource", "resource", {}, "exactly one of averageUtilization and averageValue"),
+            (
+                "both",
+                "Resource",
+                "resource",
+                {"averageUtilization": 1, "averageValue": 1},
+                "exactly one of averageUtilization and averageValue",
+            ),
+            ("neither", "Object", "object", {}, "exactly one of value and averageValue"),
+            ("both", "External", "external", {"value": 1, "averageValue": 1}, "exactly one of value and averageValue"),
+        )
+    ),
+    *(
+        Refusal(
+            f"another type than that of its target, {type_}",
+            AD,
+            f"spec.autoscaling.metrics[0].{type_.lower()}.target.type",
+            says,
+            measured(type_, type_.lower(), target),
+        )
+        for type_, target, says in (
+            ("Resource", {"averageUtilization": 70, "type": "Value"}, "the field that is given (Utilization"),
+            ("Pods", {"averageValue": 70, "type": "Utilization"}, "the field that is given (AverageValue)"),
+            ("Object", {"value": 70, "type": "AverageValue"}, "the field that is given (Value"),
+            ("External", {"averageValue": 70, "type": "Value"}, "the field that is given (Value"),
+        )
+    ),
+    Refusal(
+        "a share of requests that are not made",
+        AD,
+        "spec.autoscaling",
+        "averageUtilization is a share of what a pod requests",
+        measured(
+            "Resource",
+            "resource",
+            {"averageUtilization": 70},
+            safeDefaults={"requests": False},
+            resources={"requests": {"memory": "1Gi"}},
+        ),
+    ),
+    Refusal(
+        "Kubernetes' own share of requests that are not made",
+        AD,
+        "spec.autoscaling",
+        "averageUtilization is a share of what a pod requests",
+        {"autoscaling": {"maxReplicas": 3}, "safeDefaults": {"requests": False}},
+    ),
+    Refusal(
+        "a policy of another kind",
+        AD,
+        "spec.autoscaling.behavior.scaleUp.policies[0].type",
+        "Unsupported value",
+        {
+            "autoscaling": {
+                "maxReplicas": 3,
+                "behavior": {"scaleUp": {"policies": [{"type": "Nodes", "value": 1, "periodSeconds": 1}]}},
+            }
+        },
+    ),
 ]
 
 
