@@ -105,5 +105,6 @@ class AnalysisStatus(Wire, frozen=True):
     moment: str  # step-2, promotion, watch
     phase: Literal["Running", "Successful", "Failed", "Inconclusive"]
     start_time: datetime
+    job_name: str = ""  # kubectl logs job/NAME tells each measurement, for a day
     message: str = ""
     metrics: tuple[MetricResult, ...] = ()

@@ -54,6 +54,9 @@ def analyse(case: Case, owned: Owned, moment: str, since: datetime) -> Judgement
         return Judgement("Inconclusive", "a metric of mlflow is one of a model version, and this revision has no model")
     name = job_name(case, owned, moment, since, metrics)
     _remove_others(case, owned, name)
+    remembered = _remembered(case, name)
+    if remembered is not None:
+        return remembered
     job = next((job for job in _analyses(case) if job.metadata.name == name), None)
     if job is None:
         return _begin(case, owned, moment, since, metrics)
@@ -106,6 +109,7 @@ def analysis_status(case: Case) -> AnalysisStatus | None:
         moment=moment,
         phase=found.phase,
         start_time=started,
+        job_name=job.metadata.name,
         message=found.message,
         metrics=found.metrics if found.phase != "Running" else (),
     )
@@ -114,6 +118,14 @@ def analysis_status(case: Case) -> AnalysisStatus | None:
 def _is_final(told: AnalysisStatus, job: Job) -> bool:
     """A pod that goes does not take back what it has said."""
     return told.phase in {"Successful", "Failed"} or (told.phase == "Inconclusive" and job.ended)
+
+
+def _remembered(case: Case, name: str) -> Judgement | None:
+    """What passed has passed, also when pod or Job were cleaned away while a person is waited for."""
+    told = case.stored.analysis
+    if told is None or (told.job_name, told.phase) != (name, "Successful"):
+        return None
+    return _told(told.moment, Result("Successful", told.message, told.metrics))
 
 
 def _begin(case: Case, owned: Owned, moment: str, since: datetime, metrics: tuple[Metric, ...]) -> Judgement:
@@ -173,8 +185,7 @@ def _is_awaited(case: Case, target: Target | None, job: Job) -> bool:
     owned = case.fleet.owned.get(number) if number is not None else None
     if owned is None:
         return False
-    wanted = target is None or number in {target.number, case.fleet.serving}
-    return wanted and standing(case, owned) is None
+    return (target is None or number == target.number) and standing(case, owned) is None
 
 
 def _age(job: Job) -> str:

@@ -8,6 +8,7 @@ from tandem.api.appdeployment import AppDeployment
 from tandem.api.conditions import Outcome
 from tandem.api.meta import to_json
 from tandem.api.plan import Draft, Observed, Plan
+from tandem.apps.analysis import tidy
 from tandem.apps.bounds import bounded
 from tandem.apps.case import AppChildren, AppSettings, Case
 from tandem.apps.choice import choose
@@ -46,6 +47,7 @@ def plan(settings: AppSettings, observed: Observed[AppDeployment, AppChildren], 
     scaled = scale(case, target)
     routed = let_in(case)
     leaving = retire(case, target, rolled_out)
+    tidy(case, target)
     steps: dict[str, Outcome | None] = {
         MODEL_RESOLVED: choice.resolution.outcome,
         CONFIGURATION_RESOLVED: choice.configuration.outcome,

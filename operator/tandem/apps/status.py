@@ -10,6 +10,7 @@ import msgspec
 
 from tandem.api.appdeployment import AppDeploymentStatus, RevisionRecord, RevisionStatus
 from tandem.api.conditions import Awaiting, Failed, Outcome, Passed, Undecided, summarise
+from tandem.apps.analysis import analysis_status
 from tandem.apps.case import Case
 from tandem.apps.image import image_digest
 from tandem.apps.manifest import selector
@@ -56,6 +57,7 @@ def status_of(
         revisions=_records(case, target, leaving),
         url=f"http://{meta.name}.{meta.namespace}.svc.{case.settings.domain}" if fleet.service else "",
         preview_url=_preview_url(case),
+        analysis=analysis_status(case),
         explain=_explained(outcomes[ROLLED_OUT]),
         replicas=stable.deployment.status.replicas if stable else 0,
         selector=_text(selector(case, fleet.serving)) if fleet.serving is not None else "",
