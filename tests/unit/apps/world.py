@@ -20,6 +20,7 @@ from tandem.api.children import (
     ConfigMap,
     Deployment,
     HorizontalPodAutoscaler,
+    Job,
     NetworkPolicy,
     Pod,
     PodDisruptionBudget,
@@ -96,6 +97,8 @@ class World:
     readable: Unavailable | None = None  # why ConfigMaps cannot be read
     budgets: dict[str, Json] = field(default_factory=dict)
     network_policies: dict[str, Json] = field(default_factory=dict)
+    jobs: dict[str, Json] = field(default_factory=dict)  # judgements
+    job_pods: dict[str, list[Json]] = field(default_factory=dict)  # of each Job, by its name
     autoscalers: dict[str, Json] = field(default_factory=dict)
     events: list[Emit] = field(default_factory=list)
     done: list[Action] = field(default_factory=list)
@@ -133,11 +136,16 @@ class World:
         return AppChildren(
             deployments=tuple(msgspec.convert(d, Deployment) for d in self.deployments.values()),
             replica_sets=tuple(msgspec.convert(self._replica_set(d), ReplicaSet) for d in self.deployments.values()),
-            pods=tuple(msgspec.convert(p, Pod) for d in self.deployments.values() for p in self._pods(d)),
+            pods=tuple(
+                msgspec.convert(pod, Pod)
+                for pods in (*map(self._pods, self.deployments.values()), *self.job_pods.values())
+                for pod in pods
+            ),
             services=tuple(msgspec.convert(s, Service) for s in self.services.values()),
             config_maps=tuple(msgspec.convert(c, ConfigMap) for c in self.copies.values()),
             budgets=tuple(msgspec.convert(b, PodDisruptionBudget) for b in self.budgets.values()),
             network_policies=tuple(msgspec.convert(n, NetworkPolicy) for n in self.network_policies.values()),
+            jobs=tuple(msgspec.convert(j, Job) for j in self.jobs.values()),
             autoscalers=tuple(msgspec.convert(a, HorizontalPodAutoscaler) for a in self.autoscalers.values()),
         )
 
@@ -226,6 +234,8 @@ class World:
         self._uids += 1
         made = copy.deepcopy(manifest)
         made["metadata"] |= {"uid": f"uid-{self._uids}", "generation": 1}
+        if made["kind"] == "Job":
+            made["metadata"]["creationTimestamp"] = self.now.isoformat()
         made["applied"] = []
         if made["kind"] == "Deployment":
             made["written"] = made["spec"]["template"]["spec"]["containers"][0]["image"]
@@ -268,6 +278,7 @@ class World:
             "ConfigMap": self.copies,
             "PodDisruptionBudget": self.budgets,
             "NetworkPolicy": self.network_policies,
+            "Job": self.jobs,
             "HorizontalPodAutoscaler": self.autoscalers,
         }
 
