@@ -26,20 +26,43 @@ def promote(case: Case, target: Target | None, resolution: Resolution) -> Outcom
     if model is None and case.fleet.stable is not None:
         return Working("WaitsForModel", f"alias {alias!r} stays where it is until the model is resolved")
     if model is None or target is None or case.fleet.serving != target.number or case.fleet.stable is None:
+        back = _take_back(case, target, alias, resolution)
+        if back is not None:
+            return back
         version = f"version {model.version}" if model else "a version"
         return Working("WaitsForTraffic", f"alias {alias!r} moves when {version} takes the traffic")
     return _move(case, model, alias, resolution.registered, _record(case, target, model))
 
 
+def _take_back(case: Case, target: Target | None, alias: str, resolution: Resolution) -> Outcome | None:
+    """A revision that failed after it had taken the traffic leaves the alias to the one that serves again.
+
+    Nothing else moves it here: what the alias names may be somebody else's choice.
+    """
+    stable, known = case.fleet.stable, resolution.registered
+    owned = case.fleet.owned.get(target.number) if target is not None else None
+    if stable is None or owned is None or owned.verdict is None or isinstance(known, Unavailable | None):
+        return None
+    failed, serves = owned.shown.model, stable.shown.model
+    if failed is None or serves is None or failed.name != serves.name or known.aliases.get(alias) != failed.version:
+        return None
+    if failed.version == serves.version:
+        return None
+    return _move(case, serves, alias, known, _record_of(case, stable.number, serves, "took the traffic back"))
+
+
 def _record(case: Case, target: Target, model: RevisionModel) -> PromotionRecord:
+    return _record_of(case, target.number, model, "was rolled back to" if target.held else "took the traffic")
+
+
+def _record_of(case: Case, number: int, model: RevisionModel, why: str) -> PromotionRecord:
     """What the promotion ledger says of it (docs/design/promotions.md)."""
     meta = case.app.metadata
-    why = "was rolled back to" if target.held else "took the traffic"
     return PromotionRecord(
         actor=f"{names.APP_DEPLOYMENT} {meta.namespace}/{meta.name}",
         uid=meta.uid,
-        number=target.number,
-        reason=f"revision {target.number} with version {model.version} {why}",
+        number=number,
+        reason=f"revision {number} with version {model.version} {why}",
     )
 
 

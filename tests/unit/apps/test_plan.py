@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import json
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -92,7 +93,72 @@ def nothing_registered() -> World:
     return world
 
 
+CANARY: Json = {
+    "strategy": "Canary",
+    "steps": [{"trafficPercent": 20, "pause": {"durationSeconds": 60}}, {"trafficPercent": 50}],
+}
+
+
+def canary(**rollout: object) -> World:
+    world = app(replicas=2, rollout={**CANARY, **rollout}).converge()
+    world.change(image="shop:2")
+    return world
+
+
+def held_canary() -> World:
+    return canary(steps=[{"trafficPercent": 20, "pause": {}}])
+
+
+def broken_canary() -> World:
+    world = canary()
+    world.behaviour["shop:2"] = CRASH
+    return world
+
+
+def aborted_canary() -> World:
+    world = held_canary().converge()
+    world.say(abort="2")
+    return world
+
+
+def superseded_canary() -> World:
+    world = held_canary().converge()
+    world.change(image="shop:3")
+    return world
+
+
+def promoted_canary() -> World:
+    world = held_canary().converge()
+    world.say(promote="2")
+    return world
+
+
+def canary_behind_a_gateway() -> World:
+    world = held_canary()
+    world.gateway_api = True
+    world.change(gateway={"parentRefs": [{"name": "public"}]})
+    return world
+
+
+def watched() -> World:
+    world = new_image()
+    world.change(rollout={"watchSeconds": 300})
+    return world
+
+
+def failed_in_the_watch() -> World:
+    world = watched()
+    while world.serving != 2:
+        world.reconcile()
+        world.look()
+    world.wait(1)
+    world.crashed["shop:2"] = world.now
+    return world
+
+
 STORIES: list[Callable[[], World]] = [
+    *(canary, held_canary, broken_canary, aborted_canary, superseded_canary, promoted_canary, canary_behind_a_gateway),
+    *(watched, failed_in_the_watch),
     *(first_app, first_model, new_image, new_version, broken_image, second_try, full_history, nothing_registered),
     *(configured, new_configuration, rolled_back),
 ]
@@ -119,7 +185,7 @@ def test_the_same_observation_gives_the_same_plan(begin: Callable[[], World]) ->
 
 
 @story
-@settings(max_examples=40, suppress_health_check=[HealthCheck.differing_executors])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.differing_executors])
 @given(crashes=st.lists(st.integers(0, 2), max_size=12))
 def test_a_crash_after_any_action_ends_where_it_would_have_ended(
     begin: Callable[[], World], crashes: list[int]
@@ -151,6 +217,9 @@ def end(world: World) -> object:
     return (
         world.serving,
         world.scale,
+        world.shared,
+        world.weights,
+        sorted(world.services),
         world.aliases,
         sorted(world.copies),
         sorted(world.budgets),
@@ -201,6 +270,44 @@ class AnythingHappens(RuleBasedStateMachine):
     def change_the_rules(self, delay: int, limit: int, deadline: int) -> None:
         change = {"scaleDownDelaySeconds": delay, "revisionHistoryLimit": limit, "progressDeadlineSeconds": deadline}
         self.world.change(**change)
+
+    @rule(
+        strategy=st.sampled_from(["BlueGreen", "Canary", "RollingUpdate"]),
+        pause=st.sampled_from([None, {}, {"durationSeconds": 30}]),
+        approval=st.sampled_from(["Automatic", "Required"]),
+        watch=st.sampled_from([None, 0, 120]),
+        back=st.booleans(),
+    )
+    def change_the_rollout(
+        self, strategy: str, pause: Json | None, approval: str, watch: int | None, back: bool
+    ) -> None:
+        rollout: Json = {"strategy": strategy, "approval": approval, "autoRollback": back}
+        rollout |= {"watchSeconds": watch} if watch is not None else {}
+        if strategy == "Canary":
+            paused = {"pause": pause} if pause is not None else {}
+            rollout["steps"] = [{"trafficPercent": 25} | paused, {"trafficPercent": 70}]
+        self.world.change(rollout=rollout)
+
+    @rule(gateway=st.booleans())
+    def put_it_behind_a_gateway(self, gateway: bool) -> None:
+        self.world.gateway_api = True
+        self.world.change(gateway={"parentRefs": [{"name": "public"}]} if gateway else None)
+
+    @rule(
+        word=st.sampled_from(["promote", "abort", "pause", "approved"]),
+        number=st.integers(1, 4),
+        step_=st.sampled_from(["1", "2", "promotion"]),
+    )
+    def somebody_says(self, word: str, number: int, step_: str) -> None:
+        self.world.say(**{word: f"{number}/{step_}" if word == "approved" else str(number)})
+
+    @rule()
+    def words_are_taken_back(self) -> None:
+        self.world.say(promote=None, abort=None, pause=None, approved=None)
+
+    @rule(image=IMAGES)
+    def a_container_ends(self, image: str) -> None:
+        self.world.crashed[image] = self.world.now
 
     @rule(suspend=st.booleans())
     def suspend(self, suspend: bool) -> None:
@@ -253,7 +360,7 @@ class AnythingHappens(RuleBasedStateMachine):
 
     def _checked_pass(self, crash_after: int | None) -> None:
         world = self.world
-        serving, wanted = world.serving, world.spec["replicas"]
+        serving, wanted, shared = world.serving, world.spec["replicas"], world.shared
         before = copy.deepcopy(world.deployments)
         world.done.clear()
         with contextlib.suppress(Crash):
@@ -266,6 +373,11 @@ class AnythingHappens(RuleBasedStateMachine):
                 case Apply(manifest) if manifest["kind"] == "Deployment":
                     if manifest["metadata"]["name"] == f"shop-{serving}":
                         assert manifest["spec"]["replicas"] == wanted, "what serves is scaled past the spec"
+        if world.shared and not shared:
+            self._shared_rightly(before)
+        if shared:
+            made = {name for name in world.deployments if name not in before}
+            assert made <= {f"shop-{serving}"}, "a new revision would have traffic before its time"
         if world.serving != serving and world.serving is not None:
             # What a lost Service is made for again, and what a first one is, had pods when it was seen.
             self._took_over_rightly(before[f"shop-{world.serving}"], serving)
@@ -274,6 +386,26 @@ class AnythingHappens(RuleBasedStateMachine):
         available = deployment.get("status", {}).get("availableReplicas", 0)
         remembered = was is None and self.world.told.stable is not None
         assert remembered or available >= self.world.spec["replicas"], "a revision that is not ready takes the traffic"
+        assert remembered or not self._failed(deployment), "a revision that failed takes the traffic"
+
+    def _shared_rightly(self, deployments: dict[str, Json]) -> None:
+        with_pods = [
+            deployment
+            for name, deployment in deployments.items()
+            if name != f"shop-{self.world.serving}" and (deployment["spec"]["replicas"] or _pods(deployment))
+        ]
+        assert len(with_pods) == 1, "others than one candidate share the traffic"
+        assert not self._failed(with_pods[0]), "a revision that failed shares the traffic"
+        ready = with_pods[0]["status"]["availableReplicas"]
+        assert ready >= with_pods[0]["spec"]["replicas"], "a candidate that is not ready shares the traffic"
+
+    def _failed(self, deployment: Json) -> bool:
+        """Whether there is a verdict on it that nothing has lifted."""
+        verdict = json.loads(deployment["metadata"]["annotations"].get("tandem.dev/failed", "null"))
+        if verdict is None or verdict["deadline"] < self.world.spec.get("progressDeadlineSeconds", 600):
+            return False
+        token = self.world.annotations.get("tandem.dev/requestedAt", "")
+        return token in {"", verdict.get("requestedAt", "")}
 
     @invariant()
     def what_serves_exists(self) -> None:
@@ -294,6 +426,10 @@ class AnythingHappens(RuleBasedStateMachine):
             made = self.world.plan()
             assert made.actions == ()
             assert made.status == self.world.status
+
+
+def _pods(deployment: Json) -> int:
+    return int(deployment.get("status", {}).get("replicas", 0))
 
 
 AnythingHappens.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)

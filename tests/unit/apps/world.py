@@ -8,8 +8,9 @@ it exceeded its deadline, and one that is scaled to zero counts as complete.
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -20,6 +21,8 @@ from tandem.api.children import (
     ConfigMap,
     Deployment,
     HorizontalPodAutoscaler,
+    HTTPRoute,
+    Ingress,
     Job,
     NetworkPolicy,
     Pod,
@@ -100,6 +103,11 @@ class World:
     jobs: dict[str, Json] = field(default_factory=dict)  # judgements
     job_pods: dict[str, list[Json]] = field(default_factory=dict)  # of each Job, by its name
     autoscalers: dict[str, Json] = field(default_factory=dict)
+    routes: dict[str, Json] = field(default_factory=dict)
+    ingresses: dict[str, Json] = field(default_factory=dict)
+    gateway_api: bool = False
+    crashed: dict[str, datetime] = field(default_factory=dict)  # image → when a container of it ended, and came back
+    unready: dict[str, datetime] = field(default_factory=dict)  # image → since when its first pod is not ready
     events: list[Emit] = field(default_factory=list)
     done: list[Action] = field(default_factory=list)
     status_writes: int = 0
@@ -146,6 +154,8 @@ class World:
             budgets=tuple(msgspec.convert(b, PodDisruptionBudget) for b in self.budgets.values()),
             network_policies=tuple(msgspec.convert(n, NetworkPolicy) for n in self.network_policies.values()),
             jobs=tuple(msgspec.convert(j, Job) for j in self.jobs.values()),
+            routes=tuple(msgspec.convert(r, HTTPRoute) for r in self.routes.values()),
+            ingresses=tuple(msgspec.convert(i, Ingress) for i in self.ingresses.values()),
             autoscalers=tuple(msgspec.convert(a, HorizontalPodAutoscaler) for a in self.autoscalers.values()),
         )
 
@@ -169,7 +179,8 @@ class World:
         return Facts(answers)
 
     def plan(self) -> Plan:
-        return plan(SETTINGS, Observed(self.app, self.children, self.facts, self.refusals), self.now)
+        settings = replace(SETTINGS, gateway_api=self.gateway_api)
+        return plan(settings, Observed(self.app, self.children, self.facts, self.refusals), self.now)
 
     # --- what the engine does ----------------------------------------------------------------------------------------
 
@@ -280,6 +291,8 @@ class World:
             "NetworkPolicy": self.network_policies,
             "Job": self.jobs,
             "HorizontalPodAutoscaler": self.autoscalers,
+            "HTTPRoute": self.routes,
+            "Ingress": self.ingresses,
         }
 
     # --- what Kubernetes does ----------------------------------------------------------------------------------------
@@ -294,6 +307,7 @@ class World:
         does = self.does(deployment)
         there = 0 if does == QUOTA else replicas
         good = replicas if does == READY else 0
+        good -= 1 if good and deployment["written"] in self.unready else 0
         before = deployment.get("status", {})
         since = deployment.setdefault("rolloutSince", self.now)
         complete = deployment.get("complete", False) or good == replicas
@@ -376,6 +390,9 @@ class World:
         status: Json = {"name": "app", "image": container["image"], **_CONTAINER_STATES[self.does(deployment)]}
         if "imageID" in status:
             status["imageID"] = self.image_ids.get(deployment["written"], status["imageID"])
+        if (ended := self.crashed.get(deployment["written"])) is not None:
+            status["restartCount"] = 1
+            status["lastState"] = {"terminated": {"exitCode": 1, "reason": "Error", "finishedAt": ended.isoformat()}}
         return [
             {
                 "metadata": {
@@ -386,11 +403,19 @@ class World:
                 "status": {
                     "phase": "Running",
                     "containerStatuses": [status],
-                    "conditions": [_UNSCHEDULABLE] if self.does(deployment) == NO_ROOM else [],
+                    "conditions": self._pod_conditions(deployment, number),
                 },
             }
             for number in range(count)
         ]
+
+    def _pod_conditions(self, deployment: Json, number: int) -> list[Json]:
+        if self.does(deployment) == NO_ROOM:
+            return [_UNSCHEDULABLE]
+        since = self.unready.get(deployment["written"])
+        if since is None or number > 0:
+            return []
+        return [{"type": "Ready", "status": "False", "lastTransitionTime": since.isoformat()}]
 
     # --- what a test asks --------------------------------------------------------------------------------------------
 
@@ -412,8 +437,40 @@ class World:
 
     @property
     def serving(self) -> int | None:
+        """The stable revision, also while a candidate shares the traffic."""
         service = self.services.get(self.name)
-        return int(service["spec"]["selector"][names.REVISION_LABEL]) if service else None
+        if service is None:
+            return None
+        if self.shared:
+            return int(json.loads(service["metadata"]["annotations"]["tandem.dev/traffic"])["stable"])
+        return int(service["spec"]["selector"][names.REVISION_LABEL])
+
+    @property
+    def shared(self) -> bool:
+        """Whether the Service selects the pods of every revision."""
+        service = self.services.get(self.name)
+        return service is not None and names.REVISION_LABEL not in service["spec"]["selector"]
+
+    @property
+    def weights(self) -> dict[str, int]:
+        """Of the last rule of the HTTPRoute; {}: there is none."""
+        if self.name not in self.routes:
+            return {}
+        rules = self.routes[self.name]["spec"]["rules"]
+        return {ref["name"]: ref.get("weight", 1) for ref in rules[-1]["backendRefs"]}
+
+    def note(self, number: int) -> Json:
+        """What a candidate remembers of its rollout; {}: nothing."""
+        notes = self.deployments[f"{self.name}-{number}"]["metadata"]["annotations"]
+        found: Json = json.loads(notes.get("tandem.dev/rollout", "{}"))
+        return found
+
+    def say(self, **words: str | None) -> None:
+        """What people say by annotation; None takes it back."""
+        for word, of in words.items():
+            self.annotations.pop(f"{names.GROUP}/{word}", None)
+            if of is not None:
+                self.annotations[f"{names.GROUP}/{word}"] = of
 
     @property
     def scale(self) -> dict[int, int]:

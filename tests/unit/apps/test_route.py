@@ -1,0 +1,232 @@
+"""The way in from outside: an HTTPRoute that divides by weights, or an Ingress."""
+
+from __future__ import annotations
+
+from tandem.api.meta import Json
+from tests.unit.apps.test_steps import UNTIL_APPROVED, passes, percent, step, waits
+from tests.unit.apps.world import CRASH, World, app
+
+GATEWAY: Json = {"parentRefs": [{"name": "public", "namespace": "gateways"}], "hostnames": ["shop.example.com"]}
+HEADER: Json = {"name": "X-Canary", "value": "always"}
+
+
+def behind(gateway: Json | None = None, *steps: dict[str, object], **rollout: object) -> World:
+    """Revision 1 serves behind a gateway; revision 2 has just been asked for."""
+    rollout |= {"strategy": "Canary", "steps": list(steps)} if steps else {}
+    world = app(replicas=4, scaleDownDelaySeconds=0, gateway=gateway or GATEWAY, rollout=rollout)
+    world.gateway_api = True
+    world.say(promote="1")
+    world.converge()
+    world.say(promote=None)
+    accept(world)
+    world.converge()
+    world.change(image="shop:2")
+    return world
+
+
+def accept(world: World, status: str = "True", generation: int | None = None) -> None:
+    """The Gateway has seen the route as it is now."""
+    for route in world.routes.values():
+        route["status"] = {"parents": [{"conditions": [_accepted(route, status, generation)]}]}
+
+
+def _accepted(route: Json, status: str, generation: int | None) -> Json:
+    return {
+        "type": "Accepted",
+        "status": status,
+        "reason": "NoMatchingListenerHostname",
+        "message": "no listener has this host name",
+        "observedGeneration": route["metadata"]["generation"] if generation is None else generation,
+    }
+
+
+def walks(world: World, reason: str) -> World:
+    """As ``waits``, with a Gateway that looks after each pass."""
+    for _ in range(20):
+        if world.condition("RolledOut").reason == reason and world.told.observed_generation == world.generation:
+            return world
+        passes(world, 1)
+        accept(world)
+    raise AssertionError(f"{world.condition('RolledOut')} instead of {reason}")
+
+
+def ends(world: World) -> World:
+    for _ in range(20):
+        passes(world, 1)
+        accept(world)
+    return world.converge()
+
+
+# --- Weights ---------------------------------------------------------------------------------------------------------
+
+
+def test_at_rest_the_route_leads_to_the_service_alone() -> None:
+    world = app(gateway=GATEWAY)
+    world.gateway_api = True
+    world.converge()
+    spec = world.routes["shop"]["spec"]
+    assert spec["parentRefs"] == [{"name": "public", "namespace": "gateways"}]
+    assert spec["hostnames"] == ["shop.example.com"]
+    assert spec["rules"] == [{"backendRefs": [{"name": "shop", "port": 80}]}]
+
+
+def test_a_step_is_a_weight_and_nobody_inside_the_cluster_meets_the_candidate() -> None:
+    world = walks(behind(None, step(10, UNTIL_APPROVED)), "AwaitingApproval")
+    assert world.weights == {"shop": 90, "shop-candidate": 10}
+    assert (world.shared, world.serving, world.scale, percent(world)) == (False, 1, {1: 4, 2: 1}, 10)
+
+
+def test_by_weight_a_candidate_may_have_more_than_half() -> None:
+    world = walks(behind(None, step(80, UNTIL_APPROVED)), "AwaitingApproval")
+    assert (world.weights["shop-candidate"], world.scale) == (80, {1: 4, 2: 4})
+
+
+def test_a_step_is_reached_when_the_gateway_has_seen_it() -> None:
+    world = behind(None, step(10, UNTIL_APPROVED))
+    accept(world, generation=1)
+    waits(world, "DividingTraffic")
+    assert passes(world, 3).condition("RolledOut").reason == "DividingTraffic"
+    walks(world, "AwaitingApproval")
+
+
+def test_on_the_switch_every_way_leads_to_ready_pods() -> None:
+    """The Service first, then the route, then the preview, then the old pods."""
+    world = walks(behind(None, step(10, UNTIL_APPROVED)), "AwaitingApproval")
+    world.done.clear()
+    world.say(promote="2")
+    ends(world)
+    kinds = [action.id for action in world.done if "PodDisruptionBudget" not in action.id]
+    assert kinds[:4] == [
+        "apply Deployment/shop-2",
+        "apply Service/shop",
+        "apply Deployment/shop-2",
+        "apply HTTPRoute/shop",
+    ]
+    assert kinds.index("delete Service/shop-candidate") > kinds.index("apply HTTPRoute/shop")
+    assert (world.weights, world.serving, world.scale) == ({"shop": 1}, 2, {1: 0, 2: 4})
+
+
+def test_a_candidate_that_failed_keeps_its_pods_until_the_gateway_has_let_go_of_it() -> None:
+    world = walks(behind(None, step(10, UNTIL_APPROVED)), "AwaitingApproval")
+    world.say(abort="2")
+    passes(world, 5)
+    assert (world.weights, world.scale[2]) == ({"shop": 1}, 1)
+    ends(world)
+    assert (world.scale[2], "shop-candidate" in world.services) == (0, False)
+
+
+def test_testers_come_by_their_header_whatever_the_share() -> None:
+    world = walks(behind(None, step(0, UNTIL_APPROVED), testHeader=HEADER), "AwaitingApproval")
+    first, last = world.routes["shop"]["spec"]["rules"]
+    assert first == {
+        "matches": [{"headers": [{"type": "Exact", "name": "X-Canary", "value": "always"}]}],
+        "backendRefs": [{"name": "shop-candidate", "port": 80}],
+    }
+    assert last["backendRefs"][1]["weight"] == 0
+
+
+def test_testers_come_to_a_blue_green_candidate_too() -> None:
+    world = walks(behind(None, testHeader=HEADER, approval="Required"), "AwaitingApproval")
+    assert (len(world.routes["shop"]["spec"]["rules"]), world.weights["shop-candidate"]) == (2, 0)
+    world.say(approved="2/promotion")
+    ends(world)
+    assert (world.weights, world.serving) == ({"shop": 1}, 2)
+
+
+def test_another_candidate_waits_until_the_gateway_has_let_go_of_the_one_before() -> None:
+    world = walks(behind(None, step(10, UNTIL_APPROVED)), "AwaitingApproval")
+    world.change(image="shop:3")
+    passes(world, 4)
+    assert (world.weights, 3 in world.scale) == ({"shop": 1}, False)
+    selected = world.services["shop-candidate"]["spec"]["selector"]["tandem.dev/revision"]
+    assert selected == "2"
+    walks(world, "AwaitingApproval")
+    assert (world.weights["shop-candidate"], world.scale[3]) == (10, 1)
+
+
+def test_a_candidate_that_is_never_ready_never_has_a_weight() -> None:
+    world = behind(None, step(50))
+    world.behaviour["shop:2"] = CRASH
+    ends(world)
+    assert (world.weights, world.scale) == ({"shop": 1}, {1: 4, 2: 0})
+
+
+# --- What a person has to know ---------------------------------------------------------------------------------------
+
+
+def test_without_gateway_api_it_runs_all_the_same_and_says_what_is_missing() -> None:
+    world = app(replicas=4, gateway=GATEWAY, rollout={"strategy": "Canary", "steps": [step(20, UNTIL_APPROVED)]})
+    world.converge()
+    assert (world.serving, world.routes) == (1, {})
+    assert world.condition("Routed").reason == "GatewayApiMissing"
+    assert "install it and restart the operator" in world.condition("Stalled").message
+    world.change(image="shop:2")
+    waits(world, "AwaitingApproval")
+    assert world.shared
+
+
+def test_a_gateway_that_refuses_is_told_in_its_own_words() -> None:
+    world = app(gateway=GATEWAY)
+    world.gateway_api = True
+    world.converge()
+    assert world.condition("Routed").reason == "WaitsForGateway"
+    accept(world, "False")
+    world.converge()
+    assert world.condition("Routed").reason == "NoMatchingListenerHostname"
+    assert "no listener has this host name" in world.condition("Stalled").message
+    accept(world)
+    assert world.converge().told.phase == "Healthy"
+
+
+def test_a_changed_host_is_routed() -> None:
+    world = behind()
+    world.change(image="shop:1", gateway={**GATEWAY, "hostnames": ["new.example.com"]})
+    world.converge()
+    assert world.routes["shop"]["spec"]["hostnames"] == ["new.example.com"]
+
+
+def test_without_a_gateway_in_the_spec_the_route_goes() -> None:
+    world = behind()
+    world.change(image="shop:1", gateway=None)
+    world.converge()
+    assert (world.routes, "Routed" in world.conditions()) == ({}, False)
+
+
+# --- Ingress ---------------------------------------------------------------------------------------------------------
+
+INGRESS: Json = {"host": "shop.example.com", "ingressClassName": "nginx", "tlsSecretRef": {"name": "shop-tls"}}
+
+
+def test_an_ingress_leads_to_the_service() -> None:
+    world = app(ingress=INGRESS).converge()
+    assert world.ingresses["shop"]["spec"] == {
+        "ingressClassName": "nginx",
+        "tls": [{"hosts": ["shop.example.com"], "secretName": "shop-tls"}],
+        "rules": [
+            {
+                "host": "shop.example.com",
+                "http": {
+                    "paths": [
+                        {
+                            "path": "/",
+                            "pathType": "Prefix",
+                            "backend": {"service": {"name": "shop", "port": {"number": 80}}},
+                        }
+                    ]
+                },
+            }
+        ],
+    }
+    assert world.condition("Routed").status == "True"
+
+
+def test_an_ingress_comes_when_something_serves_and_goes_when_it_is_not_wanted() -> None:
+    world = app(ingress=INGRESS)
+    world.reconcile()
+    assert world.ingresses == {}
+    world.converge()
+    world.change(ingress={"path": "/shop"})
+    world.converge()
+    assert world.ingresses["shop"]["spec"]["rules"][0]["http"]["paths"][0]["path"] == "/shop"
+    world.change(ingress=None)
+    assert world.converge().ingresses == {}
