@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Generic, Literal, TypeVar
+from typing import Final, Generic, Literal, TypeVar
 
 Answer = TypeVar("Answer", covariant=True)
 
@@ -61,6 +61,9 @@ class LoggedModel:
     artifact_uri: str
 
 
+DELETED: Final = "DELETED"  # no word of MLflow's: of a run that somebody deleted
+
+
 @dataclass(frozen=True, slots=True)
 class TrackedRun:
     """One MLflow run that Tandem made for one run of a TrainingJob."""
@@ -82,6 +85,16 @@ class RunsOf(Query[tuple[TrackedRun, ...]]):
     uid: str
     experiment: str
     after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunNamed(Query[TrackedRun | None]):
+    """One MLflow run by its id, without its models, whoever made it; status DELETED for one that was deleted.
+
+    Answered None when MLflow knows no such run. Asked once: what is on record of a run that has ended stays.
+    """
+
+    run_id: str
 
 
 @dataclass(frozen=True, slots=True)

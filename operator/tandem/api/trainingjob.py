@@ -182,6 +182,7 @@ class TrainingJobSpec(Wire, frozen=True, kw_only=True):
     progress_deadline_seconds: PositiveInt | None = None
     ttl_seconds_after_finished: Annotated[int, msgspec.Meta(ge=0, le=MAX_INT32)] | None = None
     suspend: bool = False
+    reproduce_from: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=64)] | None = None
     checkpoint: Checkpoint | None = None
     node_selector: Annotated[dict[str, Annotated[str, msgspec.Meta(max_length=63)]], msgspec.Meta(max_length=16)] = {}
     tolerations: Annotated[tuple[Toleration, ...], msgspec.Meta(max_length=16)] = ()
@@ -260,7 +261,8 @@ class SourceStatus(Wire, frozen=True):
 
 
 class ImageStatus(Wire, frozen=True):
-    digest: str
+    digest: str  # of the last step
+    steps: dict[str, str] = {}  # of each: name@sha256:…, or sha256:… where no registry has it
 
 
 class DataStatus(Wire, frozen=True):
@@ -301,6 +303,15 @@ class ApprovalStatus(Wire, frozen=True):
     state: Literal["Awaiting", "Approved", "Rejected"]
     last_transition_time: datetime | None = None  # waits since, or seen to be decided
     by: str = ""
+
+
+class ReproductionStatus(Wire, frozen=True):
+    """What came of spec.reproduceFrom."""
+
+    mlflow_run_id: str  # of the original
+    resource: str = ""  # that made it: ml/iris
+    files: int = 0  # of the model, that were compared
+    difference: str = ""  # the first; '' when there is none
 
 
 class PromotionStatus(Wire, frozen=True):
@@ -414,6 +425,7 @@ class TrainingJobStatus(Wire, frozen=True):
     gate: tuple[GateVerdict, ...] = ()
     model: ModelStatus | None = None
     approval: ApprovalStatus | None = None
+    reproduction: ReproductionStatus | None = None
     promotions: tuple[PromotionStatus, ...] = ()
     drift: DriftStatus | None = None
     schedule: ScheduleStatus | None = None

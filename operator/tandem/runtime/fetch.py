@@ -69,6 +69,11 @@ def fetch(instruction: Instruction) -> Report:
     elif instruction.files:
         files = source.copy_files(Path(instruction.files), folder)
         print(f"code: {len(list(folder.iterdir()))} files of the ConfigMap, {files}", flush=True)
+        if instruction.files_digest not in (None, files):
+            raise data.DigestMismatch(
+                f"the ConfigMap of spec.source.configMapRef has other files than the run that is reproduced: "
+                f"expected {instruction.files_digest}, it is {files}"
+            )
     else:
         folder.mkdir(parents=True, exist_ok=True)
     fetched = [_fetch(data_set, instruction.data_folder(data_set)) for data_set in instruction.data]

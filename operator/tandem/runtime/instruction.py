@@ -4,6 +4,7 @@
 
     {"git":   {"url": "https://…/repo.git", "ref": "main", "path": "train"},   or null
      "files": "/tandem/source",                    a mounted ConfigMap, or null; never together with git
+     "filesDigest": "sha256:…",                    that its files have to have, where a run is reproduced
      "data":  [{"name": "iris", "storageUri": "https://…/iris.csv", "digest": "sha256:…",
                 "secret": "/tandem/secrets/iris",  where its Secret is mounted, or null
                 "claim": "/tandem/claims/iris",    where the claim of a pvc:// is mounted, or null
@@ -60,6 +61,7 @@ class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="came
 class Instruction(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     git: Git | None = None
     files: str | None = None
+    files_digest: Annotated[str, msgspec.Meta(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
     data: tuple[Data, ...] = ()
     workspace: str = "/workspace"
     report_limit: Annotated[int, msgspec.Meta(ge=128, le=4096)] = 4096

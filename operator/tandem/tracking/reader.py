@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Final, TypeAlias
@@ -15,6 +16,7 @@ from tandem.api.facts import (
     ProgressOf,
     PromotionsOf,
     Query,
+    RunNamed,
     RunsOf,
     Unavailable,
     VersionNumbered,
@@ -96,6 +98,8 @@ class TrackingReader:
         match query:
             case RunsOf():
                 return lambda: self._one(query, self._runs(query))
+            case RunNamed():
+                return lambda: self._one(query, self._run(query))
             case ProgressOf():
                 return lambda: self._one(query, self._progress(query))
             case VersionNumbered():
@@ -166,6 +170,13 @@ class TrackingReader:
         found = await self._client.versions_from(query.name, query.run_id)
         metrics = await self._metrics(query.run_id) if found else {}
         return tuple(_version(version, metrics) for version in found)
+
+    async def _run(self, query: RunNamed) -> facts.TrackedRun | None:
+        run = await self._client.run(query.run_id)
+        if run is None:
+            return None
+        tracked = _tracked(run, ())
+        return replace(tracked, status=facts.DELETED) if run.deleted else tracked
 
     async def _progress(self, query: ProgressOf) -> facts.LoggedProgress:
         run = await self._client.run(query.run_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -41,6 +42,14 @@ class TrainingChildren:
 
 
 @dataclass(frozen=True)
+class Pins:
+    """What a reproduction takes from the run that it repeats, beside what the spec can say."""
+
+    environment: Mapping[str, Mapping[str, str]]  # of each step
+    source_digest: str = ""  # of a ConfigMap's files
+
+
+@dataclass(frozen=True)
 class Case:
     """One resource at one moment."""
 
@@ -48,6 +57,7 @@ class Case:
     observed: Observed[TrainingJob, TrainingChildren]
     now: datetime
     draft: Draft
+    pins: Pins | None = None
 
     @property
     def resource(self) -> TrainingJob:

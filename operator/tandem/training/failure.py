@@ -15,7 +15,7 @@ from tandem.api import names
 from tandem.api.children import ContainerStatus, Job, Pod
 from tandem.api.conditions import shortened
 from tandem.api.trainingjob import Failure, RunStatus
-from tandem.training.inputs import FETCH, VALIDATE
+from tandem.training.inputs import FETCH, REPRODUCTION, VALIDATE
 from tandem.training.quality import CHECKS_FAILED, report_of
 
 LOG_LIMIT: Final = 2048
@@ -34,7 +34,9 @@ _FETCH: Final = {
 
 # … and `tandem.runtime.validate`; that the checks failed it tells in a report.
 _VALIDATE: Final = {2: "InvalidChecks", 9: "NotRecorded"}
-_BEFORE: Final[Mapping[str, Mapping[int, str]]] = {FETCH: _FETCH, VALIDATE: _VALIDATE}
+# … and `tandem.runtime.compare`, which could not compare; what it found it tells in a tag of the run.
+_COMPARE: Final = {2: "InvalidReproduction", 9: "NotCompared"}
+_OURS: Final[Mapping[str, Mapping[int, str]]] = {FETCH: _FETCH, VALIDATE: _VALIDATE, REPRODUCTION: _COMPARE}
 
 _PULL: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 _CONFIGURATION: Final = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
@@ -192,7 +194,7 @@ def _of_container(container: ContainerStatus, job_reason: str) -> Failure:
             step=container.name,
             exit_code=terminated.exit_code,
         )
-    fetch = _BEFORE.get(container.name, {}).get(terminated.exit_code)
+    fetch = _OURS.get(container.name, {}).get(terminated.exit_code)
     hint = next((answer for sign, answer in _HINTS.items() if sign in terminated.message), "")
     said = "ran out of memory; raise its resources.limits.memory" if oom else f"exited {terminated.exit_code}"
     return Failure(

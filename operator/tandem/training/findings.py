@@ -13,6 +13,7 @@ from tandem.api.trainingjob import (
     ImageStatus,
     ModelStatus,
     PromotionStatus,
+    ReproductionStatus,
     RunStatus,
     SourceStatus,
 )
@@ -22,6 +23,7 @@ from tandem.api.trainingjob import (
 class Findings:
     run: RunStatus
     tracked: TrackedRun | None = None
+    original: TrackedRun | None = None  # that this run is to reproduce
     failure: Failure | None = None
     source: SourceStatus | None = None
     image: ImageStatus | None = None
@@ -30,5 +32,6 @@ class Findings:
     gate: tuple[GateVerdict, ...] = ()
     model: ModelStatus | None = None
     approval: ApprovalStatus | None = None
+    reproduction: ReproductionStatus | None = None
     promotions: tuple[PromotionStatus, ...] = ()
     open_ends: bool = False  # something outside is still to be closed; the run has not ended before it is

@@ -36,7 +36,7 @@ def judge(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
     kept = recorded is not None and not rules_differ(case)
     if recorded and kept and (not changes(case) or case.recorded(PROMOTED, found.run)):
         return Passed(recorded.reason, recorded.message), found
-    tracked = _logged(case, found)
+    tracked = logged(case, found)
     if not isinstance(tracked, TrackedRun):
         return tracked, found
     found = replace(with_recorded_data(found, case.spec, tracked), tracked=tracked)
@@ -57,7 +57,7 @@ def judge(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
     return outcome(found.gate, tracked), found
 
 
-def _logged(case: Case, found: Findings) -> TrackedRun | Outcome | None:
+def logged(case: Case, found: Findings) -> TrackedRun | Outcome | None:
     """The run as it ended, with all that it logged; or what is in the way."""
     tracked = tracked_run(case, found.run, "trained")
     match tracked:

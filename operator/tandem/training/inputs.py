@@ -14,6 +14,7 @@ from tandem.api.trainingjob import DataSet, TrainingJobSpec
 
 FETCH: Final = "fetch"
 VALIDATE: Final = "validate"
+REPRODUCTION: Final = "reproduction"
 POLL: Final = "poll"
 WORKSPACE: Final = "/workspace"
 _MOUNTED: Final = "/tandem"  # no storageUri can name a file below it
@@ -67,8 +68,11 @@ def mounted(spec: TrainingJobSpec) -> tuple[Mounted, ...]:
     return tuple(found)
 
 
-def fetch_instruction(spec: TrainingJobSpec, containers: int) -> str:
-    """TANDEM_FETCH of a pod that has so many containers: :mod:`tandem.runtime.instruction` reads it."""
+def fetch_instruction(spec: TrainingJobSpec, containers: int, source_digest: str = "") -> str:
+    """TANDEM_FETCH of a pod that has so many containers: :mod:`tandem.runtime.instruction` reads it.
+
+    ``source_digest``: that the files of a ConfigMap have to have.
+    """
     git = spec.source.git if spec.source else None
     from_config_map = spec.source is not None and spec.source.config_map_ref is not None
     instruction: Json = {
@@ -77,6 +81,7 @@ def fetch_instruction(spec: TrainingJobSpec, containers: int) -> str:
         "data": [_data(data) for data in spec.data],
         "workspace": WORKSPACE,
         "reportLimit": report_limit(containers),
+        **({"filesDigest": source_digest} if from_config_map and source_digest else {}),
     }
     return json.dumps(instruction, sort_keys=True)
 

@@ -6,6 +6,8 @@ Security ``restricted``.
 
 from __future__ import annotations
 
+import json
+
 from tandem.api import names
 from tandem.api.children import Job
 from tandem.api.containers import Resources
@@ -13,9 +15,11 @@ from tandem.api.facts import TrackedRun
 from tandem.api.meta import Json, controller_reference, to_json
 from tandem.api.plan import Delete
 from tandem.api.trainingjob import RunStatus, Step, TrainingJobSpec
+from tandem.training import environment, images
 from tandem.training.case import Case
 from tandem.training.inputs import (
     FETCH,
+    REPRODUCTION,
     VALIDATE,
     WORKSPACE,
     checked,
@@ -95,6 +99,10 @@ def _failure_rules(case: Case) -> list[Json]:
         # The same data would break the same rule again.
         codes = {"containerName": VALIDATE, "operator": "In", "values": [2, 10]}
         rules.append({"action": "FailJob", "onExitCodes": codes})
+    if case.spec.reproduce_from is not None:
+        # It has tried for minutes; another attempt would train again for a comparison.
+        codes = {"containerName": REPRODUCTION, "operator": "In", "values": [2, 9]}
+        rules.append({"action": "FailJob", "onExitCodes": codes})
     return rules
 
 
@@ -106,14 +114,16 @@ def _pod_spec(case: Case, run: RunStatus, tracked: TrackedRun) -> Json:
     if spec.checkpoint is not None:
         claim = {"claimName": spec.checkpoint.persistent_volume_claim.claim_name}
         volumes.append({"name": _CHECKPOINT_VOLUME, "persistentVolumeClaim": claim})
-    steps = [_step(case, tracked, step) for step in spec.steps]
-    return pod_spec([*before, *steps[:-1]], steps[-1], volumes, _placement(spec))
+    steps = [*before, *(_step(case, tracked, step) for step in spec.steps)]
+    if spec.reproduce_from is not None:
+        steps.append(_comparison(case, tracked, spec.reproduce_from))
+    return pod_spec(steps[:-1], steps[-1], volumes, _placement(spec))
 
 
 def _before(case: Case, run: RunStatus, tracked: TrackedRun) -> list[Json]:
     """The containers before the user's own steps."""
     spec = case.spec
-    containers = len(spec.steps) + bool(fetches(spec)) + bool(checked(spec))
+    containers = len(spec.steps) + bool(fetches(spec)) + bool(checked(spec)) + bool(spec.reproduce_from)
     fetch = [_fetch(case, tracked, containers)] if fetches(spec) else []
     return [*fetch, _validate(case, run, tracked, containers)] if checked(spec) else fetch
 
@@ -133,13 +143,26 @@ def _validate(case: Case, run: RunStatus, tracked: TrackedRun, containers: int) 
 
 def _fetch(case: Case, tracked: TrackedRun, containers: int) -> Json:
     """The first container: brings code and data, hashes every byte, and reports commit and digests."""
+    digest = case.pins.source_digest if case.pins else ""
     return _container(
         FETCH,
         case.settings.runtime_image,
         ["python", "-m", "tandem.runtime.fetch"],
-        {"TANDEM_FETCH": fetch_instruction(case.spec, containers), **_run(case, tracked)},
+        {"TANDEM_FETCH": fetch_instruction(case.spec, containers, digest), **_run(case, tracked)},
         Resources(),
         [one.mount for one in mounted(case.spec)],
+    )
+
+
+def _comparison(case: Case, tracked: TrackedRun, original: str) -> Json:
+    """The last container of a reproduction: it compares the two models, file by file."""
+    return _container(
+        REPRODUCTION,
+        case.settings.runtime_image,
+        ["python", "-m", "tandem.runtime.compare"],
+        {"TANDEM_REPRODUCTION": json.dumps({"original": original}), **_run(case, tracked)},
+        Resources(),
+        [],
     )
 
 
@@ -152,8 +175,9 @@ def _run(case: Case, tracked: TrackedRun) -> dict[str, str]:
 
 
 def _step(case: Case, tracked: TrackedRun, step: Step) -> Json:
-    env = {**case.spec.parameters, **_run(case, tracked)}
-    image = step.image or case.spec.image or case.settings.runtime_image
+    settings = case.pins.environment.get(step.name, {}) if case.pins else environment.settings(step)
+    env = {**settings, **case.spec.parameters, **_run(case, tracked)}
+    image = images.written(case.spec, case.settings.runtime_image)[step.name]
     mounts: list[Json] = []
     if case.spec.checkpoint is not None:
         # A folder for each run: no run goes on from what another one, of another spec, has learned.

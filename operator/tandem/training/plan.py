@@ -20,7 +20,7 @@ from typing import TypeAlias
 from tandem.api.conditions import Outcome, Passed, Undecided
 from tandem.api.plan import Draft, Observed, Plan
 from tandem.api.trainingjob import RunStatus, TrainingJob
-from tandem.training import approval, gate, promotion, quality, registry, track, train
+from tandem.training import approval, gate, promotion, quality, registry, reproduction, track, train
 from tandem.training.case import PROMOTED, TRAINED, Case, TrainingChildren, TrainingSettings
 from tandem.training.findings import Findings
 from tandem.training.history import COMPLETE
@@ -52,8 +52,13 @@ def plan(settings: TrainingSettings, observed: Observed[TrainingJob, TrainingChi
 def steps(case: Case) -> Iterator[tuple[str, Step]]:
     """The steps of this spec, each under the condition that tells its outcome."""
     target = case.spec.model
+    if case.spec.reproduce_from is not None:
+        yield TRAINED, reproduction.find
     yield TRAINED, track.track
     yield TRAINED, train.train
+    if case.spec.reproduce_from is not None:
+        yield reproduction.REPRODUCED, reproduction.conclude
+        return
     yield gate.BLESSED, gate.judge
     if target is not None:
         yield registry.REGISTERED, lambda case, found: registry.register(case, found, target)
@@ -70,7 +75,8 @@ def _walk(case: Case, found: Findings) -> Plan:
         outcomes[condition] = outcome
         if not isinstance(outcome, (Passed, Undecided)):
             break
-    return case.draft.finish(run_status(case, found, quality.with_condition(case, found, outcomes)))
+    told = reproduction.with_condition(case, quality.with_condition(case, found, outcomes))
+    return case.draft.finish(run_status(case, found, told))
 
 
 def recall(case: Case, run: RunStatus) -> Findings:
@@ -88,6 +94,7 @@ def recall(case: Case, run: RunStatus) -> Findings:
         gate=status.gate,
         model=status.model,
         approval=status.approval,
+        reproduction=status.reproduction,
         promotions=status.promotions,
     )
 

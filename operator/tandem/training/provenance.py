@@ -6,6 +6,7 @@ The report comes from inside a pod, so it is read strictly: another shape is as 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated
 
@@ -17,6 +18,7 @@ from tandem.api.containers import MAX_INT32
 from tandem.api.facts import TrackedRun
 from tandem.api.trainingjob import DataStatus, ImageStatus, Sha256, SourceStatus, TrainingJobSpec
 from tandem.training.findings import Findings
+from tandem.training.images import digest_of, reference
 from tandem.training.inputs import FETCH, VALIDATE
 from tandem.training.quality import with_verdicts
 
@@ -40,14 +42,18 @@ class FetchReport(msgspec.Struct, frozen=True):
     files: Sha256 | None = None
 
 
-def with_provenance(found: Findings, pods: tuple[Pod, ...]) -> Findings:
-    """The findings with what the youngest pod tells; what was known before is kept when it tells nothing."""
+def with_provenance(found: Findings, written: Mapping[str, str], pods: tuple[Pod, ...]) -> Findings:
+    """The findings with what the youngest pod tells; what was known before is kept when it tells nothing.
+
+    ``written``: the image of each step, the last one last, as the spec says it.
+    """
     if not pods:
         return found
     containers = {container.name: container for container in pods[-1].containers}
     report = _report(containers.pop(FETCH, None))
-    last = pods[-1].status.container_statuses
-    digest = _digest(last[0].image_id) if last else ""
+    ran = {step: reference(image, containers[step].image_id) for step, image in written.items() if step in containers}
+    last = containers.get(list(written)[-1])
+    digest = digest_of(last.image_id) if last else ""
     validate = containers.get(VALIDATE)
     found = replace(
         found,
@@ -62,7 +68,7 @@ def with_provenance(found: Findings, pods: tuple[Pod, ...]) -> Findings:
             if report
             else found.data
         ),
-        image=ImageStatus(digest=digest) if digest else found.image,
+        image=ImageStatus(digest=digest, steps={k: v for k, v in ran.items() if v}) if digest else found.image,
     )
     return with_verdicts(found, validate)
 
@@ -92,6 +98,7 @@ def lineage_tags(found: Findings) -> dict[str, str]:
         tags[names.TAG_SOURCE_DIGEST] = found.source.digest
     if found.image:
         tags[names.TAG_IMAGE_DIGEST] = found.image.digest
+        tags.update({f"{names.TAG_IMAGE}.{step}": image for step, image in found.image.steps.items()})
     tags.update({f"{names.TAG_DATA}.{data.name}": data.digest for data in found.data})
     return tags
 
@@ -110,10 +117,3 @@ def _report(fetch: ContainerStatus | None) -> FetchReport | None:
         return msgspec.json.decode(terminated.message, type=FetchReport)
     except msgspec.DecodeError:
         return None
-
-
-def _digest(image_id: str) -> str:
-    """``sha256:…`` out of an imageID like ``docker-pullable://name@sha256:…`` or a bare digest."""
-    _, at, digest = image_id.rpartition("@")
-    candidate = digest if at else image_id
-    return candidate if candidate.startswith("sha256:") else ""

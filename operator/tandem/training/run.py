@@ -26,7 +26,7 @@ from tandem.training.suspension import suspend
 from tandem.training.triggers import STOPPING, due, first, parse_trigger, told
 
 # What a model depends on. A change of anything else (the gate, the alias, a policy) trains nothing anew.
-_INPUTS = ("source", "image", "data", "steps", "parameters", "tracking")
+_INPUTS = ("source", "image", "data", "steps", "parameters", "tracking", "reproduceFrom")
 
 
 @dataclass(frozen=True, slots=True)

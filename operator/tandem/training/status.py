@@ -40,6 +40,7 @@ DRIFTED: Final = "Drifted"
 _PHASES: Final = {
     "DataValidated": "Running",
     "Trained": "Running",
+    "Reproduced": "Validating",
     "Blessed": "Validating",
     "Registered": "Registering",
     "Promoted": "Promoting",
@@ -84,6 +85,7 @@ def run_status(case: Case, found: Findings, outcomes: Mapping[str, Outcome]) -> 
             gate=found.gate,
             model=found.model,
             approval=found.approval,
+            reproduction=found.reproduction,
             promotions=found.promotions,
             last_handled_reconcile_at=_handled(case, run),
             history=trimmed(case, history),
@@ -173,6 +175,8 @@ def settled_outcome(found: Findings) -> Passed:
         at = f"@{found.model.alias}" if found.model.alias else ""
         told = f"run {found.run.number} gave model {found.model.name}{at} version {found.model.version}"
         return Passed("Succeeded", f"{told} ({figure})" if figure else told)
+    if found.reproduction is not None:
+        return Passed("Succeeded", f"run {found.run.number} reproduced run {found.reproduction.mlflow_run_id}")
     return Passed("Succeeded", f"run {found.run.number} is complete")
 
 

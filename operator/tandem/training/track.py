@@ -12,6 +12,7 @@ from tandem.api.facts import RunsOf, TrackedRun, Unavailable
 from tandem.api.plan import EnsureRun
 from tandem.api.trainingjob import RunStatus
 from tandem.training.case import Case, refused, unavailable
+from tandem.training.environment import record_of
 from tandem.training.findings import Findings
 from tandem.training.triggers import format_trigger
 
@@ -31,7 +32,7 @@ def track(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
             return unavailable(answer, WHAT_FOR), found
     tracked = next((candidate for candidate in answer if candidate.number == run.number), None)
     if tracked is None:
-        refusal = case.draft.act(_ensure(case, run))
+        refusal = case.draft.act(_ensure(case, found))
         return (refused(refusal, WHAT_FOR) if refusal else None), found
     run = msgspec.structs.replace(run, mlflow_run_id=tracked.run_id, experiment=case.experiment)
     return Passed("RunTracked", f"MLflow run {tracked.run_id}"), replace(found, run=run, tracked=tracked)
@@ -47,8 +48,8 @@ def tracked_run(case: Case, run: RunStatus, after: str) -> TrackedRun | Unavaila
     return next((candidate for candidate in answer if candidate.number == run.number), missing)
 
 
-def _ensure(case: Case, run: RunStatus) -> EnsureRun:
-    meta, spec = case.resource.metadata, case.spec
+def _ensure(case: Case, found: Findings) -> EnsureRun:
+    meta, spec, run = case.resource.metadata, case.spec, found.run
     git = spec.source.git if spec.source else None
     tags = {
         names.TAG_RESOURCE_UID: meta.uid,
@@ -57,9 +58,13 @@ def _ensure(case: Case, run: RunStatus) -> EnsureRun:
         names.TAG_SPEC_DIGEST: run.spec_digest,
         names.TAG_TRIGGER: format_trigger(run.trigger),
         names.TAG_IMAGE: spec.image or spec.steps[-1].image or case.settings.runtime_image,
+        **record_of(spec),
     }
     if git:
         tags[names.TAG_REPOSITORY] = git.url
+    if found.original is not None:
+        tags[names.TAG_REPRODUCES] = found.original.run_id
+        tags[names.TAG_ENVIRONMENT] = found.original.tags[names.TAG_ENVIRONMENT]
     return EnsureRun(
         uid=meta.uid,
         number=run.number,

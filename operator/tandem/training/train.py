@@ -17,6 +17,7 @@ from tandem.api.conditions import Failed, Outcome, Passed, Working
 from tandem.api.facts import Unavailable
 from tandem.api.plan import Create, EndRun
 from tandem.api.trainingjob import Failure, RunStatus
+from tandem.training import images
 from tandem.training.case import FINAL, TRAINED, Case, refused, unavailable
 from tandem.training.failure import blocked, explain, failure_of
 from tandem.training.findings import Findings
@@ -24,6 +25,7 @@ from tandem.training.inputs import CHECKS_LIMIT, too_large
 from tandem.training.job import job_manifest, job_name, needed
 from tandem.training.progress import hung, with_disruption, with_progress
 from tandem.training.provenance import with_provenance
+from tandem.training.reproduction import pinned
 from tandem.training.run import jobs_of
 from tandem.training.suspension import suspended
 from tandem.training.track import tracked_run
@@ -49,7 +51,7 @@ def train(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
         step=_step_now(pods) or run.step,
     )
     run = with_disruption(run, pods)
-    found = with_provenance(replace(found, run=run), pods)
+    found = with_provenance(replace(found, run=run), images.written(case.spec, case.settings.runtime_image), pods)
     if job.condition("Complete"):
         return Passed("JobComplete", f"Job {run.job_name} completed"), found
     if job.condition("Failed"):
@@ -67,6 +69,10 @@ def _create(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
     if size := too_large(case.spec):
         told = f"spec.data[].checks have {size} bytes together, {CHECKS_LIMIT} can be handed to a pod: declare less"
         return Failed("InvalidSpec", told, final=False), found
+    if case.spec.reproduce_from is not None:
+        if found.original is None:
+            return None, found
+        case = pinned(case, found.original)
     refusal = case.draft.act(Create(job_manifest(case, run, found.tracked)))
     if refusal:
         return refused(refusal, f"Job {job_name(case, run)} could not be created"), found

@@ -413,6 +413,28 @@ CASES = [
     ),
     Refusal("a model whose name is a path", TJ, "spec.model.name", "should match", {"model": {"name": "a/b"}}),
     # --- retrain
+    *(
+        Refusal(
+            f"a reproduction with {field}",
+            TJ,
+            "spec.reproduceFrom",
+            "leave out model, gate and retrain",
+            {"reproduceFrom": "a" * 32, **spec},
+        )
+        for field, spec in {
+            "model": {"model": {"name": "iris"}},
+            "gate": {"gate": {"metrics": [{"name": "accuracy", "min": "0.9"}]}},
+            "retrain": {"retrain": {"schedule": "@daily"}},
+        }.items()
+    ),
+    Refusal(
+        "a reproduction that goes on from a checkpoint",
+        TJ,
+        "spec.checkpoint",
+        "goes on from nothing",
+        {"reproduceFrom": "a" * 32, "checkpoint": {"persistentVolumeClaim": {"claimName": "c"}}},
+    ),
+    Refusal("a reproduction of no run", TJ, "spec.reproduceFrom", "should match", {"reproduceFrom": "runs:/a"}),
     Refusal(
         "data changes without data that could",
         TJ,

@@ -23,7 +23,7 @@ ABOUT_ITSELF = ("Ready", "Reconciling", "Stalled")
 CONDITIONS: dict[str, tuple[str, ...]] = {
     "TrainingJob": (
         *ABOUT_ITSELF,
-        *("Complete", "Failed", "Suspended", "Scheduled", "DataPolled"),
+        *("Complete", "Failed", "Suspended", "Scheduled", "DataPolled", "Reproduced"),
         *("DataValidated", "Trained", "Blessed", "Registered", "Promoted", "Drifted"),
     ),
     "AppDeployment": (

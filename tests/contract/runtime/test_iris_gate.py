@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,10 +11,12 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
+from tandem.api import names
 from tandem.api.trainingjob import GateVerdict, TrainingJobSpec
 from tandem.training.change import BaselineFound, Measured, NoBaseline
+from tandem.training.environment import settings
 from tandem.training.rules import verdicts
-from tests.contract.runtime.conftest import pod_environment, registered, run_script
+from tests.contract.runtime.conftest import Iris, pod_environment, registered, run_module, run_script
 from tests.crds import ROOT
 
 EXAMPLE = ROOT / "examples/iris-gate"
@@ -21,21 +24,29 @@ SPEC = msgspec.convert(yaml.safe_load((EXAMPLE / "trainingjob.yaml").read_text()
 
 
 @pytest.fixture(scope="module")
-def logged(mlflow_server: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, float], dict[str, float]]:
-    """The metrics of two runs of the example: before there is a champion, and after the first one has become it."""
+def runs(mlflow_server: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """Two runs of the example: before there is a champion, and after the first one has become it."""
     client = MlflowClient(mlflow_server)
     experiment = client.create_experiment("default/iris-gate")
     first = _run(client, mlflow_server, experiment, tmp_path_factory.mktemp("first"))
     version = registered(client, "iris-gate", first, experiment)
     client.set_registered_model_alias("iris-gate", "champion", version)
     second = _run(client, mlflow_server, experiment, tmp_path_factory.mktemp("second"))
-    return client.get_run(first).data.metrics, client.get_run(second).data.metrics
+    return first, second
+
+
+@pytest.fixture(scope="module")
+def logged(runs: tuple[str, str], mlflow_server: str) -> tuple[dict[str, float], dict[str, float]]:
+    """The metrics of the two."""
+    client = MlflowClient(mlflow_server)
+    first, second = (client.get_run(run).data.metrics for run in runs)
+    return first, second
 
 
 def _run(client: MlflowClient, server: str, experiment: str, folder: Path) -> str:
     run_id = str(client.create_run(experiment).info.run_id)
     variables = {"MLFLOW_TRACKING_URI": server, "MLFLOW_EXPERIMENT_ID": experiment, "MLFLOW_RUN_ID": run_id}
-    variables |= {**SPEC.parameters, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    variables |= {**settings(SPEC.steps[0]), **SPEC.parameters, "MLFLOW_DISABLE_TELEMETRY": "true"}
     done = run_script(EXAMPLE / "train_and_compare.py", cwd=folder, env=pod_environment(folder, **variables))
     assert done.code == 0, done.err
     return run_id
@@ -69,3 +80,35 @@ def test_whatever_the_script_stops_logging_stops_the_model(
     metrics = {name: value for name, value in logged[1].items() if name != lost}
     results = {verdict.result for verdict in judged(metrics, Measured("1", logged[0]))}
     assert results & {"Failed", "Unknown"}, lost
+
+
+# --- the same twice --------------------------------------------------------------------------------------------------
+
+
+def compared(server: str, run: str, original: str, folder: Path) -> dict[str, object]:
+    """What the container that compares leaves in the run, as the process that runs in the pod."""
+    told = json.dumps({"original": original})
+    variables = {"MLFLOW_TRACKING_URI": server, "MLFLOW_RUN_ID": run, "TANDEM_REPRODUCTION": told}
+    done = run_module("tandem.runtime.compare", cwd=folder, env=pod_environment(folder, **variables))
+    assert done.code == 0, done.err
+    return dict(json.loads(MlflowClient(server).get_run(run).data.tags[names.TAG_REPRODUCTION]))
+
+
+def test_the_same_flowers_give_the_same_model_bit_for_bit(
+    runs: tuple[str, str], mlflow_server: str, tmp_path: Path
+) -> None:
+    first, second = runs
+    found = compared(mlflow_server, second, first, tmp_path)
+    assert (found["same"], found["difference"]) == (True, "")
+    artifact = MlflowClient(mlflow_server).download_artifacts(second, "tandem/reproduction.json", str(tmp_path))
+    files = json.loads(Path(artifact).read_text())["files"]
+    assert len(files) == found["files"]
+    assert {file["path"] for file in files if file.get("leftOut")} == {"MLmodel", "model.skops"}
+
+
+def test_another_script_gives_another_and_the_first_difference_is_told(
+    runs: tuple[str, str], iris: Iris, mlflow_server: str, tmp_path: Path
+) -> None:
+    found = compared(mlflow_server, runs[1], iris.run_id, tmp_path)
+    assert found["same"] is False
+    assert " has other bytes: sha256 " in str(found["difference"]) or " differs in " in str(found["difference"])

@@ -17,6 +17,7 @@ from tandem.api.facts import (
     ModelNamed,
     ProgressOf,
     RegisteredModel,
+    RunNamed,
     RunsOf,
     Unavailable,
     VersionNumbered,
@@ -98,6 +99,20 @@ async def test_progress_is_told_while_the_run_goes_on(
 
     told = await ask(reader, ProgressOf(run_id))
     assert told == LoggedProgress(37, 2, datetime.fromtimestamp(1_795_000_002, UTC))
+
+
+async def test_a_run_by_its_id_is_whose_ever_it_is_and_one_that_was_deleted_says_so(
+    reader: TrackingReader, oracle: mlflow.MlflowClient, experiment: str
+) -> None:
+    run_id = make_run(oracle, experiment, "uid", 3)
+    found = await ask(reader, RunNamed(run_id))
+    assert found is not None
+    assert (found.run_id, found.number, found.status) == (run_id, 3, "RUNNING")
+    assert await ask(reader, RunNamed("f" * 32)) is None
+    oracle.delete_run(run_id)
+    gone = await ask(reader, RunNamed(run_id))
+    assert gone is not None
+    assert gone.status == "DELETED"
 
 
 async def test_nan_and_infinities_are_answered_as_what_was_logged(

@@ -15,8 +15,13 @@ if TYPE_CHECKING:
 STATUS = schema("TrainingJob")["properties"]["status"]
 REASON = re.compile(r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")  # metav1.Condition
 GIVEN_BY_TANDEM = {"MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "HOME", "TANDEM_FETCH"}
-TOLD_TO = {"fetch": "TANDEM_FETCH", "validate": "TANDEM_VALIDATE", "poll": "TANDEM_POLL"}
-GIVEN_TO_STEPS = {"TANDEM_CHECKPOINT_DIR"}
+TOLD_TO = {
+    "fetch": "TANDEM_FETCH",
+    "validate": "TANDEM_VALIDATE",
+    "poll": "TANDEM_POLL",
+    "reproduction": "TANDEM_REPRODUCTION",
+}
+GIVEN_TO_STEPS = {"TANDEM_CHECKPOINT_DIR", "PYTHONHASHSEED", "OMP_NUM_THREADS"}
 
 
 def check_plan(world: World, made: Plan) -> None:

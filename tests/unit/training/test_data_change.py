@@ -34,7 +34,7 @@ def poll(world: World, **told: Json) -> World:
     """An interval later the stores have been asked, and the operator has read the answer."""
     world.wait(HOUR).settle()
     assert POLL_JOB in world.jobs, "nobody asks"
-    return world.poll_ends(**told).settle()
+    return world.poll_ends(told=told).settle()
 
 
 def triggers(world: World) -> list[str]:

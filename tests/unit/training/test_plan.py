@@ -54,7 +54,7 @@ def test_the_job_finds_the_mlflow_run_that_was_made_for_it() -> None:
 
 def test_code_data_and_image_are_recorded_in_status_run_and_version() -> None:
     world = complete()
-    assert world.status["image"] == {"digest": DIGEST}
+    assert world.status["image"] == {"digest": DIGEST, "steps": {"features": DIGEST, "train": DIGEST}}
     assert world.status["data"] == [{"name": "iris", "digest": DATA_DIGEST, "bytes": 4}]
     lineage = {"tandem.dev/image-digest": DIGEST, "tandem.dev/data.iris": DATA_DIGEST}
     assert lineage.items() <= world.last_run.tags.items()

@@ -18,6 +18,7 @@ from tandem.training.provenance import lineage_tags, with_provenance, with_recor
 
 COMMIT = "a" * 40
 DIGEST = "sha256:" + "b" * 64
+IMAGES = {"a": "registry.example/a:1"}
 KNOWN = SourceStatus(commit="c" * 40)
 FOUND = Findings(run=RunStatus(number=1, trigger=Trigger(type="Created"), spec_digest="d"), source=KNOWN)
 
@@ -45,7 +46,7 @@ def report(**said: Any) -> str:
 def test_code_is_a_commit_or_a_digest_and_another_shape_is_as_good_as_none(
     said: dict[str, Any], source: SourceStatus
 ) -> None:
-    assert with_provenance(FOUND, (pod(report(**said)),)).source == source
+    assert with_provenance(FOUND, IMAGES, (pod(report(**said)),)).source == source
 
 
 @pytest.mark.parametrize(
@@ -58,13 +59,13 @@ def test_code_is_a_commit_or_a_digest_and_another_shape_is_as_good_as_none(
 )
 def test_data_are_told_with_what_was_counted(said: dict[str, Any], data: DataStatus) -> None:
     told = report(data=[{"name": "iris", "digest": DIGEST, **said}])
-    assert with_provenance(FOUND, (pod(told),)).data == (data,)
+    assert with_provenance(FOUND, IMAGES, (pod(told),)).data == (data,)
 
 
 @pytest.mark.parametrize(
     ("tag", "data"),
     [
-        (DIGEST, (DataStatus(name="iris", digest=DIGEST),)),
+        (DIGEST, (DataStatus(name="iris", digest=DIGEST, version="etag:1"),)),
         ("sha256:short", ()),
         ("", ()),
     ],
@@ -72,7 +73,14 @@ def test_data_are_told_with_what_was_counted(said: dict[str, Any], data: DataSta
 def test_data_that_no_pod_tells_of_any_more_are_known_from_the_tags_of_the_run(
     tag: str, data: tuple[DataStatus, ...]
 ) -> None:
-    tracked = TrackedRun("r", "1", 1, "FINISHED", datetime(2026, 1, 1, tzinfo=UTC), tags={"tandem.dev/data.iris": tag})
+    tracked = TrackedRun(
+        "r",
+        "1",
+        1,
+        "FINISHED",
+        datetime(2026, 1, 1, tzinfo=UTC),
+        tags={"tandem.dev/data.iris": tag, "tandem.dev/data-version.iris": "etag:1"},
+    )
     spec = msgspec.convert(
         {"steps": [{"name": "a", "command": ["x"]}], "data": [{"name": "iris", "storageUri": "s3://b/iris.csv"}]},
         TrainingJobSpec,
@@ -82,7 +90,7 @@ def test_data_that_no_pod_tells_of_any_more_are_known_from_the_tags_of_the_run(
 
 @pytest.mark.parametrize(("message", "exit_code"), [("no JSON", 0), (report(commit=COMMIT), 3)])
 def test_a_report_that_is_none_or_of_a_step_that_failed_is_not_believed(message: str, exit_code: int) -> None:
-    assert with_provenance(FOUND, (pod(message, exit_code),)).source == KNOWN
+    assert with_provenance(FOUND, IMAGES, (pod(message, exit_code),)).source == KNOWN
 
 
 @pytest.mark.parametrize(
@@ -90,4 +98,4 @@ def test_a_report_that_is_none_or_of_a_step_that_failed_is_not_believed(message:
     [({"commit": COMMIT}, {names.TAG_COMMIT: COMMIT}), ({"files": DIGEST}, {names.TAG_SOURCE_DIGEST: DIGEST})],
 )
 def test_the_run_is_tagged_with_what_its_code_was(said: dict[str, Any], tags: dict[str, str]) -> None:
-    assert lineage_tags(with_provenance(FOUND, (pod(report(**said)),))) == tags
+    assert lineage_tags(with_provenance(FOUND, IMAGES, (pod(report(**said)),))) == tags

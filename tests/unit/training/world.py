@@ -29,6 +29,7 @@ from tandem.api.facts import (
     PromotionsOf,
     Query,
     RegisteredModel,
+    RunNamed,
     RunsOf,
     TrackedRun,
     Unavailable,
@@ -106,6 +107,7 @@ class World:
     jobs: dict[str, Json] = field(default_factory=dict)
     pods: dict[str, Json] = field(default_factory=dict)
     runs: list[MlflowRun] = field(default_factory=list)
+    others: list[MlflowRun] = field(default_factory=list)  # of other resources
     versions: list[ModelVersion] = field(default_factory=list)
     aliases: dict[tuple[str, str], str] = field(default_factory=dict)  # (model, alias) → version
     ledger: list[Promotion] = field(default_factory=list)  # oldest first
@@ -218,6 +220,9 @@ class World:
             case ModelNamed(name):
                 aliases = {alias: version for (model, alias), version in self.aliases.items() if model == name}
                 return RegisteredModel(name, any(v.name == name for v in self.versions), aliases)
+            case RunNamed(run_id):
+                named = [run for run in (*self.runs, *self.others) if run.run_id == run_id]
+                return _tracked(named[0], ()) if named else None
             case ProgressOf(run_id):
                 return self._run(run_id).progress
         raise AssertionError(f"{query} is not MLflow's to answer")
@@ -285,10 +290,13 @@ class World:
     def job_fails(self, reason: str, message: str = "") -> World:
         return self._ends("Failed", reason, message, failed=1)
 
-    def poll_ends(self, code: int = 0, message: str | None = None, **told: Json) -> World:
+    def poll_ends(self, code: int = 0, message: str | None = None, told: Mapping[str, Json] | None = None) -> World:
         """The polling pod reports what the store has, or what is ``told`` of a data set; or it exits with ``code``."""
         wanted = json.loads(_env(self.jobs[POLL_JOB])["TANDEM_POLL"])["data"]
-        data = [{"name": d["name"], **told.get(d["name"], {"version": self.store.get(d["name"], "")})} for d in wanted]
+        data = [
+            {"name": d["name"], **(told or {}).get(d["name"], {"version": self.store.get(d["name"], "")})}
+            for d in wanted
+        ]
         said = json.dumps({"data": data}) if message is None else message
         job = self.jobs[POLL_JOB]
         state = {"terminated": {"exitCode": code, "message": said, "reason": "Error" if code else "Completed"}}
@@ -586,11 +594,11 @@ def _env(job: Json) -> dict[str, str]:
     return {entry["name"]: entry["value"] for entry in job["spec"]["template"]["spec"]["containers"][0]["env"]}
 
 
-def _tracked(run: MlflowRun) -> TrackedRun:
-    models = () if run.status == "RUNNING" else tuple(run.models)
-    return TrackedRun(
-        run.run_id, "7", run.number, run.status, run.started_at, dict(run.metrics), dict(run.tags), models
-    )
+def _tracked(run: MlflowRun, models: tuple[LoggedModel, ...] | None = None) -> TrackedRun:
+    if models is None:
+        models = () if run.status == "RUNNING" else tuple(run.models)
+    status = "DELETED" if run.deleted else run.status
+    return TrackedRun(run.run_id, "7", run.number, status, run.started_at, dict(run.metrics), dict(run.tags), models)
 
 
 def _owner(kind: str, name: str, uid: str) -> Json:

@@ -1,0 +1,67 @@
+"""What every step is given so that it can be repeated: the order of sets and dicts, and how many threads add up.
+
+A sum of floats depends on the order of its terms, and that on the number of threads, which libraries take from the node
+(not from the container's limit) unless they are told. So it is the number of CPUs that the step asked for, everywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from typing import Final
+
+from tandem.api import names
+from tandem.api.containers import Quantity
+from tandem.api.trainingjob import Step, TrainingJobSpec
+
+THREADS: Final = "OMP_NUM_THREADS"  # OpenMP, and with it OpenBLAS, MKL, numexpr, XGBoost, torch
+_HASH_SEED: Final = "PYTHONHASHSEED"
+_FACTORS: Final = {"m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
+
+
+def settings(step: Step) -> dict[str, str]:
+    """The environment of a step beside its parameters, which may set another number of threads."""
+    return {_HASH_SEED: "0", THREADS: str(_threads(step))}
+
+
+def record_of(spec: TrainingJobSpec) -> dict[str, str]:
+    """The tags of a run by which it can be repeated, beside those of its lineage."""
+    own = spec.parameters
+    in_force = {step.name: {key: own.get(key, value) for key, value in settings(step).items()} for step in spec.steps}
+    return {
+        names.TAG_INPUTS: json.dumps(inputs_of(spec), sort_keys=True),
+        names.TAG_ENVIRONMENT: json.dumps(in_force, sort_keys=True),
+    }
+
+
+def inputs_of(spec: TrainingJobSpec) -> dict[str, str]:
+    """Digests of what decides the model and is no version: which steps, with which commands and parameters.
+
+    Not where code, data and images come from: a mirror has the same bytes, and their digests are on record.
+    """
+    git = spec.source.git if spec.source else None
+    kind = None if spec.source is None else "git" if git else "configMap"
+    return {
+        "steps": _digest([[step.name, list(step.command)] for step in spec.steps]),
+        "parameters": _digest(spec.parameters),
+        "source": _digest([kind, git.path if git else None]),
+    }
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _threads(step: Step) -> int:
+    asked = step.resources.limits.get("cpu", step.resources.requests.get("cpu", 1))
+    return max(1, math.ceil(_cpus(asked)))
+
+
+def _cpus(quantity: Quantity) -> float:
+    text = str(quantity)
+    number = text.rstrip("mkKMGTPi")
+    # Nobody asks for binary multiples of CPUs, but Kubernetes takes them.
+    suffix = text[len(number) :]
+    factor = 1024.0 ** ("KMGTP".index(suffix[0]) + 1) if suffix.endswith("i") else _FACTORS.get(suffix, 1.0)
+    return float(number) * factor
