@@ -91,13 +91,13 @@ def analysis_status(case: Case) -> AnalysisStatus | None:
     before = case.stored.analysis
     if before is not None and before.revision not in case.fleet.owned:
         before = None
+    known = before.job_name if before is not None else ""
     jobs = [job for job in _analyses(case) if number_in(job.metadata.labels) in case.fleet.owned]
-    job = max(jobs, key=_age, default=None)
+    # Times have whole seconds: of two from the same one, that which nothing is known of yet is the later.
+    job = max(jobs, key=lambda job: (_age(job), job.metadata.name != known), default=None)
     if job is None or (started := job.metadata.creation_timestamp) is None:
         return before
-    if before is not None and (
-        before.start_time > started or (before.start_time == started and _is_final(before, job))
-    ):
+    if before is not None and (before.start_time > started or (known == job.metadata.name and _is_final(before, job))):
         return before
     moment, number = job.metadata.annotations.get(MOMENT_ANNOTATION, ""), number_in(job.metadata.labels)
     metrics = metrics_at(case, moment)
