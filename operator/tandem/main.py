@@ -28,7 +28,7 @@ from tandem.apps.plan import plan as plan_app
 from tandem.drift.plan import DriftSettings
 from tandem.drift.plan import plan as plan_drift
 from tandem.engine import controller as k8s
-from tandem.engine.controller import Child, Controller, Named, ResourceType
+from tandem.engine.controller import Child, Controller, Figure, Named, ResourceType
 from tandem.engine.metrics import Metrics
 from tandem.engine.process import Options, run
 from tandem.tracking import Experiments, MlflowClient, TrackingReader, TrackingWriter, poll_interval
@@ -37,6 +37,30 @@ from tandem.training.plan import plan as plan_training
 
 TRAINING_JOBS = ResourceType(names.GROUP, names.VERSION, names.TRAINING_JOB, "trainingjobs")
 APP_DEPLOYMENTS = ResourceType(names.GROUP, names.VERSION, names.APP_DEPLOYMENT, "appdeployments")
+
+# The four DORA figures of each AppDeployment that has delivered something within 30 days.
+DELIVERY = (
+    Figure(
+        "tandem_app_deployments_30d",
+        "Revisions that took the traffic for the first time, within 30 days",
+        ("delivery", "deployments30d"),
+    ),
+    Figure(
+        "tandem_app_lead_time_p50_seconds",
+        "From the oldest commit that was not live until it was, the median of 30 days",
+        ("delivery", "leadTimeP50Seconds"),
+    ),
+    Figure(
+        "tandem_app_change_failure_rate",
+        "Of the revisions of 30 days, those that failed or were rolled back",
+        ("delivery", "changeFailureRate"),
+    ),
+    Figure(
+        "tandem_app_time_to_restore_p50_seconds",
+        "From Degraded to Ready, the median of 30 days",
+        ("delivery", "timeToRestoreP50Seconds"),
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -127,6 +151,7 @@ def app_controller(configuration: Configuration) -> Controller:
         field_manager="tandem",
         component="operator",
         phases=appdeployment.PHASES,
+        figures=DELIVERY,
     )
 
 

@@ -147,6 +147,7 @@ class AppDeploymentSpec(Wire, frozen=True):
     env_from: Annotated[tuple[EnvFrom, ...], msgspec.Meta(max_length=16)] = ()
     config_from: Annotated[tuple[ConfigFrom, ...], msgspec.Meta(max_length=16)] = ()
     commit: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{7,64}$", max_length=64)] | None = None
+    commit_time: datetime | None = None  # no part of the revision: only the lead time counts from it
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 8080
     health_path: Annotated[str, msgspec.Meta(pattern=r"^/[!-~]*$", max_length=1024)] | None = None
     replicas: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 1
@@ -222,6 +223,30 @@ class RolloutApproval(Wire, frozen=True):
     by: str = ""
 
 
+class DeliveryEvent(Wire, frozen=True):
+    """``seconds``: the lead time of what was promoted, how long it took to restore; None where nobody knows."""
+
+    time: datetime
+    type: Literal["Promoted", "Failed", "Restored"]
+    revision: int
+    seconds: int | None = None
+
+
+class DeliveryStatus(Wire, frozen=True):
+    """The four DORA figures over 30 days, and the events that they are made of, the latest first."""
+
+    deployments_30d: int = msgspec.field(default=0, name="deployments30d")
+    lead_time_p50_seconds: int | None = None
+    change_failure_rate: str = ""  # 0.250
+    time_to_restore_p50_seconds: int | None = None
+    complete_since: datetime | None = (
+        None  # there were more events than are kept: the figures are of the time since then
+    )
+    pending_commit_time: datetime | None = None  # of the oldest commit that is not live yet
+    degraded_since: datetime | None = None
+    history: tuple[DeliveryEvent, ...] = ()
+
+
 # What status.phase may say.
 PHASES: Final = frozenset({"Progressing", "Healthy", "Degraded", "Paused"})
 
@@ -234,6 +259,7 @@ class AppDeploymentStatus(Wire, frozen=True):
     candidate: RevisionStatus | None = None
     approval: RolloutApproval | None = None
     revisions: tuple[RevisionRecord, ...] = ()
+    delivery: DeliveryStatus | None = None
     url: str = ""
     preview_url: str = ""  # where the candidate answers, before it has any traffic
     analysis: AnalysisStatus | None = None

@@ -12,6 +12,7 @@ from tandem.api.appdeployment import AppDeploymentStatus, RevisionRecord, Revisi
 from tandem.api.conditions import Awaiting, Failed, Outcome, Passed, Undecided, summarise
 from tandem.apps.analysis import analysis_status
 from tandem.apps.case import Case
+from tandem.apps.delivery import delivered
 from tandem.apps.image import image_digest
 from tandem.apps.manifest import selector
 from tandem.apps.pods import record_of
@@ -47,7 +48,7 @@ def status_of(
     case: Case, target: Target | None, leaving: Mapping[int, datetime], outcomes: Mapping[str, Outcome]
 ) -> AppDeploymentStatus:
     meta, fleet, stable = case.app.metadata, case.fleet, case.fleet.stable
-    return AppDeploymentStatus(
+    told = AppDeploymentStatus(
         observed_generation=meta.generation,
         phase=_phase(case, outcomes),
         conditions=summarise(outcomes, case.stored.conditions, meta.generation, case.now, _settled(case, outcomes)),
@@ -62,6 +63,7 @@ def status_of(
         replicas=stable.deployment.status.replicas if stable else 0,
         selector=_text(selector(case, fleet.serving)) if fleet.serving is not None else "",
     )
+    return msgspec.structs.replace(told, delivery=delivered(case, told))
 
 
 def _preview_url(case: Case) -> str:

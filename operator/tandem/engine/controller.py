@@ -50,6 +50,24 @@ class Child:
     view: type[Named]  # the part of it that plans read
 
 
+@dataclass(frozen=True)
+class Figure:
+    """A number of each resource's status that Prometheus is told: where it is there."""
+
+    metric: str
+    help: str
+    path: tuple[str, ...]  # into the status; a number, or text that is one
+
+    def of(self, status: Json) -> float | None:
+        found: object = status
+        for name in self.path:
+            found = found.get(name) if isinstance(found, dict) else None
+        try:
+            return float(found) if isinstance(found, (int, float, str)) else None
+        except ValueError:
+            return None
+
+
 Planner = Callable[[Named, Sequence[Named], Facts, Mapping[str, Refusal], datetime], Plan]
 
 
@@ -65,6 +83,7 @@ class Controller:
     field_manager: str
     component: str  # what Events name as their reporter
     phases: frozenset[str] = frozenset()  # what status.phase may say; all that metrics tell apart
+    figures: tuple[Figure, ...] = ()
 
 
 def object_path(type_: ResourceType) -> str:
@@ -85,6 +104,8 @@ CONFIG_MAPS = ResourceType("", "v1", "ConfigMap", "configmaps")
 DISRUPTION_BUDGETS = ResourceType("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
 AUTOSCALERS = ResourceType("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
 NETWORK_POLICIES = ResourceType("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies")
+INGRESSES = ResourceType("networking.k8s.io", "v1", "Ingress", "ingresses")
+HTTP_ROUTES = ResourceType("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes")  # where Gateway API is
 EVENTS = ResourceType("events.k8s.io", "v1", "Event", "events")
 
 WRITABLE = {

@@ -1,7 +1,8 @@
 """What Prometheus is told: names and labels are part of what administrators rely on (docs/operations.md).
 
 No label takes a value that a tenant can choose: kinds, verbs, resources and outcomes are ours, states are the phases
-that the kinds name. What can be counted when it is asked for is counted then, and costs nothing in between.
+that the kinds name. The figures that a kind tells of each of its resources are the exception: they have its namespace
+and name. What can be counted when it is asked for is counted then, and costs nothing in between.
 """
 
 from __future__ import annotations
@@ -120,6 +121,7 @@ class _Now(Collector):
         )
         yield CounterMetricFamily("tandem_log_lines_lost", "Log lines that nobody took", value=lines_lost())
         yield from self._resources()
+        yield from self._figures()
         yield from self._watches()
 
     def _lag(self) -> float:
@@ -132,6 +134,14 @@ class _Now(Collector):
         for (kind, state), number in sorted(self.store.states().items() if self.store is not None else ()):
             family.add_metric((kind, state), number)
         yield family
+
+    def _figures(self) -> Iterator[GaugeMetricFamily]:
+        families: dict[str, GaugeMetricFamily] = {}
+        for figure, key, value in self.store.figures() if self.store is not None else ():
+            if figure.metric not in families:
+                families[figure.metric] = GaugeMetricFamily(figure.metric, figure.help, labels=("namespace", "name"))
+            families[figure.metric].add_metric((key.namespace, key.name), value)
+        yield from families.values()
 
     def _watches(self) -> Iterator[GaugeMetricFamily]:
         age = GaugeMetricFamily(

@@ -19,7 +19,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from tandem.api.meta import Json, Key, ObjectMeta
-from tandem.engine.controller import Child, Controller, Named, ResourceType
+from tandem.engine.controller import Child, Controller, Figure, Named, ResourceType
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +37,7 @@ class Entry:
     metadata: ObjectMeta
     body: bytes  # metadata, spec and status as JSON
     state: str = ""  # status.phase, or one word for all that the kind does not know
+    figures: tuple[float | None, ...] = ()  # those of the kind, in their order; none when it has none of them
 
     def read(self, view: type[Named]) -> Named:
         """Raises :class:`msgspec.ValidationError` with the field's path when the resource is not what the CRD says.
@@ -141,6 +142,18 @@ class Store:
         phase = str(status.get("phase", "")) if isinstance(status, dict) else ""
         return phase if phase in self._controllers[kind].phases else _OTHER if phase else _NEW
 
+    def figures(self) -> Iterator[tuple[Figure, Key, float]]:
+        for key, entry in self._resources.items():
+            for figure, value in zip(self._controllers[key.kind].figures, entry.figures, strict=False):
+                if value is not None:
+                    yield figure, key, value
+
+    def _figures(self, kind: str, status: object) -> tuple[float | None, ...]:
+        """Read once, when the status changes: a scrape does not read ten thousand of them."""
+        given = status if isinstance(status, dict) else {}
+        values = tuple(figure.of(given) for figure in self._controllers[kind].figures)
+        return values if any(value is not None for value in values) else ()
+
     def _observe_resource(self, kind: str, meta: ObjectMeta, body: Json) -> Keys:
         key = Key(kind, meta.namespace, meta.name)
         before = self._resources.get(key)
@@ -150,7 +163,9 @@ class Store:
                 return ()
             self._keys.pop(before.metadata.uid, None)
         kept = {"metadata": meta, "spec": body.get("spec", {}), "status": body.get("status", {})}
-        self._resources[key] = Entry(meta, msgspec.json.encode(kept), self._state(kind, kept["status"]))
+        status = kept["status"]
+        encoded = msgspec.json.encode(kept)
+        self._resources[key] = Entry(meta, encoded, self._state(kind, status), self._figures(kind, status))
         self._keys[meta.uid] = key
         return (key,)
 

@@ -8,7 +8,8 @@ import re
 import yaml
 
 from tandem.engine.metrics import Metrics
-from tests.crds import ROOT
+from tandem.main import DELIVERY
+from tests.crds import ROOT, nodes, schema
 
 PAGE = (ROOT / "docs/operations.md").read_text()
 ALERTS = yaml.safe_load((ROOT / "manifests/components/prometheus/alerts.yaml").read_text())
@@ -21,13 +22,20 @@ def told() -> dict[str, str]:
     async def ask() -> bytes:
         return Metrics().text()
 
-    return dict(re.findall(r"^# TYPE (tandem_(?!.*_created)\w+) (\w+)$", asyncio.run(ask()).decode(), re.MULTILINE))
+    always = re.findall(r"^# TYPE (tandem_(?!.*_created)\w+) (\w+)$", asyncio.run(ask()).decode(), re.MULTILINE)
+    # These are told of each resource that has them.
+    return dict(always) | {figure.metric: "gauge" for figure in DELIVERY}
 
 
 def test_the_page_has_a_row_for_every_metric_and_for_no_other() -> None:
     rows = re.findall(r"^\| `(tandem_\w+)` \| (\w+)", PAGE, re.MULTILINE)
     assert dict(rows) == told()
     assert len(rows) == len(told())
+
+
+def test_every_figure_is_a_field_of_the_status() -> None:
+    fields = {path for path, _ in nodes(schema("AppDeployment"))}
+    assert {".".join(("status", *figure.path)) for figure in DELIVERY} <= fields
 
 
 def test_alerts_read_metrics_that_there_are() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from tandem.api.children import Job, Pod
 from tandem.api.meta import ObjectMeta, Wire
-from tandem.engine.controller import JOBS, PODS, Child, Controller, ResourceType
+from tandem.engine.controller import JOBS, PODS, Child, Controller, Figure, ResourceType
 
 Json = dict[str, Any]
 
@@ -25,7 +25,7 @@ class Widget(Wire, frozen=True):
     status: dict[str, Any] = {}
 
 
-def controller(plan: Any = None, phases: frozenset[str] = frozenset()) -> Controller:
+def controller(plan: Any = None, phases: frozenset[str] = frozenset(), figures: tuple[Figure, ...] = ()) -> Controller:
     return Controller(
         resource=WIDGETS,
         view=Widget,
@@ -35,6 +35,7 @@ def controller(plan: Any = None, phases: frozenset[str] = frozenset()) -> Contro
         field_manager="tandem",
         component="test",
         phases=phases,
+        figures=figures,
     )
 
 

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tandem.api.meta import Key
 from tandem.engine.api import APPLY_PATCH, MERGE_PATCH
-from tandem.engine.controller import JOBS, collection_path, object_path
+from tandem.engine.controller import JOBS, Figure, collection_path, object_path
 from tandem.engine.metrics import Metrics
 from tandem.engine.queue import KeyedQueue
 from tandem.engine.store import Store
@@ -114,6 +114,21 @@ async def test_resources_are_counted_by_phase_and_a_phase_that_nobody_knows_is_o
     assert {
         dict(labels)["state"]: count for (name, labels), count in samples(metrics).items() if name == "tandem_resources"
     } == {"Ready": 2, "New": 1, "Other": 51}
+
+
+async def test_figures_of_a_kind_are_told_of_each_resource_that_has_them(metrics: Metrics) -> None:
+    figure = Figure("tandem_widget_speed", "How fast it is", ("motor", "speed"))
+    store = Store([controller(figures=(figure,))])
+    given: list[object] = [{"speed": 3}, {"speed": "0.250"}, {"speed": "fast"}, {"speed": None}, {}, "no object"]
+    for number, motor in enumerate(given):
+        store.observe("Widget", resource(f"w{number}", f"uid-{number}", 1, status={"motor": motor}))
+    metrics.follow(queue=KeyedQueue(), store=store, watches=Watches([], (), lambda: 0.0))
+
+    assert {
+        (dict(labels)["namespace"], dict(labels)["name"]): told
+        for (name, labels), told in samples(metrics).items()
+        if name == figure.metric
+    } == {("ns", "w0"): 3, ("ns", "w1"): 0.25}
 
 
 async def test_watches_tell_how_long_nothing_was_heard_and_whether_they_are_deaf(metrics: Metrics) -> None:
