@@ -13,6 +13,8 @@ from tandem.api.children import (
     ConfigMap,
     Deployment,
     HorizontalPodAutoscaler,
+    HTTPRoute,
+    Ingress,
     Job,
     NetworkPolicy,
     Pod,
@@ -74,17 +76,21 @@ class Configuration:
 
 async def operate(configuration: Configuration, options: Options) -> None:
     """Run the operator: both kinds."""
-    controllers = (training_controller(configuration), app_controller(configuration))
+
+    def controllers(there: frozenset[ResourceType]) -> tuple[Controller, ...]:
+        apps = app_controller(configuration, gateway_api=k8s.HTTP_ROUTES in there)
+        return training_controller(configuration), apps
+
     metrics = Metrics()
     async with mlflow(configuration, metrics) as source:
-        await run(controllers, source, options, metrics)
+        await run(controllers, source, options, metrics, optional=(k8s.HTTP_ROUTES,))
 
 
 async def watch_drift(configuration: Configuration, options: Options) -> None:
     """Run the model-drift controller: its own process, its own rights, one field of the status."""
     metrics = Metrics()
     async with mlflow(configuration, metrics) as source:
-        await run((drift_controller(),), source, options, metrics)
+        await run(lambda _: (drift_controller(),), source, options, metrics)
 
 
 def training_controller(configuration: Configuration) -> Controller:
@@ -112,8 +118,9 @@ def training_controller(configuration: Configuration) -> Controller:
     )
 
 
-def app_controller(configuration: Configuration) -> Controller:
-    settings = AppSettings(configuration.runtime_image, configuration.mlflow_uri)
+def app_controller(configuration: Configuration, *, gateway_api: bool = False) -> Controller:
+    """``gateway_api``: the cluster has HTTPRoutes; without them they cannot be watched."""
+    settings = AppSettings(configuration.runtime_image, configuration.mlflow_uri, gateway_api=gateway_api)
 
     def plan(
         resource: Named, children: Sequence[Named], facts: Facts, refusals: Mapping[str, Refusal], now: datetime
@@ -129,6 +136,8 @@ def app_controller(configuration: Configuration) -> Controller:
             budgets=tuple(child for child in children if isinstance(child, PodDisruptionBudget)),
             network_policies=tuple(child for child in children if isinstance(child, NetworkPolicy)),
             autoscalers=tuple(child for child in children if isinstance(child, HorizontalPodAutoscaler)),
+            ingresses=tuple(child for child in children if isinstance(child, Ingress)),
+            routes=tuple(child for child in children if isinstance(child, HTTPRoute)),
         )
         return plan_app(settings, Observed(resource, owned, facts, refusals), now)
 
@@ -145,6 +154,8 @@ def app_controller(configuration: Configuration) -> Controller:
             Child(k8s.DISRUPTION_BUDGETS, PodDisruptionBudget),
             Child(k8s.NETWORK_POLICIES, NetworkPolicy),
             Child(k8s.AUTOSCALERS, HorizontalPodAutoscaler),
+            Child(k8s.INGRESSES, Ingress),
+            *((Child(k8s.HTTP_ROUTES, HTTPRoute),) if gateway_api else ()),
         ),
         plan=plan,
         status_fields=_fields(AppDeploymentStatus),

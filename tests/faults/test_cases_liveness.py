@@ -38,6 +38,7 @@ WATCHED = (
     "networkpolicies",
     "poddisruptionbudgets",
     "horizontalpodautoscalers",
+    "ingresses",
 )
 IMPATIENT = 0.6  # seconds; two minutes in real life
 

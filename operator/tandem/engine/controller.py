@@ -110,7 +110,10 @@ EVENTS = ResourceType("events.k8s.io", "v1", "Event", "events")
 
 WRITABLE = {
     type_.kind: type_
-    for type_ in (JOBS, DEPLOYMENTS, SERVICES, CONFIG_MAPS, DISRUPTION_BUDGETS, NETWORK_POLICIES, AUTOSCALERS)
+    for type_ in (
+        *(JOBS, DEPLOYMENTS, SERVICES, CONFIG_MAPS, DISRUPTION_BUDGETS, NETWORK_POLICIES, AUTOSCALERS),
+        *(INGRESSES, HTTP_ROUTES),
+    )
 }
 
 

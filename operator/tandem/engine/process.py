@@ -10,11 +10,11 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -24,10 +24,11 @@ from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
 from tandem.api.meta import Json, Key, ObjectMeta
+from tandem.engine import discovery
 from tandem.engine.api import ApiServer
 from tandem.engine.cluster import Cluster
 from tandem.engine.configuration import POLL_EVERY, ConfigMaps
-from tandem.engine.controller import Controller
+from tandem.engine.controller import Controller, ResourceType
 from tandem.engine.facts import FactBoard, Source
 from tandem.engine.handlers import watch
 from tandem.engine.health import Health
@@ -69,10 +70,20 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+# Told which of the optional kinds the cluster has.
+Controllers: TypeAlias = Callable[[frozenset[ResourceType]], Iterable[Controller]]
+
+
 async def run(
-    controllers: Iterable[Controller], source: Source, options: Options, metrics: Metrics | None = None
+    controllers: Controllers,
+    source: Source,
+    options: Options,
+    metrics: Metrics | None = None,
+    optional: tuple[ResourceType, ...] = (),
 ) -> None:
     """Run until told to end (SIGTERM, SIGINT). ``metrics``: those that the source counts in, too.
+
+    ``optional``: kinds that a cluster may not have; only those that it has may be watched.
 
     Raises:
         MustEnd: the lease is gone, or a watch; the caller must exit, and is started anew.
@@ -82,7 +93,9 @@ async def run(
     async with AsyncExitStack() as stack:
         health = await stack.enter_async_context(Health(options.health_port, options.metrics_port, metrics))
         client = await stack.enter_async_context(await _connect(options))
-        engine = Engine(list(controllers), source, options, client, health)
+        api = ApiServer(client, AsyncLimiter(10, time_period=1), count=health.metrics.requested)
+        there = await discovery.served(api, optional)
+        engine = Engine(list(controllers(there)), source, options, client, health, frozenset(optional) - there)
         try:
             await engine.run_until(told)
         finally:
@@ -101,12 +114,19 @@ class Engine:
     """The parts of one process, and the order in which they start and end."""
 
     def __init__(
-        self, controllers: list[Controller], source: Source, options: Options, client: ApiClient, health: Health
+        self,
+        controllers: list[Controller],
+        source: Source,
+        options: Options,
+        client: ApiClient,
+        health: Health,
+        missing: frozenset[ResourceType] = frozenset(),
     ) -> None:
+        self._missing = missing
         metrics = self._metrics = health.metrics
         limiter = AsyncLimiter(2 * options.requests_per_second, time_period=2)
         self._lease = _lease(client, options, metrics)
-        api = ApiServer(client, limiter, count=metrics.requested, may_write=self._may_write)
+        api = self._api = ApiServer(client, limiter, count=metrics.requested, may_write=self._may_write)
         self._options = options
         self._health = health
         self._kinds = {controller.resource.kind for controller in controllers}
@@ -151,6 +171,8 @@ class Engine:
         self._standing.start("watch", watching)
         self._standing.start("liveness", self._liveness.run())
         self._standing.start("resync", self._resync.run())
+        if self._missing:
+            self._standing.start("discovery", discovery.await_others(self._api, self._missing))
         self._health.ready = True
         if self._lease is not None:
             await self._lease.acquire()

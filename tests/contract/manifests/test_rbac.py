@@ -27,6 +27,8 @@ GRANTED: dict[str, dict[str, tuple[str, ...]]] = {
         "poddisruptionbudgets.policy": (*READ, "create", "patch", "delete"),
         "networkpolicies.networking.k8s.io": (*READ, "create", "patch", "delete"),
         "horizontalpodautoscalers.autoscaling": (*READ, "create", "patch", "delete"),
+        "ingresses.networking.k8s.io": (*READ, "create", "patch", "delete"),
+        "httproutes.gateway.networking.k8s.io": (*READ, "create", "patch", "delete"),
         "pods": ("get", "list", "watch"),
         "replicasets.apps": ("get", "list", "watch"),
         "events.events.k8s.io": ("create",),
@@ -102,6 +104,7 @@ ALLOWED = [
     (OPERATOR, "patch", "poddisruptionbudgets.policy"),
     (OPERATOR, "patch", "networkpolicies.networking.k8s.io"),
     (OPERATOR, "patch", "horizontalpodautoscalers.autoscaling"),
+    (OPERATOR, "patch", "httproutes.gateway.networking.k8s.io"),
     (DRIFT, "patch", "trainingjobs.tandem.dev/status"),
     (DRIFT, "watch", "trainingjobs.tandem.dev"),
 ]

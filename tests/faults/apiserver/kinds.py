@@ -66,6 +66,7 @@ CONFIG_MAPS: Final = Kind("", "v1", "ConfigMap", "configmaps", generation=False,
 DISRUPTION_BUDGETS: Final = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
 AUTOSCALERS: Final = Kind("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", generation=False)
 NETWORK_POLICIES: Final = Kind("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", status=False)
+INGRESSES: Final = Kind("networking.k8s.io", "v1", "Ingress", "ingresses")
 EVENTS: Final = Kind("events.k8s.io", "v1", "Event", "events", generation=False, status=False, made_by_put=True)
 LEASES: Final = Kind("coordination.k8s.io", "v1", "Lease", "leases", generation=False, status=False, made_by_put=True)
 
@@ -81,6 +82,7 @@ KINDS: Final = (
     DISRUPTION_BUDGETS,
     NETWORK_POLICIES,
     AUTOSCALERS,
+    INGRESSES,
     EVENTS,
     LEASES,
 )
