@@ -51,13 +51,15 @@ WORKDIR /tmp
 ENTRYPOINT ["tandem"]
 
 FROM ${BASE} AS runtime
-# git: for the fetch step. The slim base has none; others do.
-RUN command -v git >/dev/null || { apt-get update \
- && apt-get install -y --no-install-recommends ca-certificates git \
- && rm -rf /var/lib/apt/lists/*; }
+# git, and ssh for deploy keys: for the fetch step. The slim base has none; others do. ssh speaks for nobody whom the
+# system does not know by name.
+RUN { command -v git && command -v ssh; } >/dev/null || { apt-get update \
+ && apt-get install -y --no-install-recommends ca-certificates git openssh-client \
+ && rm -rf /var/lib/apt/lists/*; } \
+ && { grep -q '^[^:]*:[^:]*:65532:' /etc/passwd || echo 'tandem:x:65532:65532:tandem:/tmp:/usr/sbin/nologin' >> /etc/passwd; }
 COPY --from=runtime-libraries /opt/venv /opt/venv
 COPY --from=runtime-code /opt/tandem /opt/tandem
-# The user id has no passwd entry (any id may be given): HOME and USER are asked for by libraries all the same.
+# Any user id may be given, also one without a passwd entry: HOME and USER are asked for by libraries all the same.
 # MLflow reports usage to its makers unless told not to; a pod must not call out by itself.
 ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin PYTHONUNBUFFERED=1 HOME=/tmp USER=tandem \
     MPLCONFIGDIR=/tmp GIT_PYTHON_REFRESH=quiet MLFLOW_DISABLE_TELEMETRY=true

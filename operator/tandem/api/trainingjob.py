@@ -25,6 +25,7 @@ class GitSource(Wire, frozen=True):
     url: Annotated[str, msgspec.Meta(pattern=r"^(https?|ssh|git|file)://[!-~]+$", max_length=2048)]
     ref: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$", max_length=250)] = "main"
     path: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._/-]*$", max_length=1024)] | None = None
+    secret_ref: LocalReference | None = None
 
 
 class Source(Wire, frozen=True):

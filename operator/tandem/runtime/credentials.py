@@ -1,4 +1,4 @@
-"""The Secret of a data set, as it is mounted into the fetching container: one file per key.
+"""The Secret of a data set or of a Git repository, as it is mounted into the fetching container: one file per key.
 
 Only keys that a store's own tools know are read; nothing of them is ever shown.
 """
@@ -18,6 +18,7 @@ from tandem.runtime.location import BUCKETS, GIT, WEB
 _BASIC: Final = ("username", "password", "token")
 KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys((*WEB, *GIT), _BASIC),
+    "ssh": ("ssh-privatekey", "known_hosts"),
     "oci": (*_BASIC, ".dockerconfigjson"),
     "s3": (
         "AWS_ACCESS_KEY_ID",
@@ -38,7 +39,7 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
         ),
     ),
 }
-_PUBLIC: Final = frozenset({"AWS_REGION", "AWS_ENDPOINT_URL"})
+_PUBLIC: Final = frozenset({"AWS_REGION", "AWS_ENDPOINT_URL", "known_hosts"})
 _LIMIT: Final = 64 * 1024
 
 

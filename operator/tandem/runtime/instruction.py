@@ -2,7 +2,8 @@
 
 ::
 
-    {"git":   {"url": "https://…/repo.git", "ref": "main", "path": "train"},   or null
+    {"git":   {"url": "https://…/repo.git", "ref": "main", "path": "train",    or null
+               "secret": "/tandem/source-secret"},  where its Secret is mounted, or null
      "files": "/tandem/source",                    a mounted ConfigMap, or null; never together with git
      "filesDigest": "sha256:…",                    that its files have to have, where a run is reproduced
      "data":  [{"name": "iris", "storageUri": "https://…/iris.csv", "digest": "sha256:…",
@@ -42,6 +43,7 @@ class Git(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     # No leading dash anywhere: git would read it as an option.
     ref: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")] = "main"
     path: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._/-]*$")] | None = None
+    secret: str | None = None
 
 
 class Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):

@@ -5,14 +5,19 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
-from tandem.runtime.failure import Failure
+from tandem.runtime import credentials
+from tandem.runtime.failure import AccessDenied, Failure
 from tandem.runtime.instruction import GIT_PROTOCOLS, Git
 from tandem.runtime.redact import redacted
 
@@ -39,13 +44,68 @@ _ENVIRONMENT: Final = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_LFS_SKIP_SMUDGE": "1",
     "GIT_ALLOW_PROTOCOL": ":".join(GIT_PROTOCOLS),
-    "GIT_SSH_COMMAND": "ssh -o BatchMode=yes",
+    "GIT_SSH_COMMAND": "ssh -F none -o BatchMode=yes -o ConnectTimeout=20",
     "LC_ALL": "C",
 }
+# What git, curl and ssh say when it is the credentials.
+_DENIED: Final = (
+    "authentication failed",
+    "could not read username",
+    "could not read password",
+    "terminal prompts disabled",
+    "the requested url returned error: 401",
+    "the requested url returned error: 403",
+    "permission denied (",
+    "host key verification failed",
+    "access denied",
+)
 
 
 class CodeNotFetched(Failure):
     exit_code = 4
+
+
+@dataclass(frozen=True)
+class Access:
+    """How a server is spoken to: configuration and environment of git that are nobody else's to see."""
+
+    configuration: Mapping[str, str] = field(default_factory=dict, repr=False)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def with_header(authorization: str) -> Access:
+    """By the environment, where no list of processes shows it; without redirects, which could lead it elsewhere."""
+    if not authorization:
+        return Access()
+    return Access({"http.extraHeader": f"Authorization: {authorization}", "http.followRedirects": "false"})
+
+
+@contextmanager
+def access_by(secret: credentials.Credentials) -> Iterator[Access]:
+    """What a Secret gives access with: a user name and password or token; or a deploy key, for the hosts it knows.
+
+    Raises:
+        AccessDenied: there is a key and no known_hosts: whoever answers would get what the key is good for.
+    """
+    if not secret["ssh-privatekey"]:
+        yield with_header(secret.basic_header)
+        return
+    if not secret["known_hosts"]:
+        raise AccessDenied(
+            "the Secret of secretRef has no known_hosts: add what `ssh-keyscan HOST` prints, once checked"
+        )
+    with tempfile.TemporaryDirectory(prefix="git-") as folder:
+        for name in ("ssh-privatekey", "known_hosts"):
+            file = Path(folder) / name
+            file.touch(0o600)  # ssh takes no key that others could read
+            file.write_text(f"{secret[name]}\n")
+        options = (
+            *("BatchMode=yes", "ConnectTimeout=20", "ServerAliveInterval=15", "ServerAliveCountMax=4"),
+            *(f"IdentityFile={folder}/ssh-privatekey", "IdentitiesOnly=yes", "IdentityAgent=none"),
+            *(f"UserKnownHostsFile={folder}/known_hosts", "GlobalKnownHostsFile=none", "StrictHostKeyChecking=yes"),
+        )
+        command = ["ssh", "-F", "none", *(word for option in options for word in ("-o", option))]
+        yield Access(environment={"GIT_SSH_COMMAND": shlex.join(command)})
 
 
 class _GitRefused(Exception):
@@ -59,12 +119,18 @@ def clone(git: Git, folder: Path) -> str:
 
     Raises:
         CodeNotFetched: the repository, the ref or the folder is not there, or cannot be read.
+        AccessDenied: the server wants credentials, or others.
     """
+    secret = credentials.read(git.secret, urlsplit(git.url).scheme)
     # Beside the target, not in /tmp: the same volume, so the tree is moved, not copied.
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".git-", dir=folder.parent) as checkout_name:
         checkout = Path(checkout_name)
-        commit = check_out(git, checkout)
+        try:
+            with access_by(secret) as access:
+                commit = check_out(git, checkout, access)
+        except Failure as failure:
+            raise type(failure)(secret.scrubbed(str(failure))) from None
         tree = _folder_of(checkout, git)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
@@ -73,46 +139,41 @@ def clone(git: Git, folder: Path) -> str:
     return commit
 
 
-def check_out(git: Git, checkout: Path, authorization: str = "", field: str = "spec.source.git.ref") -> str:
+def check_out(git: Git, checkout: Path, access: Access, ref_field: str = "spec.source.git.ref") -> str:
     """Put the tree at ``git.ref`` into the folder ``checkout``, which is empty; the full commit that the ref meant.
 
-    ``authorization``: a header for the server. ``field``: what a person has to correct.
+    ``ref_field``: what a person has to correct.
 
     Raises:
         CodeNotFetched: the repository or the ref is not there, or cannot be read.
+        AccessDenied: the server wants credentials, or others.
     """
     _git(checkout, "init", "--quiet")
-    commit = _fetch(checkout, git, _secret(authorization), field)
+    commit = _fetch(checkout, git, access, ref_field)
     _git(checkout, "checkout", "--quiet", "--force", "--detach", commit)
     shutil.rmtree(checkout / ".git")
     return commit
 
 
-def resolve(git: Git, authorization: str = "", field: str = "spec.source.git.ref") -> str:
+def resolve(git: Git, access: Access, ref_field: str = "spec.source.git.ref") -> str:
     """The object that ``git.ref`` names on the server now, the commit if it is a branch; nothing is fetched.
 
     Raises:
         CodeNotFetched: the repository or the ref is not there, or cannot be read.
+        AccessDenied: the server wants credentials, or others.
     """
     if _COMMIT.match(git.ref):
         return git.ref
     try:
-        told = _git(Path("/"), "ls-remote", "--quiet", "--", git.url, git.ref, more=_secret(authorization))
+        told = _git(Path("/"), "ls-remote", "--quiet", "--", git.url, git.ref, access=access)
     except _GitRefused as refused:
-        raise CodeNotFetched(_explained(str(refused), git, field)) from None
+        raise _explained(str(refused), git, ref_field) from None
     found = {name: commit for commit, _, name in (line.partition("\t") for line in told.splitlines())}
     # The order in which `git fetch` takes a short name (gitrevisions).
     for name in (git.ref, f"refs/{git.ref}", f"refs/tags/{git.ref}", f"refs/heads/{git.ref}"):
         if name in found:
             return found[name]
-    raise CodeNotFetched(_explained("couldn't find remote ref", git, field))
-
-
-def _secret(authorization: str) -> dict[str, str]:
-    """By the environment, where no list of processes shows it; without redirects, which could lead it elsewhere."""
-    if not authorization:
-        return {}
-    return {"http.extraHeader": f"Authorization: {authorization}", "http.followRedirects": "false"}
+    raise _explained("couldn't find remote ref", git, ref_field)
 
 
 def copy_files(mounted: Path, folder: Path) -> str:
@@ -145,32 +206,36 @@ def digest_of(folder: Path) -> str:
     return f"sha256:{hashlib.sha256(''.join(lines).encode()).hexdigest()}"
 
 
-def _fetch(checkout: Path, git: Git, configuration: Mapping[str, str], field: str) -> str:
+def _fetch(checkout: Path, git: Git, access: Access, ref_field: str) -> str:
     """Fetch one commit without its history where the server allows it, everything where it does not."""
     url = redacted(git.url)
     try:
-        _git(checkout, "fetch", "--quiet", "--depth=1", "--no-tags", "--", git.url, git.ref, more=configuration)
+        _git(checkout, "fetch", "--quiet", "--depth=1", "--no-tags", "--", git.url, git.ref, access=access)
         return _git(checkout, "rev-parse", "--verify", "--quiet", "FETCH_HEAD^{commit}")
     except _GitRefused as refused:
         if not _COMMIT.match(git.ref):
-            raise CodeNotFetched(_explained(str(refused), git, field)) from None
+            raise _explained(str(refused), git, ref_field) from None
     try:
         # A server may refuse to send a commit that no branch or tag points at (uploadpack.allowAnySHA1InWant).
         everything = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
-        _git(checkout, "fetch", "--quiet", "--", git.url, *everything, more=configuration)
+        _git(checkout, "fetch", "--quiet", "--", git.url, *everything, access=access)
         return _git(checkout, "rev-parse", "--verify", "--quiet", f"{git.ref}^{{commit}}")
     except _GitRefused as refused:
         detail = str(refused)
         if not detail:
-            raise CodeNotFetched(f"{url} has no commit {git.ref}: correct {field}, or push it") from None
-        raise CodeNotFetched(_explained(detail, git, field)) from None
+            raise CodeNotFetched(f"{url} has no commit {git.ref}: correct {ref_field}, or push it") from None
+        raise _explained(detail, git, ref_field) from None
 
 
-def _explained(said: str, git: Git, field: str) -> str:
+def _explained(said: str, git: Git, ref_field: str) -> Failure:
     url = redacted(git.url)
     if "couldn't find remote ref" in said:
-        return f"{url} has no branch or tag {git.ref!r}: correct {field}, or push it (a commit needs all its 40 digits)"
-    return f"could not fetch {git.ref} of {url}: {said or 'git failed without a word'}"
+        advice = f"correct {ref_field}, or push it (a commit needs all its 40 digits)"
+        return CodeNotFetched(f"{url} has no branch or tag {git.ref!r}: {advice}")
+    told = f"could not fetch {git.ref} of {url}: {said or 'git failed without a word'}"
+    if any(sign in said.lower() for sign in _DENIED):
+        return AccessDenied(f"{told}; see to the rights of what secretRef names, or name a Secret that has them")
+    return CodeNotFetched(told)
 
 
 def _folder_of(checkout: Path, git: Git) -> Path:
@@ -182,10 +247,10 @@ def _folder_of(checkout: Path, git: Git) -> Path:
     return tree
 
 
-def _git(folder: Path, *arguments: str, more: Mapping[str, str] | None = None) -> str:
-    """``more``: configuration that is nobody else's to see."""
-    hidden = {"GIT_CONFIG_COUNT": str(len(more or {}))}
-    for place, (key, value) in enumerate((more or {}).items()):
+def _git(folder: Path, *arguments: str, access: Access | None = None) -> str:
+    access = access or Access()
+    hidden = {"GIT_CONFIG_COUNT": str(len(access.configuration)), **access.environment}
+    for place, (key, value) in enumerate(access.configuration.items()):
         hidden |= {f"GIT_CONFIG_KEY_{place}": key, f"GIT_CONFIG_VALUE_{place}": value}
     options = [word for option in _OPTIONS for word in ("-c", option)]
     try:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tandem.api.meta import Json, to_json
-from tandem.api.trainingjob import DataSet, TrainingJobSpec
+from tandem.api.trainingjob import DataSet, GitSource, TrainingJobSpec
 
 FETCH: Final = "fetch"
 VALIDATE: Final = "validate"
@@ -18,6 +18,7 @@ REPRODUCTION: Final = "reproduction"
 POLL: Final = "poll"
 WORKSPACE: Final = "/workspace"
 _MOUNTED: Final = "/tandem"  # no storageUri can name a file below it
+_SOURCE_SECRET: Final = f"{_MOUNTED}/source-secret"
 _CLAIM: Final = "pvc://"
 
 # The kubelet keeps 4096 bytes of a container's termination message, and 12 KiB for all containers of a pod.
@@ -53,12 +54,11 @@ def mounted(spec: TrainingJobSpec) -> tuple[Mounted, ...]:
         name = spec.source.config_map_ref.name
         volume: Json = {"name": "source", "configMap": {"name": name}}
         found.append(Mounted(f"ConfigMap {name}", volume, f"{_MOUNTED}/source"))
+    if spec.source is not None and spec.source.git is not None and spec.source.git.secret_ref is not None:
+        found.append(_secret_of("source-secret", spec.source.git.secret_ref.name, _SOURCE_SECRET))
     for place, data in enumerate(spec.data):
         if data.secret_ref is not None:
-            name = data.secret_ref.name
-            # Group-readable: the pod's fsGroup is the group of its only user.
-            secret: Json = {"name": f"secret-{place}", "secret": {"secretName": name, "defaultMode": 0o440}}
-            found.append(Mounted(f"Secret {name}", secret, _secret(data)))
+            found.append(_secret_of(f"secret-{place}", data.secret_ref.name, _secret(data)))
         if data.storage_uri.startswith(_CLAIM):
             name = data.storage_uri.removeprefix(_CLAIM).partition("/")[0]
             found.append(_claim(f"claim-{place}", name, f"{_MOUNTED}/claims/{data.name}"))
@@ -76,7 +76,7 @@ def fetch_instruction(spec: TrainingJobSpec, containers: int, source_digest: str
     git = spec.source.git if spec.source else None
     from_config_map = spec.source is not None and spec.source.config_map_ref is not None
     instruction: Json = {
-        "git": {"url": git.url, "ref": git.ref, "path": git.path} if git else None,
+        "git": _git(git) if git else None,
         "files": f"{_MOUNTED}/source" if from_config_map else None,
         "data": [_data(data) for data in spec.data],
         "workspace": WORKSPACE,
@@ -129,6 +129,11 @@ def report_limit(containers: int) -> int:
     return min(_MESSAGE, _MESSAGES // containers)
 
 
+def _git(git: GitSource) -> Json:
+    told: Json = {"url": git.url, "ref": git.ref, "path": git.path}
+    return told if git.secret_ref is None else {**told, "secret": _SOURCE_SECRET}
+
+
 def _data(data: DataSet) -> Json:
     told: Json = {"name": data.name, "storageUri": data.storage_uri, "digest": data.digest}
     if data.secret_ref is not None:
@@ -142,6 +147,12 @@ def _data(data: DataSet) -> Json:
 
 def _secret(data: DataSet) -> str:
     return f"{_MOUNTED}/secrets/{data.name}"
+
+
+def _secret_of(volume: str, name: str, path: str) -> Mounted:
+    # Group-readable: the pod's fsGroup is the group of its only user.
+    source: Json = {"name": volume, "secret": {"secretName": name, "defaultMode": 0o440}}
+    return Mounted(f"Secret {name}", source, path)
 
 
 def _claim(volume: str, name: str, path: str, read_only: bool = True) -> Mounted:

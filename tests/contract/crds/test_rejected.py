@@ -434,6 +434,16 @@ CASES = [
         "goes on from nothing",
         {"reproduceFrom": "a" * 32, "checkpoint": {"persistentVolumeClaim": {"claimName": "c"}}},
     ),
+    *(
+        Refusal(
+            f"credentials for {url}",
+            TJ,
+            "spec.source.git.secretRef",
+            "is of no use",
+            {"source": {"git": {"url": url, "secretRef": {"name": "acme-git"}}}},
+        )
+        for url in ("git://git.example/r.git", "file:///srv/r.git")
+    ),
     Refusal("a reproduction of no run", TJ, "spec.reproduceFrom", "should match", {"reproduceFrom": "runs:/a"}),
     Refusal(
         "data changes without data that could",

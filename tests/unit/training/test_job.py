@@ -254,3 +254,15 @@ def test_a_pod_that_does_not_start_names_its_checkpoint_claim() -> None:
     ready = world.condition("Ready")
     assert ready is not None
     assert (ready.reason, "PersistentVolumeClaim checkpoints" in ready.message) == ("PodNotStarted", True)
+
+
+def test_the_secret_of_a_private_repository_is_mounted_into_the_fetching_container_alone() -> None:
+    git = {"url": "https://git.example/iris.git", "secretRef": {"name": "acme-git"}}
+    made = pod(source={"git": git})
+    fetch, *others = made["initContainers"] + made["containers"]
+    [volume] = [one for one in made["volumes"] if "secret" in one]
+    assert volume["secret"] == {"secretName": "acme-git", "defaultMode": 0o440}
+    mounts = {mount["name"]: mount for mount in fetch["volumeMounts"]}
+    assert mounts[volume["name"]] == {"name": volume["name"], "mountPath": "/tandem/source-secret", "readOnly": True}
+    assert all(mount["name"] != volume["name"] for other in others for mount in other["volumeMounts"])
+    assert json.loads(env(fetch)["TANDEM_FETCH"])["git"]["secret"] == "/tandem/source-secret"

@@ -22,7 +22,7 @@ _POINTER: Final = b"version https://git-lfs.github.com/spec/"
 def entries(location: Location, credentials: Credentials, scratch: Path) -> Iterator[Entry]:
     with tempfile.TemporaryDirectory(prefix=".git-", dir=scratch) as folder:
         checkout = Path(folder)
-        source.check_out(_git(location), checkout, credentials.basic_header, _FIELD)
+        source.check_out(_git(location), checkout, source.with_header(credentials.basic_header), _FIELD)
         for entry in local.files(checkout, checkout / location.path.removesuffix("/"), location.is_folder):
             if entry.size is not None and entry.size < 1024 and next(entry.read(), b"").startswith(_POINTER):
                 raise NotFetched(f"{entry.path} is kept in Git LFS, which is not fetched: name the store that holds it")
@@ -31,7 +31,7 @@ def entries(location: Location, credentials: Credentials, scratch: Path) -> Iter
 
 def version_of(location: Location, credentials: Credentials) -> str:
     """The commit of the ref: one that changes other folders alone counts too."""
-    return version.of("commit", source.resolve(_git(location), credentials.basic_header, _FIELD))
+    return version.of("commit", source.resolve(_git(location), source.with_header(credentials.basic_header), _FIELD))
 
 
 def _git(location: Location) -> Git:
