@@ -94,3 +94,12 @@ def measured(type_: str, block: str = "", target: Json | None = None, **spec: ob
         what["describedObject"] = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "shop"}
     metric = {"type": type_} | ({block: what | {"target": target or {}}} if block else {})
     return {"autoscaling": {"maxReplicas": 3, "metrics": [metric]}, **spec}
+
+
+def judged(**metric: object) -> Json:
+    """A spec whose rollout is judged by one metric with these fields; it asks pods unless it asks somebody else."""
+    asks = {"prometheus", "web", "job", "mlflow", "pods"} & metric.keys()
+    pods = {} if asks else {"pods": {"metric": "requestErrorRate"}}
+    bound = {} if {"min", "max", "job"} & metric.keys() else {"max": "0.01"}
+    whole = {"name": "errors", **pods, **bound, **metric}
+    return {"rollout": {"analysis": [{key: value for key, value in whole.items() if value is not None}]}}

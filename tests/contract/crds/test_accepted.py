@@ -8,7 +8,7 @@ import pytest
 from tandem.api.appdeployment import AppDeployment
 from tandem.api.trainingjob import TrainingJob
 from tests.contract.api_server import ApiServer
-from tests.contract.crds.resources import Json, checks, gpus, measured, resource, signal, step, steps, threshold
+from tests.contract.crds.resources import Json, checks, gpus, judged, measured, resource, signal, step, steps, threshold
 
 TJ, AD = "TrainingJob", "AppDeployment"
 MODELS = {TJ: TrainingJob, AD: AppDeployment}
@@ -220,6 +220,27 @@ CASES: list[tuple[str, str, Json]] = [
     ("a default turned off", AD, {"safeDefaults": {"networkPolicy": False}}),
     ("a day to end", AD, {"terminationGracePeriodSeconds": 86400}),
     ("a health path with a query", AD, {"healthPath": "/health?deep=1"}),
+    ("a judgement by pods", AD, judged(pods={"metric": "requestLatencyP99", "minRequests": 50}, at=["Step", "Watch"])),
+    ("a judgement by a job", AD, judged(job={"image": "smoke:2", "args": ["$(URL)"], "activeDeadlineSeconds": 60})),
+    ("a judgement of the app by itself", AD, judged(web={"url": "$(URL)/selftest", "jsonPointer": "/a~1b/0"})),
+    (
+        "a judgement by a Prometheus with every knob",
+        AD,
+        judged(
+            prometheus={"address": "http://prometheus:9090", "query": "up", "secretRef": {"name": "token"}},
+            min="-1.5",
+            max="1e3",
+            interval="1m30s",
+            initialDelay="2h",
+            count=10,
+            failureLimit=2,
+            inconclusiveLimit=3,
+            consecutiveErrorLimit=0,
+            onNoData="Fail",
+            dryRun=True,
+        ),
+    ),
+    ("a judgement by MLflow", AD, {"model": {"name": "iris", "version": "3"}} | judged(mlflow={"metric": "accuracy"})),
 ]
 
 
