@@ -179,6 +179,7 @@ class TrainingJobSpec(Wire, frozen=True, kw_only=True):
     data: Annotated[tuple[DataSet, ...], msgspec.Meta(max_length=16)] = ()
     parameters: Annotated[dict[str, Argument], msgspec.Meta(max_length=64)] = {}
     backoff_limit: Annotated[int, msgspec.Meta(ge=0, le=100)] = 2
+    disruption_limit: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 20
     active_deadline_seconds: PositiveInt | None = None
     progress_deadline_seconds: PositiveInt | None = None
     ttl_seconds_after_finished: Annotated[int, msgspec.Meta(ge=0, le=MAX_INT32)] | None = None

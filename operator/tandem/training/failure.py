@@ -138,6 +138,9 @@ def failure_of(job: Job, pods: tuple[Pod, ...]) -> Failure:
     condition = job.condition("Failed")
     reason = (condition.reason if condition else "") or "JobFailed"
     message = condition.message if condition else ""
+    disrupted = job.metadata.annotations.get(names.DISRUPTED_ANNOTATION)
+    if disrupted is not None:
+        return Failure(class_="Evicted", reason="TooManyDisruptions", message=disrupted)
     hung = job.metadata.annotations.get(names.HUNG_ANNOTATION)
     if hung is not None:
         step, _, message = hung.partition(": ")

@@ -1,4 +1,4 @@
-"""How far a run has come, whether it still moves, and how often the cluster has interrupted it.
+"""How far a run has come, and whether it still moves.
 
 What counts as progress is what a training says of itself anyway: a metric that was logged to MLflow, a step that
 begins. Logs are not read (that needs a right on every pod of every namespace, and a stream for each), and a process
@@ -14,28 +14,11 @@ import msgspec
 
 from tandem.api import names
 from tandem.api.children import Job, Pod
-from tandem.api.conditions import Outcome, Working, shortened
+from tandem.api.conditions import Outcome, Working
 from tandem.api.facts import LoggedProgress, ProgressOf
-from tandem.api.trainingjob import Disruption, Progress, RunStatus
+from tandem.api.trainingjob import Progress, RunStatus
 from tandem.training.case import Case, refused
 from tandem.training.suspension import change
-
-_MESSAGE = 256
-
-
-def with_disruption(run: RunStatus, pods: tuple[Pod, ...]) -> RunStatus:
-    """The run with the pod that the cluster took away last, counted once."""
-    taken = [pod for pod in pods if pod.disruption]
-    if not taken or (run.last_disruption and run.last_disruption.pod == taken[-1].metadata.name):
-        return run
-    cause = taken[-1].disruption
-    assert cause is not None
-    last = Disruption(
-        pod=taken[-1].metadata.name,
-        reason=cause.reason or "DisruptionTarget",
-        message=shortened(cause.message, _MESSAGE),
-    )
-    return msgspec.structs.replace(run, disruptions=run.disruptions + 1, last_disruption=last)
 
 
 def with_progress(case: Case, run: RunStatus, pods: tuple[Pod, ...]) -> RunStatus:

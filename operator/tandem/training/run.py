@@ -21,6 +21,7 @@ from tandem.api.facts import RunsOf, TrackedRun, Unavailable
 from tandem.api.meta import to_json
 from tandem.api.trainingjob import RunStatus, TrainingJobSpec, Trigger
 from tandem.training.case import TRAINED, Case, unavailable
+from tandem.training.disruptions import being_ended
 from tandem.training.stop import stop
 from tandem.training.suspension import suspend
 from tandem.training.triggers import STOPPING, due, first, parse_trigger, told
@@ -105,8 +106,7 @@ def _go_on(case: Case, run: RunStatus, digest: str) -> Choice:
         if isinstance(stopped, bool):
             return Stopped(run) if stopped else Unanswered()
         return Held(stopped, run)
-    hangs = training is not None and names.HUNG_ANNOTATION in training.metadata.annotations
-    if suspended and training is not None and not hangs:
+    if suspended and training is not None and not being_ended(training):
         return Held(suspend(case, run, training), run)
     if suspended and not jobs and not run.job_name:
         return Held(Undecided("Suspended", f"run {run.number} waits until spec.suspend is false"), run)

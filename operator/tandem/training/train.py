@@ -19,11 +19,12 @@ from tandem.api.plan import Create, EndRun
 from tandem.api.trainingjob import Failure, RunStatus
 from tandem.training import images
 from tandem.training.case import FINAL, TRAINED, Case, refused, unavailable
+from tandem.training.disruptions import too_many, with_disruption
 from tandem.training.failure import blocked, explain, failure_of
 from tandem.training.findings import Findings
 from tandem.training.inputs import CHECKS_LIMIT, too_large
 from tandem.training.job import job_manifest, job_name, needed
-from tandem.training.progress import hung, with_disruption, with_progress
+from tandem.training.progress import hung, with_progress
 from tandem.training.provenance import with_provenance
 from tandem.training.reproduction import pinned
 from tandem.training.run import jobs_of
@@ -59,7 +60,8 @@ def train(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
     if job.spec.suspend:
         return suspended(case, job), found
     found = replace(found, run=with_progress(case, found.run, pods))
-    return hung(case, found.run, job, pods) or _going_on(case, found, job, pods), found
+    ending = too_many(case, found.run, job) or hung(case, found.run, job, pods)
+    return ending or _going_on(case, found, job, pods), found
 
 
 def _create(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:

@@ -13,7 +13,12 @@ from tests.contract.crds.resources import SMALLEST, Json, checks, resource, sign
 TJ, AD = "TrainingJob", "AppDeployment"
 
 FILLED_IN = [
-    ("the smallest TrainingJob", TJ, {}, {"backoffLimit": 2, "suspend": False, "historyLimit": 10}),
+    (
+        "the smallest TrainingJob",
+        TJ,
+        {},
+        {"backoffLimit": 2, "disruptionLimit": 20, "suspend": False, "historyLimit": 10},
+    ),
     (
         "the smallest AppDeployment",
         AD,
@@ -122,14 +127,21 @@ def test_fields_that_are_null_are_taken_as_not_given(api_server: ApiServer) -> N
 
     kept = api_server.create(sent, dry_run=True)["spec"]
 
-    assert kept == {**SMALLEST[TJ], "backoffLimit": 2, "suspend": False, "historyLimit": 10, "gate": {}}
+    assert kept == {
+        **SMALLEST[TJ],
+        "backoffLimit": 2,
+        "disruptionLimit": 20,
+        "suspend": False,
+        "historyLimit": 10,
+        "gate": {},
+    }
 
 
 def test_unknown_fields_are_dropped(api_server: ApiServer) -> None:
     """kubectl refuses them before (strict field validation); whoever sends them all the same changes nothing."""
     kept = api_server.create(resource(TJ, template={"spec": {"hostPID": True}}, parallelism=3), dry_run=True)
 
-    assert kept["spec"].keys() == {"steps", "backoffLimit", "suspend", "historyLimit"}
+    assert kept["spec"].keys() == {"steps", "backoffLimit", "disruptionLimit", "suspend", "historyLimit"}
 
 
 def test_a_parameter_without_a_value_is_dropped(api_server: ApiServer) -> None:

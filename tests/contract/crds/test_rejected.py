@@ -414,6 +414,9 @@ CASES = [
     ),
     Refusal("a model whose name is a path", TJ, "spec.model.name", "should match", {"model": {"name": "a/b"}}),
     # --- retrain
+    Refusal(
+        "disruptions without end", TJ, "spec.disruptionLimit", "less than or equal to 1000", {"disruptionLimit": 1001}
+    ),
     *(
         Refusal(
             f"a reproduction with {field}",
@@ -871,7 +874,9 @@ CASES = [
         "give exactly one of prometheus, web, job, mlflow and pods",
         judged(pods={"metric": "requests"}, web={"url": "https://checks.example.com"}),
     ),
-    Refusal("a metric that any value passes", AD, "spec.rollout.analysis[0]", "give min, max or both", judged(max=None)),
+    Refusal(
+        "a metric that any value passes", AD, "spec.rollout.analysis[0]", "give min, max or both", judged(max=None)
+    ),
     Refusal(
         "a bound of an exit code",
         AD,
@@ -915,7 +920,11 @@ CASES = [
         judged(initialDelay="720h"),
     ),
     Refusal(
-        "an expression instead of a number", AD, "spec.rollout.analysis[0].max", "should match", judged(max="{{ limit }}")
+        "an expression instead of a number",
+        AD,
+        "spec.rollout.analysis[0].max",
+        "should match",
+        judged(max="{{ limit }}"),
     ),
     Refusal(
         "a file instead of an address",

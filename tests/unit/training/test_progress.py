@@ -201,6 +201,38 @@ def test_a_pod_that_the_cluster_took_away_is_told_and_costs_no_attempt() -> None
     assert run["lastDisruption"] == {"pod": "iris-1-0", "reason": "EvictionByEvictionAPI", "message": "node drained"}
 
 
+@pytest.mark.parametrize("limit", [0, 2])
+def test_a_run_that_is_interrupted_too_often_is_ended_by_its_jobs_deadline(limit: int) -> None:
+    world = training(disruptionLimit=limit)
+    [pod] = world.pods.values()
+    told = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI", "message": "node drained"}
+    for number in range(limit + 1):
+        assert "tandem.dev/disrupted" not in world.job["metadata"]["annotations"]
+        meta = {**pod["metadata"], "name": f"p{number}", "uid": f"p{number}"}
+        world.pods = {f"p{number}": {"metadata": meta, "status": {**pod["status"], "conditions": [told]}}}
+        world.settle()
+    assert world.job["spec"]["activeDeadlineSeconds"] == 1
+    assert world.told("Trained") == ("False", "TooManyDisruptions")
+    failure = world.status["failure"]
+    assert failure["class"] == "Evicted"
+    assert f"took {limit + 1} pods away, spec.disruptionLimit is {limit}" in failure["message"]
+    assert "EvictionByEvictionAPI: node drained" in failure["message"]
+    assert world.last_run.status == "FAILED"
+
+
+def test_a_run_that_ends_for_its_disruptions_is_not_suspended_in_between() -> None:
+    world = training(disruptionLimit=0)
+    told = {"type": "DisruptionTarget", "status": "True", "reason": "X"}
+    world.pods[list(world.pods)[-1]]["status"]["conditions"] = [told]
+    while "tandem.dev/disrupted" not in world.job["metadata"]["annotations"]:
+        world.reconcile()
+    world.job["status"] = {"active": 1}
+    world.change(suspend=True).settle()
+    assert world.job["spec"].get("suspend") is False
+    world.job_fails("DeadlineExceeded").settle()
+    assert world.status["failure"]["reason"] == "TooManyDisruptions"
+
+
 def test_each_pod_is_counted_once() -> None:
     world = training()
     name = list(world.pods)[-1]
