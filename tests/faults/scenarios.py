@@ -229,6 +229,76 @@ NEW_CONFIGURATION = Scenario(
         Step(change_app(rollback={"toRevision": 1}), serves(1), "the first serves again"),
     ),
 )
+
+
+def says(**words: str) -> Callable[[World], object]:
+    """What people say of a rollout, by annotation."""
+    annotations = {f"tandem.dev/{word}": of for word, of in words.items()}
+    return lambda world: world.change(APP_DEPLOYMENTS, "shop", {"metadata": {"annotations": annotations}})
+
+
+def shares(revision: int) -> Callable[[World], bool]:
+    """This one has some of the traffic, and waits for a person."""
+
+    def holds(world: World) -> bool:
+        selector = world.read(SERVICES, "shop").get("spec", {}).get("selector", {})
+        waits = any(c["reason"] == "AwaitingApproval" for c in world.app().get("conditions", ()))
+        candidate = world.app().get("candidate", {}).get("revision")
+        return "tandem.dev/revision" not in selector and waits and candidate == revision
+
+    return holds
+
+
+def is_set_aside(stays: int) -> Callable[[World], bool]:
+    def holds(world: World) -> bool:
+        selector = world.read(SERVICES, "shop").get("spec", {}).get("selector", {})
+        return bool(selector.get("tandem.dev/revision") == str(stays)) and app_is("Stalled", "True")(world)
+
+    return holds
+
+
+def is_watched(revision: int) -> Callable[[World], bool]:
+    def holds(world: World) -> bool:
+        reasons = {c["reason"] for c in world.app().get("conditions", ())}
+        return world.app().get("stable", {}).get("revision") == revision and "Watching" in reasons
+
+    return holds
+
+
+def crashes(image: str, deployment: str) -> Callable[[World], object]:
+    def act(world: World) -> None:
+        world.controllers.behaviour[image] = CRASH
+        world.controllers.look_soon((DEPLOYMENTS, "default", deployment))
+
+    return act
+
+
+CANARY = Scenario(
+    "a canary is approved, and the next one aborted",
+    (
+        Step(
+            deploy(
+                image="shop:1",
+                replicas=2,
+                rollout={"strategy": "Canary", "steps": [{"trafficPercent": 25, "pause": {}}]},
+            ),
+            serves(1),
+            "the first serves",
+        ),
+        Step(change_app(image="shop:2"), shares(2), "the second has its share"),
+        Step(says(approved="2/1"), serves(2), "the second serves"),
+        Step(change_app(image="shop:3"), shares(3), "the third has its share"),
+        Step(says(abort="3"), is_set_aside(2), "the second has it all again"),
+    ),
+)
+GIVES_BACK = Scenario(
+    "a revision that breaks after the switch gives the traffic back",
+    (
+        Step(deploy(image="shop:1", rollout={"watchSeconds": 600}), serves(1), "the first serves"),
+        Step(change_app(image="shop:2"), is_watched(2), "the second serves and is watched"),
+        Step(crashes("shop:2", "shop-2"), is_set_aside(1), "the first serves again"),
+    ),
+)
 TAKEN_AWAY = Scenario(
     "both are deleted, and nothing is left",
     (
@@ -255,5 +325,7 @@ SCENARIOS = (
     MODEL_UPDATE,
     BROKEN_IMAGE,
     NEW_CONFIGURATION,
+    CANARY,
+    GIVES_BACK,
     TAKEN_AWAY,
 )

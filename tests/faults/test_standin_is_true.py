@@ -12,7 +12,7 @@ from kubernetes.client import Configuration
 
 from tests.contract.api_server import ApiServer
 from tests.faults.apiserver.server import StandIn
-from tests.faults.questions import APPLY, MERGE, Interview, Question, deployment, job, scale, training_job
+from tests.faults.questions import APPLY, MERGE, Interview, Json, Question, deployment, job, scale, training_job
 
 _numbers = count(1)
 
@@ -115,6 +115,23 @@ async def an_apply_owns_what_it_says(i: Interview) -> None:
     fresh = i.ask("PATCH", i.at("deployments", "two"), deployment("two", 2), APPLY, fieldManager="us")
     await i.note("made by an apply", fresh, "spec.replicas", "metadata.generation")
     await i.note("no manager", i.ask("PATCH", one, less, APPLY))
+
+
+async def an_apply_replaces_a_selector_and_leaves_a_note_of_the_creation(i: Interview) -> None:
+    """A canary widens the selector; and a note that a Deployment was created with goes only when it is written over."""
+    service: Json = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "one", "annotations": {"a": "b"}}}
+    spec = {"ports": [{"port": 80}]}
+    told = ("spec.selector", "metadata.annotations")
+    both = service | {"spec": spec | {"selector": {"app": "one", "revision": "1"}}}
+    await i.note("created", i.ask("POST", i.at("services"), both), *told)
+    wide = {**service, "metadata": {"name": "one"}, "spec": spec | {"selector": {"app": "one"}}}
+    one = i.at("services", "one")
+    await i.note("wider", i.ask("PATCH", one, wide, APPLY, fieldManager="us", force="true"), *told)
+    narrow = wide | {"spec": spec | {"selector": {"app": "one", "revision": "2"}}}
+    await i.note("narrow", i.ask("PATCH", one, narrow, APPLY, fieldManager="us", force="true"), *told)
+    over = narrow | {"metadata": {"name": "one", "annotations": {"a": ""}}}
+    await i.note("written over", i.ask("PATCH", one, over, APPLY, fieldManager="us", force="true"), *told)
+    await i.note("left out", i.ask("PATCH", one, narrow, APPLY, fieldManager="us", force="true"), *told)
 
 
 async def a_delete_may_name_what_it_means(i: Interview) -> None:
@@ -222,6 +239,7 @@ QUESTIONS: list[Question] = [
     a_late_put_is_refused,
     what_is_fixed_stays,
     an_apply_owns_what_it_says,
+    an_apply_replaces_a_selector_and_leaves_a_note_of_the_creation,
     a_delete_may_name_what_it_means,
     finalizers_hold_a_delete,
     lists_come_in_pages_of_one_version,

@@ -34,7 +34,8 @@ def _of_revision(
         case "Stable" if was not in {None, "Stable"} and now.revision == held:
             event = Emit("Normal", "RolledBack", f"{what} takes all the traffic again: spec.rollback asks for it")
         case "Stable" if was not in {None, "Stable"}:
-            event = Emit("Normal", "TrafficSwitched", f"{what} takes all the traffic")
+            again = " again" if was in {"Retired", "Failed"} else ""
+            event = Emit("Normal", "TrafficSwitched", f"{what} takes all the traffic{again}")
         case "Failed" if was not in {None, "Failed"}:
             ready = condition_of(status.conditions, READY)
             event = Emit("Warning", "RevisionFailed", ready.message if ready else f"{what} failed: {now.reason}")

@@ -10,9 +10,9 @@ from tandem.apps.case import Case
 from tandem.apps.failure import cause_of, pods_of
 from tandem.apps.image import pinned
 from tandem.apps.manifest import mark_of
-from tandem.apps.note import Note
+from tandem.apps.note import NOTE_ANNOTATION, Note, write
 from tandem.apps.revision import Owned, Target, Verdict
-from tandem.apps.workload import deployment_manifest, scale_manifest
+from tandem.apps.workload import deployment_manifest, scale_manifest, with_note
 
 
 def create(case: Case, target: Target, replicas: int | None = None, note: Note | None = None) -> Refusal | None:
@@ -34,7 +34,10 @@ def keep(
 ) -> Refusal | None:
     """The Deployment has that many pods and remembers that much; nothing is planned where it is so already."""
     since, image = started_at or owned.started_at, pinned(case, owned, replicas)
-    manifest = scale_manifest(case, owned.number, owned.digest, owned.shown, replicas, since, verdict, image, note)
+    manifest = scale_manifest(case, owned.number, owned.digest, owned.shown, replicas, since, verdict, image)
+    if note is not None or NOTE_ANNOTATION in owned.deployment.metadata.annotations:
+        # An apply that leaves it out would not take back what the Deployment was created with: nobody applied that.
+        manifest = with_note(manifest, write(note) if note is not None else "")
     if owned.replicas == replicas and owned.applied == mark_of(manifest):
         return None
     return case.draft.act(Apply(manifest))

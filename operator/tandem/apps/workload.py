@@ -30,6 +30,7 @@ from tandem.apps.manifest import (
 )
 from tandem.apps.note import NOTE_ANNOTATION, TRAFFIC_ANNOTATION, Note, Traffic, write
 from tandem.apps.revision import (
+    APPLIED_ANNOTATION,
     CONTENT_ANNOTATION,
     STARTED_ANNOTATION,
     VERDICT_ANNOTATION,
@@ -61,19 +62,16 @@ def scale_manifest(
     started_at: datetime | None,
     verdict: Verdict | None = None,
     image: str = "",
-    note: Note | None = None,
 ) -> Json:
     """What may change of a revision's Deployment, with the mark by which a difference is seen.
 
-    ``image``: the digest that it is pinned to, where it is. ``note``: where its rollout has got to.
+    ``image``: the digest that it is pinned to, where it is.
     """
     notes = {names.SPEC_DIGEST_ANNOTATION: digest, CONTENT_ANNOTATION: msgspec.json.encode(shown).decode()}
     if started_at is not None:
         notes[STARTED_ANNOTATION] = started_at.strftime("%Y-%m-%dT%H:%M:%SZ")
     if verdict is not None:
         notes[VERDICT_ANNOTATION] = msgspec.json.encode(verdict).decode()
-    if note is not None:
-        notes[NOTE_ANNOTATION] = write(note)
     spec: Json = {"replicas": replicas, "progressDeadlineSeconds": case.spec.progress_deadline_seconds}
     if image:  # a list that an apply merges by name: the rest of the container stays
         spec["template"] = {"spec": {"containers": [{"name": CONTAINER, "image": image}]}}
@@ -92,7 +90,8 @@ def deployment_manifest(
 ) -> Json:
     """``replicas``: as many as the spec asks for, unless it begins with fewer."""
     count = case.spec.replicas if replicas is None else replicas
-    manifest = scale_manifest(case, number, digest, shown, count, case.second, note=note)
+    manifest = scale_manifest(case, number, digest, shown, count, case.second)
+    manifest = with_note(manifest, write(note)) if note is not None else manifest
     manifest["spec"] |= {
         "revisionHistoryLimit": 0,  # a revision has one template
         "selector": {"matchLabels": selector(case, number)},
@@ -100,6 +99,14 @@ def deployment_manifest(
         "template": {"metadata": {"labels": labels(case, number)}, "spec": _pod_spec(case, number, content)},
     }
     return manifest
+
+
+def with_note(manifest: Json, note: str) -> Json:
+    """The same, with where its rollout has got to; '': nowhere, any more."""
+    annotations = manifest["metadata"]["annotations"]
+    del annotations[APPLIED_ANNOTATION]
+    annotations[NOTE_ANNOTATION] = note
+    return marked(manifest)
 
 
 def service_manifest(case: Case, number: int, traffic: Traffic | None = None, *, shared: bool = False) -> Json:

@@ -15,6 +15,8 @@ from tests.faults.apiserver.kinds import Json, Kind
 
 Field: TypeAlias = tuple[str, ...]  # as in FieldsV1: "f:spec", "f:replicas"; 'k:{"uid":"…"}' in a list with a key
 
+# Maps that are one value: an apply of another replaces all of it (x-kubernetes-map-type: atomic).
+_ATOMIC = {("f:spec", "f:selector")}
 _KEYS = {("f:metadata", "f:ownerReferences"): "uid"}
 _NOBODYS = {
     ("f:apiVersion",),
@@ -28,7 +30,7 @@ def fields(value: Any, at: Field = ()) -> Iterator[tuple[Field, Any]]:
     """Every leaf with its value."""
     if at in _NOBODYS:
         return
-    if isinstance(value, dict) and value:
+    if isinstance(value, dict) and value and at not in _ATOMIC:
         for key, item in value.items():
             yield from fields(item, (*at, f"f:{key}"))
     elif at in _KEYS and isinstance(value, list):

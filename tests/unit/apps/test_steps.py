@@ -95,7 +95,7 @@ def test_every_growth_is_one_write_with_its_place() -> None:
     ]
     assert grown[0] == (1, True)
     assert (4, True) in grown
-    assert grown[-1] == (4, False)  # what serves has nothing to remember
+    assert grown[-1] == (4, True)  # what serves has nothing to remember
 
 
 def test_in_the_end_it_has_all_of_it_alone() -> None:
