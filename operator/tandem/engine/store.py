@@ -176,6 +176,9 @@ class Store:
         if before is not None:
             if not _newer(meta, before[1].metadata):
                 return ()
+            if _looks_the_same(view, before[1]):
+                self._objects[meta.uid] = (kind, view)
+                return ()
             former = self._owners(before[1].metadata)
             self._disown(meta.uid, before[1])
         self._objects[meta.uid] = (kind, view)
@@ -225,6 +228,13 @@ class Store:
                 return ()
             meta = self._objects[uid][1].metadata
         return ()
+
+
+def _looks_the_same(view: Named, known: Named) -> bool:
+    """But for its version: what was written no plan sees (what an autoscaler measures, every 15 seconds)."""
+    assert isinstance(known, msgspec.Struct)
+    known_meta = msgspec.structs.replace(known.metadata, resource_version=view.metadata.resource_version)
+    return view == msgspec.structs.replace(known, metadata=known_meta)
 
 
 def _newer(meta: ObjectMeta, known: ObjectMeta) -> bool:

@@ -172,6 +172,18 @@ def test_a_child_belongs_to_the_resource_at_the_top_of_its_chain(store: Store) -
     assert names(store) == {"j", "p"}
 
 
+def test_a_version_that_changes_nothing_that_a_plan_sees_is_no_news(store: Store) -> None:
+    """An autoscaler writes every 15 seconds what it measures: nobody plans because of that."""
+    store.observe("Widget", resource())
+    store.observe("Job", child("Job", "j", "uid-j", version=2, owner="uid-w"))
+    measured = child("Job", "j", "uid-j", version=3, owner="uid-w") | {"somethingElse": 70}
+
+    assert store.observe("Job", measured) == ()
+    assert store.known("Job")["uid-j"].resource_version == "3", "or a comparison would find it missing"
+    lost = child("Job", "j", "uid-j", version=4)
+    assert store.observe("Job", lost) == (W,), "whoever loses it is told"
+
+
 def test_the_longest_chain_has_three_links(store: Store) -> None:
     """Pod → ReplicaSet → Deployment → AppDeployment."""
     store.observe("Widget", resource())
