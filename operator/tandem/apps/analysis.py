@@ -50,8 +50,9 @@ def analyse(case: Case, owned: Owned, moment: str, since: datetime) -> Judgement
     metrics = metrics_at(case, moment)
     if not metrics:
         return Judgement("Successful", "no analysis is asked for")
-    if owned.shown.model is None and any(metric.mlflow for metric in metrics):
-        return Judgement("Inconclusive", "a metric of mlflow is one of a model version, and this revision has no model")
+    unknown = _unknown(owned, metrics)
+    if unknown:
+        return Judgement("Inconclusive", unknown)
     name = job_name(case, owned, moment, since, metrics)
     _remove_others(case, owned, name)
     remembered = _remembered(case, name)
@@ -118,6 +119,17 @@ def analysis_status(case: Case) -> AnalysisStatus | None:
 def _is_final(told: AnalysisStatus, job: Job) -> bool:
     """A pod that goes does not take back what it has said."""
     return told.phase in {"Successful", "Failed"} or (told.phase == "Inconclusive" and job.ended)
+
+
+def _unknown(owned: Owned, metrics: tuple[Metric, ...]) -> str:
+    """Why it cannot be said what to ask MLflow for; '' where it can, or nobody wants to know."""
+    model = owned.shown.model
+    for metric in metrics:
+        if metric.mlflow is not None and model is None:
+            return f"metric {metric.name} is one of a model version, and this revision has no model"
+        if metric.mlflow is not None and metric.mlflow.run == "Training" and model is not None and not model.run_id:
+            return f"metric {metric.name}: version {model.version} of model {model.name!r} was made by no run of MLflow's"
+    return ""
 
 
 def _remembered(case: Case, name: str) -> Judgement | None:

@@ -10,7 +10,7 @@ from tandem.api import names
 from tandem.api.analysis import AnalysisStatus
 from tandem.api.plan import Create, Delete, Refusal
 from tests.unit.apps.judging import ERRORS, SMOKE, candidate, end, report, terminated
-from tests.unit.apps.world import World, app
+from tests.unit.apps.world import World, app, model
 
 PASSED = terminated("analyse", 0, report(errors="Successful"))
 FAILED = terminated("analyse", 0, report(errors="Failed"))
@@ -189,6 +189,13 @@ def test_an_api_server_that_is_away_is_waited_for() -> None:
     away = Refusal("ServerTimeout", "try again", world.now, world.now + timedelta(seconds=5), 1)
     world.refusals = {f"create Job/{name}": away}
     assert reason(passes(world)) == "AnalysisRunning"
+
+
+def test_a_model_version_that_no_run_has_made_has_no_metrics_of_a_run() -> None:
+    world = model("1", rollout={"analysis": [{"name": "acc", "min": "0.9", "mlflow": {"metric": "accuracy"}}]})
+    world.run_ids["1"] = ""
+    assert (reason(passes(world)), world.jobs) == ("AnalysisInconclusive", {})
+    assert "was made by no run of MLflow's" in world.condition("RolledOut").message
 
 
 # --- What is left of it ----------------------------------------------------------------------------------------------

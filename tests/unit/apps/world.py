@@ -89,6 +89,7 @@ class World:
     status: Json = field(default_factory=lambda: {"observedGeneration": -1})
     aliases: dict[str, str] | None = None  # of the model iris; None: no such model
     versions: dict[str, str] = field(default_factory=dict)  # version → status
+    run_ids: dict[str, str] = field(default_factory=dict)  # of a version, where it is not the usual one
     outage: Unavailable | None = None
     answering: bool = True
     refusals: dict[str, Refusal] = field(default_factory=dict)
@@ -168,7 +169,7 @@ class World:
         for number in range(1, 10):
             version = str(number)
             status = self.versions.get(version)
-            found = ModelVersion("iris", version, f"run{version}", "", status) if status else None
+            found = ModelVersion("iris", version, self.run_ids.get(version, f"run{version}"), "", status) if status else None
             answers[VersionNumbered("iris", version)] = self.outage or found
         for source in (*self.spec.get("envFrom", ()), *self.spec.get("configFrom", ())):
             if "configMapRef" in source:
