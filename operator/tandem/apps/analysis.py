@@ -128,7 +128,9 @@ def _unknown(owned: Owned, metrics: tuple[Metric, ...]) -> str:
         if metric.mlflow is not None and model is None:
             return f"metric {metric.name} is one of a model version, and this revision has no model"
         if metric.mlflow is not None and metric.mlflow.run == "Training" and model is not None and not model.run_id:
-            return f"metric {metric.name}: version {model.version} of model {model.name!r} was made by no run of MLflow's"
+            return (
+                f"metric {metric.name}: version {model.version} of model {model.name!r} was made by no run of MLflow's"
+            )
     return ""
 
 

@@ -169,7 +169,8 @@ class World:
         for number in range(1, 10):
             version = str(number)
             status = self.versions.get(version)
-            found = ModelVersion("iris", version, self.run_ids.get(version, f"run{version}"), "", status) if status else None
+            run_id = self.run_ids.get(version, f"run{version}")
+            found = ModelVersion("iris", version, run_id, "", status) if status else None
             answers[VersionNumbered("iris", version)] = self.outage or found
         for source in (*self.spec.get("envFrom", ()), *self.spec.get("configFrom", ())):
             if "configMapRef" in source:
