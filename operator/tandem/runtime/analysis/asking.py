@@ -38,6 +38,19 @@ async def ask(
         NotThere: 404.
         NotMeasured: no answer, one that is too long, or one that is no success.
     """
+    try:
+        return await _answer(session, url, headers, query, body)
+    except NotMeasured as error:  # a server may say what it was sent
+        raise type(error)(_without(str(error), headers or {})) from None
+
+
+async def _answer(
+    session: aiohttp.ClientSession,
+    url: str,
+    headers: Mapping[str, str] | None,
+    query: Mapping[str, str] | None,
+    body: Mapping[str, object] | None,
+) -> bytes:
     method, timeout = "POST" if body is not None else "GET", aiohttp.ClientTimeout(total=PATIENCE)
     try:
         async with session.request(
@@ -94,6 +107,14 @@ def _folder(secret: str) -> Path:
 
 def _text(file: Path) -> str:
     return file.read_text(errors="replace").strip()
+
+
+def _without(text: str, headers: Mapping[str, str]) -> str:
+    """Nothing that came from a Secret is told: a status is read by more people."""
+    for value in headers.values():
+        for secret in (value, value.removeprefix("Bearer ")):
+            text = text.replace(secret, "[…]") if secret else text
+    return text
 
 
 def _line(text: str) -> str:

@@ -146,6 +146,20 @@ async def test_a_refusal_says_what_the_server_said(
         await ask(session, await serve(refuse))
 
 
+@pytest.mark.parametrize("token", ["s3cret", "s3\ncret"])
+async def test_what_a_secret_holds_is_told_to_nobody(
+    serve: Serve, session: aiohttp.ClientSession, tmp_path: Path, token: str
+) -> None:
+    async def echo(request: web.Request) -> web.Response:
+        return web.Response(status=401, text=f"unknown: {request.headers['Authorization']}, {request.headers['X-Key']}")
+
+    (tmp_path / "token").write_text(token)
+    headers = {**bearer_of(str(tmp_path)), "X-Key": "k3y"}
+    with pytest.raises(NotMeasured) as told:
+        await ask(session, await serve(echo), headers=headers)
+    assert not [secret for secret in ("s3", "cret", "k3y") if secret in str(told.value)]
+
+
 async def test_nobody_there_is_an_error(session: aiohttp.ClientSession) -> None:
     with pytest.raises(NotMeasured, match="Cannot connect"):
         await ask(session, "http://127.0.0.1:1/")
