@@ -38,19 +38,6 @@ async def ask(
         NotThere: 404.
         NotMeasured: no answer, one that is too long, or one that is no success.
     """
-    try:
-        return await _answer(session, url, headers, query, body)
-    except NotMeasured as error:  # a server may say what it was sent
-        raise type(error)(_without(str(error), headers or {})) from None
-
-
-async def _answer(
-    session: aiohttp.ClientSession,
-    url: str,
-    headers: Mapping[str, str] | None,
-    query: Mapping[str, str] | None,
-    body: Mapping[str, object] | None,
-) -> bytes:
     method, timeout = "POST" if body is not None else "GET", aiohttp.ClientTimeout(total=PATIENCE)
     try:
         async with session.request(
@@ -60,9 +47,9 @@ async def _answer(
     except TimeoutError:
         raise NotMeasured(f"{url} did not answer within {PATIENCE:.0f} seconds") from None
     except (aiohttp.ClientError, ValueError, OSError) as error:
-        raise NotMeasured(f"{url}: {_line(str(error)) or type(error).__name__}") from None
+        raise NotMeasured(f"{url}: {_line(str(error), headers) or type(error).__name__}") from None
     if answer.status != 200:
-        said = _line(content.decode(errors="replace"))
+        said = _line(content.decode(errors="replace"), headers)
         type_ = NotThere if answer.status == 404 else NotMeasured
         raise type_(f"{url} answered {answer.status}" + (f": {said}" if said else ""))
     return content
@@ -109,13 +96,9 @@ def _text(file: Path) -> str:
     return file.read_text(errors="replace").strip()
 
 
-def _without(text: str, headers: Mapping[str, str]) -> str:
-    """Nothing that came from a Secret is told: a status is read by more people."""
-    for value in headers.values():
-        for secret in (value, value.removeprefix("Bearer ")):
-            text = text.replace(secret, "[…]") if secret else text
-    return text
-
-
-def _line(text: str) -> str:
+def _line(text: str, headers: Mapping[str, str] | None) -> str:
+    """Nothing that came from a Secret is told, whatever a server says: a status is read by more people."""
+    for value in (headers or {}).values():
+        for secret in filter(None, (value, value.removeprefix("Bearer "))):
+            text = text.replace(secret, "[…]")
     return " ".join(text[: _TOLD * 2].split())[:_TOLD]

@@ -146,7 +146,7 @@ async def test_a_refusal_says_what_the_server_said(
         await ask(session, await serve(refuse))
 
 
-@pytest.mark.parametrize("token", ["s3cret", "s3\ncret"])
+@pytest.mark.parametrize("token", ["s3cret", "s3\ncret", f"s3{'x' * 190}cret"])
 async def test_what_a_secret_holds_is_told_to_nobody(
     serve: Serve, session: aiohttp.ClientSession, tmp_path: Path, token: str
 ) -> None:
