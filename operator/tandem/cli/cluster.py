@@ -15,7 +15,9 @@ from tandem.api.meta import Json
 from tandem.cli.errors import CommandError
 
 _MERGE_PATCH: Final = "application/merge-patch+json"
-_FIELD_MANAGER: Final = "kubectl-tandem"
+# Not kubectl…: Flux takes back whatever a manager has written whose name begins like that (fluxcd/pkg ssa, by prefix).
+_FIELD_MANAGER: Final = "tandem-cli"
+_USER_AGENT: Final = "kubectl-tandem"
 _NOT_FOUND, _GONE = 404, 410
 
 
@@ -61,7 +63,7 @@ class Cluster:
         self.namespace = namespace or named
         self._host = configuration.host
         self._client = client.ApiClient(configuration)
-        self._client.user_agent = f"{_FIELD_MANAGER}/{__version__}"
+        self._client.user_agent = f"{_USER_AGENT}/{__version__}"
         self._objects = client.CustomObjectsApi(self._client)
 
     def read(self, kind: Kind, name: str) -> Json | None:

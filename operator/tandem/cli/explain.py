@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple, TypeAlias
 
 from tandem.api import names
-from tandem.api.appdeployment import AppDeployment, RevisionStatus
+from tandem.api.appdeployment import AppDeployment, DeliveryStatus, RevisionStatus
 from tandem.api.conditions import READY, RECONCILING, STALLED
 from tandem.api.meta import Condition, condition_of
 from tandem.api.trainingjob import TrainingJob
@@ -103,6 +103,8 @@ def _of_app(app: AppDeployment) -> Iterator[tuple[str, str]]:
         yield "candidate", _revision(candidate)
     if app.status.preview_url:
         yield "preview", app.status.preview_url
+    if app.status.delivery is not None and app.status.delivery.history:
+        yield "delivery", _delivered(app.status.delivery)
 
 
 def _revision(one: RevisionStatus) -> str:
@@ -111,6 +113,18 @@ def _revision(one: RevisionStatus) -> str:
     what += [f"commit {one.commit[:12]}"] if one.commit else []
     share = f", {one.traffic_percent} % of the traffic" if one.traffic_percent is not None else ""
     return f"revision {one.revision} ({', '.join(what)}){share}"
+
+
+def _delivered(figures: DeliveryStatus) -> str:
+    """The four of DORA, those that are known."""
+    told = [f"{figures.deployments_30d} in 30 days"]
+    if figures.lead_time_p50_seconds is not None:
+        told.append(f"lead time {duration(timedelta(seconds=figures.lead_time_p50_seconds))}")
+    if figures.change_failure_rate:
+        told.append(f"{float(figures.change_failure_rate):.0%} failed")
+    if figures.time_to_restore_p50_seconds is not None:
+        told.append(f"restored in {duration(timedelta(seconds=figures.time_to_restore_p50_seconds))}")
+    return ", ".join(told)
 
 
 def _of_training(training: TrainingJob) -> Iterator[tuple[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
 import typer
@@ -16,7 +16,7 @@ from tandem.api.meta import condition_of
 from tandem.api.trainingjob import TrainingJob
 from tandem.cli.cluster import Cluster, Expired
 from tandem.cli.errors import CommandError
-from tandem.cli.explain import Resource, explain
+from tandem.cli.explain import Resource, duration, explain
 from tandem.cli.options import Context, Name, Namespace
 from tandem.cli.target import Found, find
 
@@ -114,10 +114,15 @@ def _headline(resource: Resource) -> str:
 
 
 def _revisions(app: AppDeployment) -> Iterator[tuple[str, ...]]:
-    yield "REVISION", "STATE", "IMAGE", "MODEL", "COMMIT", "REASON"
+    yield "REVISION", "STATE", "IMAGE", "MODEL", "COMMIT", "LIVE SINCE", "LEAD TIME", "REASON"
+    events = app.status.delivery.history if app.status.delivery else ()
+    promoted = {event.revision: event for event in events if event.type == "Promoted"}
     for one in app.status.revisions:
         model = f"{one.model.name}/{one.model.version}" if one.model else "-"
-        yield str(one.revision), one.state, one.image or "-", model, one.commit[:12] or "-", one.reason
+        event = promoted.get(one.revision)
+        since = f"{event.time:%Y-%m-%d %H:%M:%SZ}" if event else "-"
+        lead = duration(timedelta(seconds=event.seconds)) if event and event.seconds is not None else "-"
+        yield str(one.revision), one.state, one.image or "-", model, one.commit[:12] or "-", since, lead, one.reason
 
 
 def _runs(training: TrainingJob) -> Iterator[tuple[str, ...]]:

@@ -263,16 +263,17 @@ def test_a_cluster_that_does_not_answer_and_a_kubeconfig_that_is_not_there(
 
 
 def test_the_history_of_both_kinds(api_server: ApiServer, namespace: str, tandem: Tandem) -> None:
-    given(api_server, namespace, "AppDeployment", **REVISIONS)
+    live = {"time": "2026-03-01T12:00:00Z", "type": "Promoted", "revision": 5, "seconds": 4800}
+    given(api_server, namespace, "AppDeployment", **REVISIONS, delivery={"deployments30d": 1, "history": [live]})
     entry = {"number": 1, "trigger": {"type": "Created"}, "result": "Complete", "mlflowRunId": "abc", "version": "7"}
     given(api_server, namespace, "TrainingJob", "iris", history=[{**entry, "completionTime": "2026-03-01T12:00:00Z"}])
 
     assert [line.split() for line in tandem("history", "shop").out.splitlines()] == [
-        ["REVISION", "STATE", "IMAGE", "MODEL", "COMMIT", "REASON"],
-        ["5", "Stable", "-", "-", "-"],
-        ["4", "Failed", "-", "-", "-", "CrashLoopBackOff"],
-        ["3", "Retired", "-", "-", "-"],
-        ["2", "Retired", "-", "-", "-"],
+        ["REVISION", "STATE", "IMAGE", "MODEL", "COMMIT", "LIVE", "SINCE", "LEAD", "TIME", "REASON"],
+        ["5", "Stable", "-", "-", "-", "2026-03-01", "12:00:00Z", "1h20m"],
+        ["4", "Failed", "-", "-", "-", "-", "-", "CrashLoopBackOff"],
+        ["3", "Retired", "-", "-", "-", "-", "-"],
+        ["2", "Retired", "-", "-", "-", "-", "-"],
     ]
     assert tandem("history", "iris").out.splitlines()[1].split() == [
         *("1", "Created", "Complete", "7", "-", "2026-03-01", "12:00:00Z", "abc")

@@ -120,7 +120,7 @@ def test_a_rollout_that_waits_for_a_person() -> None:
     ]
 
 
-def test_what_is_well_is_told_in_four_lines() -> None:
+def test_what_is_well_is_told_in_a_few_lines() -> None:
     world = app("shop:1").converge()
 
     told = explain(world.app, world.now + timedelta(hours=3, minutes=20))
@@ -128,10 +128,19 @@ def test_what_is_well_is_told_in_four_lines() -> None:
     assert told == [
         "AppDeployment team/shop: Healthy",
         "  serves:    revision 1 (image shop:1)",
+        "  delivery:  1 in 30 days, 0% failed",
         "  says:      revision 1 (image shop:1) takes all the traffic",
-        told[3],
+        told[4],
     ]
-    assert told[3].startswith("  since:     2026-03-01 12:00:00Z, 3h20m (")
+    assert told[4].startswith("  since:     2026-03-01 12:00:00Z, 3h20m (")
+
+
+def test_the_four_figures_of_delivery_are_one_line() -> None:
+    event = {"time": SINCE, "type": "Promoted", "revision": 1}
+    figures = {"deployments30d": 12, "leadTimeP50Seconds": 4800, "changeFailureRate": "0.083"}
+    given = shop(delivery={**figures, "timeToRestoreP50Seconds": 720, "history": [event]})
+
+    assert "  delivery:  12 in 30 days, lead time 1h20m, 8% failed, restored in 12m" in explain(given, NOW)
 
 
 def test_what_failed_says_why_and_that_users_are_served() -> None:
