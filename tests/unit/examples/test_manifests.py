@@ -44,6 +44,7 @@ def unknown(value: Any, schema: Schema, path: str = "spec") -> Iterator[str]:
     [
         "iris/trainingjob.yaml",
         "iris-gate/trainingjob.yaml",
+        "iris-nightly/trainingjob.yaml",
         "iris-s3/trainingjob.yaml",
         "iris/appdeployment.yaml",
         "web/appdeployment.yaml",
