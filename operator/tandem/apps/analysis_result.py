@@ -32,7 +32,8 @@ _NODE_PATIENCE: Final = timedelta(seconds=START_SECONDS - 60)
 LAG: Final = timedelta(seconds=15)
 
 Phase = Literal["Running", "Successful", "Failed", "Inconclusive"]
-_EXIT: Final[Mapping[int, Literal["Successful", "Failed"]]] = {0: "Successful", 1: "Failed"}
+Verdict = Literal["Successful", "Failed", "Inconclusive"]
+_EXIT: Final[Mapping[int, Verdict]] = {0: "Successful", 1: "Failed"}
 
 
 class Report(Wire, frozen=True):
@@ -131,7 +132,7 @@ def _read(ended: Terminated, metrics: Sequence[Metric], found: _Found) -> None:
 def _of_container(metric: Metric, deadline: int, container: ContainerStatus, now: datetime, found: _Found) -> None:
     ended, running = container.state.terminated, container.state.running
     if ended is not None:
-        phase = "Inconclusive" if ended.reason == "OOMKilled" else _EXIT.get(ended.exit_code, "Inconclusive")
+        phase: Verdict = "Inconclusive" if ended.reason == "OOMKilled" else _EXIT.get(ended.exit_code, "Inconclusive")
         said = "ran out of memory" if ended.reason == "OOMKilled" else f"exited with code {ended.exit_code}"
         last = next(reversed(ended.message.strip().splitlines()), "")
         message = shortened(f"{said}; its last line: {last}" if last else said, _METRIC_LIMIT)

@@ -208,21 +208,21 @@ class Server:
 Serve = Callable[..., Server]
 
 
-@pytest.fixture
-def serve(mlflow_server: str, tmp_path: Path) -> Iterator[Serve]:
-    """Start a server of a model and wait until it is ready; all are ended with the test."""
+@contextlib.contextmanager
+def serving(folder: Path, mlflow_server: str) -> Iterator[Serve]:
+    """Start servers of models, each until it is ready; all are ended in the end."""
     started: list[Server] = []
 
     def start(model: str, *arguments: str) -> Server:
         port = free_port()
-        log = tmp_path / f"serve-{port}.log"
+        log = folder / f"serve-{port}.log"
         command = [
             *(sys.executable, "-m", "tandem.runtime.serve", "--model", model),
             *("--host", "127.0.0.1", "--port", str(port), *arguments),
         ]
-        environment = pod_environment(tmp_path, MLFLOW_TRACKING_URI=mlflow_server, MLFLOW_DISABLE_TELEMETRY="true")
+        environment = pod_environment(folder, MLFLOW_TRACKING_URI=mlflow_server, MLFLOW_DISABLE_TELEMETRY="true")
         with log.open("wb") as output:
-            process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=output, stderr=output)
+            process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=output)
         server = Server(process, f"http://127.0.0.1:{port}", log)
         started.append(server)
         until(lambda: process.poll() is not None or answers(f"{server.url}/health"), f"the server of {model}")
@@ -234,6 +234,13 @@ def serve(mlflow_server: str, tmp_path: Path) -> Iterator[Serve]:
         if server.process.poll() is None:
             server.process.kill()
             server.process.wait(PATIENCE)
+
+
+@pytest.fixture
+def serve(mlflow_server: str, tmp_path: Path) -> Iterator[Serve]:
+    """Start a server of a model and wait until it is ready; all are ended with the test."""
+    with serving(tmp_path, mlflow_server) as start:
+        yield start
 
 
 @dataclass
