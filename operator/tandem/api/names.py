@@ -38,7 +38,7 @@ REQUESTED_AT_ANNOTATION: Final = f"{GROUP}/requestedAt"
 # which no later run and no resource of the same name made anew can have.
 APPROVED_ANNOTATION: Final = f"{GROUP}/approved"
 REJECTED_ANNOTATION: Final = f"{GROUP}/rejected"
-# The same of a rollout; each names the revision that it means ("5"), `approved` the step as well ("5/2", "5/promotion").
+# The same of a rollout; each names the revision that it means ("5"), `approved` the step too ("5/2", "5/promotion").
 PROMOTE_ANNOTATION: Final = f"{GROUP}/promote"
 ABORT_ANNOTATION: Final = f"{GROUP}/abort"
 PAUSE_ANNOTATION: Final = f"{GROUP}/pause"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -10,10 +11,12 @@ from tests.unit.apps.test_steps import judge, passes, waits
 from tests.unit.apps.world import NEVER, World, app, model
 
 
-def switched(*, registry: bool = False, **spec: object) -> World:
+def switched(registry: bool = False, /, **spec: object) -> World:
     """Revision 2 has just taken the traffic from revision 1, whose pods are still there."""
     if registry:
-        world = model("1", promote_to="champion", replicas=2, **spec).converge()
+        world = model("1", promote_to="champion")
+        world.change(replicas=2, **spec)
+        world.converge()
         assert world.aliases is not None
         world.aliases["challenger"] = "2"
     else:
@@ -41,9 +44,9 @@ def down(world: World) -> None:
 
 @pytest.mark.parametrize("fails", [crash, down])
 @pytest.mark.parametrize("spec", [{}, {"rollout": {"watchSeconds": 600}}], ids=["by default", "asked for"])
-def test_one_that_fails_gives_the_traffic_back(fails: object, spec: dict[str, object]) -> None:
+def test_one_that_fails_gives_the_traffic_back(fails: Callable[[World], None], spec: dict[str, object]) -> None:
     world = switched(**spec)
-    fails(world)  # type: ignore[operator]
+    fails(world)
     world.converge()
     assert (world.serving, world.scale) == (1, {1: 2, 2: 0})
     assert (world.record(2).state, world.told.phase) == ("Failed", "Degraded")
@@ -189,7 +192,7 @@ def test_the_traffic_waits_until_the_one_before_is_ready() -> None:
 
 
 def test_the_alias_goes_back_with_the_traffic() -> None:
-    world = switched(registry=True, rollout={"watchSeconds": 600})
+    world = switched(True, rollout={"watchSeconds": 600})
     passes(world, 2)
     assert world.aliases is not None
     assert world.aliases["champion"] == "2"

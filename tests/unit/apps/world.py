@@ -492,7 +492,7 @@ class World:
         return spec
 
 
-def app(image: str = "shop:1", **spec: object) -> World:
+def app(image: str = "shop:1", /, **spec: object) -> World:
     return World({"image": image, **spec})
 
 
