@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import typer
@@ -18,15 +19,18 @@ app = typer.Typer(
 _PEOPLE = "What goes on, and what a person says to it"
 _PROCESSES = "The processes of the image"
 
-for command in (look.status, look.wait, look.history):
-    app.command(rich_help_panel=_PEOPLE)(command)
-for command in (
-    *(decisions.approve, decisions.reject, decisions.promote, decisions.abort),
-    *(decisions.pause, decisions.resume, decisions.retry, decisions.rollback),
-):
-    app.command(rich_help_panel=_PEOPLE)(command)
-for command in (controllers.operator, controllers.drift):
-    app.command(rich_help_panel=_PROCESSES)(command)
+_COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
+    _PEOPLE: (
+        *(look.status, look.wait, look.history),
+        *(decisions.approve, decisions.reject, decisions.promote, decisions.abort),
+        *(decisions.pause, decisions.resume, decisions.retry, decisions.rollback),
+    ),
+    _PROCESSES: (controllers.operator, controllers.drift),
+}
+
+for panel, commands in _COMMANDS.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
 
 
 @app.command(rich_help_panel=_PROCESSES)

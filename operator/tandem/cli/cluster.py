@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from tandem import __version__
 from tandem.api import names
@@ -49,13 +49,14 @@ class Cluster:
         # Here, not above: half a second that `--help` need not take.
         from kubernetes import client, config
 
+        # The client has types for some of its functions; these are the ones of those that have none.
+        load: Callable[..., None] = config.load_kube_config
+        contexts: Callable[[str | None], tuple[list[Json], Json]] = config.list_kube_config_contexts
         configuration = client.Configuration()
         file = os.environ.get("KUBECONFIG")  # the client itself only looks when it is imported
         try:
-            config.load_kube_config(
-                config_file=file, context=context, client_configuration=configuration, persist_config=False
-            )
-            named = _namespace(config.list_kube_config_contexts(file), context)
+            load(config_file=file, context=context, client_configuration=configuration, persist_config=False)
+            named = _namespace(contexts(file), context)
         except config.ConfigException as error:
             if context is not None:
                 raise CommandError(f"kubeconfig: {error}") from None
@@ -70,21 +71,20 @@ class Cluster:
         """None where there is none."""
         try:
             with self._answers():
-                found: Json = self._objects.get_namespaced_custom_object(*self._path(kind), name)
+                return cast(Json, self._objects.get_namespaced_custom_object(*self._path(kind), name))
         except _Missing:
             return None
-        return found
 
     def merge(self, kind: Kind, name: str, patch: Json) -> Json:
         """The resource with this merge patch (RFC 7396) applied."""
         try:
             with self._answers():
-                patched: Json = self._objects.patch_namespaced_custom_object(
+                patched = self._objects.patch_namespaced_custom_object(
                     *self._path(kind), name, patch, field_manager=_FIELD_MANAGER, _content_type=_MERGE_PATCH
                 )
         except _Missing:
             raise CommandError(f"{kind} {name} is gone from namespace {self.namespace}") from None
-        return patched
+        return cast(Json, patched)
 
     def annotate(self, kind: Kind, name: str, annotations: Mapping[str, str | None]) -> Json:
         """None removes one."""
@@ -98,8 +98,9 @@ class Cluster:
         """
         from kubernetes import watch
 
+        watching: Callable[[], Any] = watch.Watch
         with self._answers():
-            for event in watch.Watch().stream(
+            for event in watching().stream(
                 self._objects.list_namespaced_custom_object,
                 *self._path(kind),
                 field_selector=f"metadata.name={name}",
@@ -114,10 +115,14 @@ class Cluster:
 
         try:
             with self._answers():
-                review = client.AuthenticationV1Api(self._client).create_self_subject_review({})
+                asked = client.V1SelfSubjectReview()
+                review = client.AuthenticationV1Api(self._client).create_self_subject_review(asked)
         except _Missing:
             raise CommandError("this API server does not say who you are: give --as-decider NAME") from None
-        return str(review.status.user_info.username)
+        user = None if review.status is None else review.status.user_info
+        if user is None:
+            raise CommandError("this API server does not say who you are: give --as-decider NAME")
+        return str(user.username)
 
     def _path(self, kind: Kind) -> tuple[str, str, str, str]:
         return names.GROUP, names.VERSION, self.namespace, kind.plural

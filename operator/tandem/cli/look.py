@@ -12,7 +12,7 @@ import typer
 from tandem.api.appdeployment import AppDeployment
 from tandem.api.conditions import READY, STALLED
 from tandem.api.duration import parse_duration
-from tandem.api.meta import condition_of
+from tandem.api.meta import Json, condition_of
 from tandem.api.trainingjob import TrainingJob
 from tandem.cli.cluster import Cluster, Expired
 from tandem.cli.errors import CommandError
@@ -91,19 +91,21 @@ def settled(resource: Resource) -> int | None:
 
 
 def _changes(cluster: Cluster, found: Found, end: float) -> Iterator[Found | None]:
-    """The resource as it is, then whenever it changes; None when it is gone. Ends with the patience."""
-    while True:
-        body = cluster.read(found.kind, found.name)
-        yield Found(found.kind, body) if body is not None else None
+    """The resource as it was found, then whenever it changes; None when it is gone. Ends with the patience."""
+    body: Json | None = found.body
+    while body is not None:
+        yield Found(found.kind, body)
         left = end - time.monotonic()
-        if body is None or left <= 0:
+        if left <= 0:
             return
         try:
             # Ends at the latest after these seconds; before that when the API server or a proxy hangs up.
             for changed in cluster.watch(found.kind, found.name, body["metadata"]["resourceVersion"], int(left) + 1):
                 yield Found(found.kind, changed) if changed is not None else None
         except Expired:
-            continue
+            pass
+        body = cluster.read(found.kind, found.name)
+    yield None
 
 
 def _headline(resource: Resource) -> str:

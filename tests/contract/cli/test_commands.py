@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
+import queue
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,9 @@ from cluster.embedded import parts
 from tandem.api import names
 from tandem.api.meta import Json
 from tandem.cli.app import run
+from tandem.cli.cluster import Cluster
+from tandem.cli.look import until_settled
+from tandem.cli.target import find
 from tests.contract.api_server import ApiServer
 from tests.contract.crds.resources import resource
 from tests.crds import ROOT
@@ -70,7 +73,7 @@ def given(server: ApiServer, namespace: str, kind: str, name: str = "shop", /, *
     return server.merge(created, {"status": {"observedGeneration": 1, **status}}, "/status")
 
 
-def annotations(server: ApiServer, body: Json) -> Json:
+def annotated(server: ApiServer, body: Json) -> Json:
     return dict(server.read(body)["metadata"].get("annotations", {}))
 
 
@@ -97,7 +100,7 @@ def test_a_decision_names_the_revision_and_who_decided(
     assert (told.code, told.err) == (0, "")
     assert told.out.startswith("appdeployment/shop: ")
     assert told.out.endswith(f"by {me}\n")
-    assert annotations(api_server, app) == {annotation: word, names.DECIDED_BY_ANNOTATION: me}
+    assert annotated(api_server, app) == {annotation: word, names.DECIDED_BY_ANNOTATION: me}
 
 
 def test_a_decision_may_be_somebody_elses(api_server: ApiServer, namespace: str, tandem: Tandem) -> None:
@@ -105,7 +108,7 @@ def test_a_decision_may_be_somebody_elses(api_server: ApiServer, namespace: str,
 
     assert tandem("promote", "shop", "--as-decider", "release-bot").code == 0
 
-    assert annotations(api_server, app)[names.DECIDED_BY_ANNOTATION] == "release-bot"
+    assert annotated(api_server, app)[names.DECIDED_BY_ANNOTATION] == "release-bot"
 
 
 def test_a_paused_rollout_is_resumed_and_one_that_is_not_is_not(
@@ -117,7 +120,7 @@ def test_a_paused_rollout_is_resumed_and_one_that_is_not_is_not(
     tandem("pause", "shop")
     assert tandem("resume", "appd/shop").code == 0
 
-    assert names.PAUSE_ANNOTATION not in annotations(api_server, app)
+    assert names.PAUSE_ANNOTATION not in annotated(api_server, app)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +133,7 @@ def test_a_run_that_waits_is_decided_on_by_its_mlflow_id(
 
     assert tandem(command, "iris").code == 0
 
-    assert annotations(api_server, training)[annotation] == "abc"
+    assert annotated(api_server, training)[annotation] == "abc"
 
 
 @pytest.mark.parametrize(("kind", "status"), [("AppDeployment", {"conditions": FAILED}), ("TrainingJob", {})])
@@ -142,7 +145,7 @@ def test_every_retry_is_a_request_that_was_not_there_before(
     tokens = []
     for _ in range(2):
         assert tandem("retry", "shop").code == 0
-        tokens.append(annotations(api_server, body)[names.REQUESTED_AT_ANNOTATION])
+        tokens.append(annotated(api_server, body)[names.REQUESTED_AT_ANNOTATION])
 
     assert len(set(tokens)) == 2
 
@@ -301,30 +304,27 @@ def test_a_wait_that_is_over_before_the_end_says_what_it_waits_for(
     assert f"kubectl tandem -n {namespace} abort appd/shop" in told.err
 
 
-@pytest.mark.parametrize("end", ["ready", "failed", "deleted"])
-def test_a_wait_watches(api_server: ApiServer, namespace: str, end: str) -> None:
-    """As a kubectl plugin, in a process of its own: one read, one watch, and no request after that."""
+@pytest.mark.parametrize(("end", "code"), [("ready", 0), ("failed", 1), ("deleted", 1)])
+def test_a_wait_watches(
+    api_server: ApiServer, namespace: str, monkeypatch: pytest.MonkeyPatch, end: str, code: int
+) -> None:
+    """One read, one watch, and no request after that."""
+    monkeypatch.setenv("KUBECONFIG", str(api_server.plane.kubeconfig))
     app = given(api_server, namespace, "AppDeployment", conditions=WORKING)
     mark = api_server.plane.audit.mark()
-    waiting = subprocess.Popen(
-        [sys.executable, "-m", "tandem.cli", "wait", "appd/shop", "-n", namespace, "--timeout=40s"],
-        env={**os.environ, "KUBECONFIG": str(api_server.plane.kubeconfig), "PYTHONPATH": str(ROOT / "operator")},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert waiting.stderr is not None
-    killer = threading.Timer(40, waiting.kill)
-    killer.start()
-    assert waiting.stderr.readline() == "appdeployment/shop: Reason: 1 of 2 pods\n"
+    cluster = Cluster(None, namespace)
+    said: queue.SimpleQueue[str] = queue.SimpleQueue()
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(lambda: until_settled(cluster, find(cluster, "appd/shop"), 40, said.put))
+        assert said.get(timeout=40) == "appdeployment/shop: Reason: 1 of 2 pods"
 
-    if end == "deleted":
-        api_server.plane.kubectl("delete", "appd/shop", "-n", namespace)
-    else:
-        conditions = READY if end == "ready" else FAILED
-        api_server.merge(app, {"status": {"conditions": conditions}}, "/status")
+        if end == "deleted":
+            api_server.plane.kubectl("delete", "appd/shop", "-n", namespace)
+        else:
+            conditions = READY if end == "ready" else FAILED
+            api_server.merge(app, {"status": {"conditions": conditions}}, "/status")
 
-    assert waiting.wait() == (0 if end == "ready" else 1)
-    killer.cancel()
+        assert waiting.result(timeout=40) == code
     asked = [request.verb for request in mark.requests(namespace=namespace, user_agent="kubectl-tandem")]
     assert asked.count("get") == 1, "it does not poll"
     assert set(asked) <= {"get", "watch"}

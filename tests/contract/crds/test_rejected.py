@@ -23,6 +23,12 @@ from tests.crds import KINDS, nodes, schema
 
 TJ, AD = "TrainingJob", "AppDeployment"
 
+NOT_REPRODUCED: dict[str, dict[str, object]] = {
+    "model": {"model": {"name": "iris"}},
+    "gate": {"gate": {"metrics": [{"name": "accuracy", "min": "0.9"}]}},
+    "retrain": {"retrain": {"schedule": "@daily"}},
+}
+
 CASES = [
     # --- names of resources
     Refusal("a name too long for its Jobs", TJ, "metadata.name", "at most 52 characters", name="a" * 53),
@@ -425,11 +431,7 @@ CASES = [
             "leave out model, gate and retrain",
             {"reproduceFrom": "a" * 32, **spec},
         )
-        for field, spec in {
-            "model": {"model": {"name": "iris"}},
-            "gate": {"gate": {"metrics": [{"name": "accuracy", "min": "0.9"}]}},
-            "retrain": {"retrain": {"schedule": "@daily"}},
-        }.items()
+        for field, spec in NOT_REPRODUCED.items()
     ),
     Refusal(
         "a reproduction that goes on from a checkpoint",

@@ -21,16 +21,25 @@ Annotate = Callable[..., str]
 
 @pytest.fixture(scope="module")
 def place(api_server: ApiServer) -> Iterator[str]:
-    """A namespace with a TrainingJob, in which anna may approve and bert may change everything but not approve."""
+    """A namespace with one of each kind, in which anna may approve and bert may change everything but not approve."""
     kubectl = api_server.plane.kubectl
     for name in ("policy.yaml", "role.yaml"):
         kubectl("apply", "--server-side", "-f", str(FOLDER / name))
     namespace = api_server.new_namespace("approvals")
     kubectl("create", "rolebinding", "approvers", "-n", namespace, "--clusterrole=tandem-approver", "--user=anna")
     verbs = "--verb=get,list,watch,create,update,patch,delete"
-    kubectl("create", "role", "authors", "-n", namespace, verbs, "--resource=trainingjobs.tandem.dev")
+    kubectl(
+        "create",
+        "role",
+        "authors",
+        "-n",
+        namespace,
+        verbs,
+        "--resource=trainingjobs.tandem.dev,appdeployments.tandem.dev",
+    )
     kubectl("create", "rolebinding", "authors", "-n", namespace, "--role=authors", "--user=bert")
     api_server.create(resource("TrainingJob", namespace, "iris"))
+    api_server.create(resource("AppDeployment", namespace, "shop"))
     _wait_until_it_is_enforced(api_server, namespace)
     yield namespace
     kubectl("delete", "-f", str(FOLDER / "policy.yaml"))
@@ -38,14 +47,14 @@ def place(api_server: ApiServer) -> Iterator[str]:
 
 @pytest.fixture
 def annotate(api_server: ApiServer, place: str) -> Annotate:
-    def annotate(user: str, *given: str) -> str:
-        return _annotate(api_server, place, user, *given)
+    def annotate(user: str, *given: str, what: str = "tj/iris") -> str:
+        return _annotate(api_server, place, user, *given, what=what)
 
     return annotate
 
 
-def _annotate(server: ApiServer, namespace: str, user: str, *given: str) -> str:
-    arguments = ["annotate", "tj/iris", "-n", namespace, "--overwrite", f"--as={user}", *given]
+def _annotate(server: ApiServer, namespace: str, user: str, *given: str, what: str = "tj/iris") -> str:
+    arguments = ["annotate", what, "-n", namespace, "--overwrite", f"--as={user}", *given]
     try:
         return server.plane.kubectl(*arguments)
     except ClusterError as refused:
@@ -55,7 +64,7 @@ def _annotate(server: ApiServer, namespace: str, user: str, *given: str) -> str:
 def _wait_until_it_is_enforced(server: ApiServer, namespace: str) -> None:
     """The API server takes a new policy up within seconds."""
     deadline = time.monotonic() + 60
-    while "may not approve" not in _annotate(server, namespace, "bert", f"{APPROVED}=probe", "--dry-run=server"):
+    while "may not decide" not in _annotate(server, namespace, "bert", f"{APPROVED}=probe", "--dry-run=server"):
         assert time.monotonic() < deadline, "the policy is not enforced"
         time.sleep(0.5)
 
@@ -67,7 +76,7 @@ def test_who_may_approve_approves_under_their_own_name(annotate: Annotate) -> No
 @pytest.mark.parametrize("name", [APPROVED, REJECTED, BY])
 def test_who_may_only_change_it_does_not_decide(annotate: Annotate, name: str) -> None:
     told = annotate("bert", f"{name}=run-2")
-    assert "bert may not approve or reject runs" in told
+    assert "bert may not decide on trainingjobs" in told
     assert "tandem-approver" in told
 
 
@@ -88,12 +97,20 @@ def test_a_decision_that_stands_is_in_nobody_s_way(annotate: Annotate) -> None:
 
 def test_who_may_approve_may_take_it_back(annotate: Annotate) -> None:
     annotate("anna", f"{APPROVED}=run-5", f"{BY}=anna")
-    assert "may not approve" in annotate("bert", f"{APPROVED}-", f"{REJECTED}-", f"{BY}-")
+    assert "may not decide" in annotate("bert", f"{APPROVED}-", f"{REJECTED}-", f"{BY}-")
     assert "annotated" in annotate("anna", f"{APPROVED}-", f"{REJECTED}-", f"{BY}-")
+
+
+@pytest.mark.parametrize("word", ["approved", "promote", "abort", "pause"])
+def test_a_rollout_is_decided_on_by_the_same_people(annotate: Annotate, word: str) -> None:
+    said = f"tandem.dev/{word}=5"
+    assert "bert may not decide on appdeployments" in annotate("bert", said, f"{BY}=bert", what="appd/shop")
+    assert "annotate tandem.dev/decided-by=anna as well" in annotate("anna", said, f"{BY}=bert", what="appd/shop")
+    assert "annotated" in annotate("anna", said, f"{BY}=anna", what="appd/shop")
 
 
 def test_nobody_creates_what_is_approved_already(api_server: ApiServer, place: str) -> None:
     manifest = resource("TrainingJob", place, "other")
     manifest["metadata"]["annotations"] = {APPROVED: "run-6", BY: "bert"}
-    with pytest.raises(ClusterError, match="may not approve"):
+    with pytest.raises(ClusterError, match="may not decide"):
         api_server.plane.kubectl("create", "--as=bert", "-f", "-", stdin=json.dumps(manifest))

@@ -50,14 +50,15 @@ def test_the_component_adds_the_scripts_to_argocds_own_config_map(api_server: Ap
     api_server.plane.kubectl("apply", "--server-side", "--dry-run=server", "-f", "-", stdin=built)
 
 
-def test_an_argo_cd_that_runs_is_told_by_server_side_apply(api_server: ApiServer, namespace: str) -> None:
-    """The command of docs/gitops.md: only our keys are ours."""
+def test_an_argo_cd_that_runs_is_told_by_a_merge_patch(api_server: ApiServer, namespace: str) -> None:
+    """The command of docs/gitops.md. An apply by kubectl's other way would take away what `kubectl apply` has given."""
     kubectl = api_server.plane.kubectl
     kubectl("apply", "-n", namespace, "-f", "-", stdin=CONFIG_MAP)
 
     files = [f"--from-file={key}={_file(key)}" for key in EXPECTED]
     made = kubectl("create", "configmap", "argocd-cm", *files, "-n", namespace, "--dry-run=client", "-o", "yaml")
-    kubectl("apply", "--server-side", "--field-manager=tandem", "-f", "-", stdin=made)
+    patch = ("patch", "configmap", "argocd-cm", "-n", namespace, "--type=merge", "--patch-file=/dev/stdin")
+    kubectl(*patch, stdin=made)
 
     assert _data(api_server.plane, namespace) == {"admin.enabled": "true", **EXPECTED}
 
