@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from concurrent.futures import Future
 from itertools import count
 
 import pytest
@@ -17,10 +18,11 @@ from demo.kubectl import Kubectl
 from demo.mlflow import Mlflow
 from demo.setup import SYSTEM, Site, set_up
 from demo.stage import namespace_object
+from tests.e2e import interrupted as interruptions
 from tests.e2e.mistaken import World, everything_wrong
 
 # The story first, while what bad input comes to takes its time; then what kills what the others need.
-ORDER = ("test_story", "test_bad_input", "test_configuration", "test_faults")
+ORDER = ("test_story", "test_bad_input", "test_configuration", "test_interruptions", "test_faults")
 OWN_CLUSTER = "e2e"
 _numbers = count(1)
 
@@ -46,11 +48,25 @@ def world(site: Site) -> Iterator[World]:
         yield found
 
 
+@pytest.fixture(scope="session")
+def interrupting(site: Site) -> Iterator[Future[interruptions.Facts]]:
+    """Runs that are interrupted, while others are tested."""
+    with interruptions.interruptions(site) as facts:
+        yield facts
+
+
+@pytest.fixture(scope="session")
+def interrupted(interrupting: Future[interruptions.Facts]) -> interruptions.Facts:
+    """What came of them."""
+    return interrupting.result()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def mistakes_are_made_first(request: pytest.FixtureRequest) -> None:
     """Where any test asks for them."""
-    if any("world" in getattr(item, "fixturenames", ()) for item in request.session.items):
-        request.getfixturevalue("world")
+    for begins_first in ("world", "interrupting"):
+        if any(begins_first in getattr(item, "fixturenames", ()) for item in request.session.items):
+            request.getfixturevalue(begins_first)
 
 
 @pytest.fixture(scope="session")

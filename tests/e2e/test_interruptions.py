@@ -1,0 +1,32 @@
+"""What the cluster or a person interrupts goes on from what it had learned, and costs what it should."""
+
+from __future__ import annotations
+
+from demo.kubectl import condition, is_true
+from tests.e2e.interrupted import EVICTED, TRIED, Facts
+
+
+def test_a_pod_that_is_evicted_is_replaced_and_costs_no_attempt(interrupted: Facts) -> None:
+    run = interrupted.evicted["status"]["run"]
+
+    assert is_true(interrupted.evicted, "Complete")
+    assert interrupted.evicted["spec"]["backoffLimit"] == 0
+    assert (run["disruptions"], run["attempts"], run["number"]) == (1, 1, 1)
+    assert run["lastDisruption"]["reason"] == "EvictionByEvictionAPI"
+
+
+def test_a_checkpoint_outlives_evictions_suspensions_and_retries(interrupted: Facts) -> None:
+    assert interrupted.said == {EVICTED: "attempt 1: succeeds", TRIED: "attempt 2: succeeds"}
+
+
+def test_a_suspension_takes_the_pods_away_and_costs_no_attempt(interrupted: Facts) -> None:
+    assert interrupted.pods == ()
+    assert interrupted.suspended["status"]["phase"] == "Suspended"
+    assert condition(interrupted.suspended, "Ready")["reason"] == "Suspended"
+
+
+def test_a_resumed_run_is_the_same_run_and_its_failure_is_tried_again(interrupted: Facts) -> None:
+    run = interrupted.tried["status"]["run"]
+
+    assert is_true(interrupted.tried, "Complete")
+    assert (run["number"], run["attempts"]) == (1, 2)
