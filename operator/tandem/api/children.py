@@ -5,7 +5,7 @@ The store keeps these views, never whole objects: 10,000 Jobs as the API server 
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -121,6 +121,16 @@ class Pod(Wire, frozen=True):
     def disruption(self) -> ChildCondition | None:
         """Why the cluster takes this pod away (drained, evicted, preempted, its node gone), if it does."""
         return next((c for c in self.status.conditions if (c.type, c.status) == ("DisruptionTarget", "True")), None)
+
+    @property
+    def taken_at(self) -> datetime | None:
+        """Since when it is told to stop, by the cluster or by whoever deletes it; None: it is not, or nobody knows."""
+        meta, disruption = self.metadata, self.disruption
+        told = disruption.last_transition_time if disruption is not None else None
+        if meta.deletion_timestamp is None:
+            return told
+        deleted = meta.deletion_timestamp - timedelta(seconds=meta.deletion_grace_period_seconds)
+        return min(told, deleted) if told is not None else deleted
 
     @property
     def containers(self) -> tuple[ContainerStatus, ...]:

@@ -36,6 +36,7 @@ class ObjectMeta(Wire, frozen=True):
     resource_version: str = "0"
     creation_timestamp: datetime | None = None
     deletion_timestamp: datetime | None = None
+    deletion_grace_period_seconds: int = 0
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
     owner_references: tuple[OwnerReference, ...] = ()

@@ -76,9 +76,13 @@ def metrics_at(case: Case, moment: str) -> tuple[Metric, ...]:
 
 
 def tidy(case: Case, target: Target | None) -> None:
-    """Judgements that nobody waits for end; of those that have ended the cluster keeps the logs for a day."""
+    """Judgements that nobody waits for end; of those that have ended the cluster keeps the logs for a day.
+
+    One that has failed before all its containers have ended is left to them: with its Job its log would go.
+    """
     for job in _analyses(case):
-        if not job.ended and job.metadata.deletion_timestamp is None and not _is_awaited(case, target, job):
+        over = job.ended or job.metadata.deletion_timestamp is not None
+        if not over and not _is_awaited(case, target, job) and not _has_failed(case, job):
             _delete(case, job)
     there = _service(case)
     # For as long as the spec asks for it: it costs nothing, and a judgement may begin in this very pass.
@@ -100,20 +104,32 @@ def analysis_status(case: Case) -> AnalysisStatus | None:
         return before
     if before is not None and (before.start_time > started or (known == job.metadata.name and _is_final(before, job))):
         return before
-    moment, number = job.metadata.annotations.get(MOMENT_ANNOTATION, ""), number_in(job.metadata.labels)
-    metrics = metrics_at(case, moment)
-    if number is None or job.metadata.annotations.get(METRICS_ANNOTATION) != digest_of_metrics(metrics):
-        return before  # it was asked something else
-    found = result_of(job, _pods_of(case, job), metrics, case.now)
+    number, found = number_in(job.metadata.labels), _result(case, job)
+    if number is None or found is None:
+        return before
     return AnalysisStatus(
         revision=number,
-        moment=moment,
+        moment=job.metadata.annotations[MOMENT_ANNOTATION],
         phase=found.phase,
         start_time=started,
         job_name=job.metadata.name,
         message=found.message,
         metrics=found.metrics if found.phase != "Running" else (),
     )
+
+
+def _result(case: Case, job: Job) -> Result | None:
+    """None: it was asked something else than the spec asks now."""
+    notes = job.metadata.annotations
+    metrics = metrics_at(case, notes.get(MOMENT_ANNOTATION, ""))
+    if notes.get(METRICS_ANNOTATION) != digest_of_metrics(metrics):
+        return None
+    return result_of(job, _pods_of(case, job), metrics, case.now)
+
+
+def _has_failed(case: Case, job: Job) -> bool:
+    found = _result(case, job)
+    return found is not None and found.phase == "Failed"
 
 
 def _is_final(told: AnalysisStatus, job: Job) -> bool:

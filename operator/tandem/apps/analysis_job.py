@@ -264,12 +264,16 @@ def _texts(metric: Metric) -> str:
     return metric.web.url if metric.web is not None else ""
 
 
+def expected_seconds(metric: Metric) -> float:
+    """How long a metric takes when its source answers at once each time."""
+    times = metric.count if metric.pods is not None else metric.count - 1
+    return _seconds(metric.initial_delay) + times * _seconds(metric.interval)
+
+
 def _seconds_of(metric: Metric) -> float:
     """How long a metric takes at most, its source failing as often as it may once."""
-    times = metric.count if metric.pods is not None else metric.count - 1
     errors = (metric.consecutive_error_limit + 1) * _ASK_SECONDS
-    measuring = metric.count * _ASK_SECONDS
-    return _seconds(metric.initial_delay) + times * _seconds(metric.interval) + measuring + errors
+    return expected_seconds(metric) + metric.count * _ASK_SECONDS + errors
 
 
 def _seconds(duration: str) -> float:

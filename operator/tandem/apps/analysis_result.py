@@ -1,8 +1,8 @@
 """How a judgement ended, as far as its Job and its pod tell.
 
 Only two things are a verdict: what the container of the runtime has written as its last message, and the exit code of
-a container of the user's. All else (no pod, no image, evicted, out of memory, too late) is a fault of something that is
-not judged, and Inconclusive.
+a container of the user's that ended by itself. All else (no pod, no image, evicted, out of memory, too late) is a fault
+of something that is not judged, and Inconclusive.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tandem.api.analysis import Metric, MetricResult
 from tandem.api.children import ContainerStatus, Job, Pod, Terminated
 from tandem.api.conditions import shortened
 from tandem.api.meta import Wire
-from tandem.apps.analysis_job import JOB_PREFIX, MEASURE, START_SECONDS
+from tandem.apps.analysis_job import JOB_PREFIX, MEASURE, START_SECONDS, expected_seconds
 
 MESSAGE_LIMIT: Final = 700
 _METRIC_LIMIT: Final = 300
@@ -74,11 +74,16 @@ def result_of(job: Job, pods: Sequence[Pod], metrics: Sequence[Metric], now: dat
         return Result(phase, _explained(known, phase), known)
     if found.broken:
         return Result("Inconclusive", found.broken, known)
-    return _without_verdict(job, pod, known, now, found)
+    return _without_verdict(job, pod, metrics, known, now, found)
 
 
 def _without_verdict(
-    job: Job, pod: Pod | None, known: tuple[MetricResult, ...], now: datetime, found: _Found
+    job: Job,
+    pod: Pod | None,
+    metrics: Sequence[Metric],
+    known: tuple[MetricResult, ...],
+    now: datetime,
+    found: _Found,
 ) -> Result:
     ended = job.condition("Complete") or job.condition("Failed")
     if ended is not None:
@@ -88,7 +93,7 @@ def _without_verdict(
         return Result("Inconclusive", _why_none(job, pod), known)
     obstacle, since, patience = _obstacle(job, pod)
     if not obstacle or since is None:
-        return Result("Running", "it is measured", known, min(found.again, default=None))
+        return Result("Running", _going_on(pod, metrics, known), known, min(found.again, default=None))
     left = since + patience - now
     if left <= timedelta():
         return Result("Inconclusive", obstacle, known)
@@ -109,9 +114,21 @@ def _told(pod: Pod, metrics: Sequence[Metric], now: datetime) -> _Found:
         _read(ended, measured, found)
     for metric in metrics:
         container = containers.get(f"{JOB_PREFIX}{metric.name}")
-        if metric.job is not None and container is not None:
+        if metric.job is not None and container is not None and not _was_stopped(pod, container):
             _of_container(metric, metric.job.active_deadline_seconds, container, now, found)
     return found
+
+
+def _was_stopped(pod: Pod, container: ContainerStatus) -> bool:
+    """What it exits with while its pod is drained or deleted is the answer to that, and to nothing else."""
+    ended = container.state.terminated
+    if ended is None or not _is_taken(pod):
+        return False
+    return pod.taken_at is None or ended.finished_at is None or ended.finished_at >= pod.taken_at
+
+
+def _is_taken(pod: Pod) -> bool:
+    return bool(pod.disruption or pod.metadata.deletion_timestamp or pod.status.reason)
 
 
 def _read(ended: Terminated, metrics: Sequence[Metric], found: _Found) -> None:
@@ -177,10 +194,44 @@ def _why_none(job: Job, pod: Pod | None) -> str:
         return "it did not end in time (the Job's activeDeadlineSeconds)"
     if pod is None:
         return "the pod that measured is gone, and its verdict with it"
-    if pod.disruption is not None or pod.status.reason:
-        why = pod.disruption.message if pod.disruption is not None else pod.status.message
-        return shortened(f"the pod that measured was taken away: {why or pod.status.reason}", MESSAGE_LIMIT)
+    if _is_taken(pod):
+        return shortened(_taken_away(pod), MESSAGE_LIMIT)
     return f"Job {job.metadata.name} ended without a verdict" + (f": {failed.message}" if failed else "")
+
+
+def _taken_away(pod: Pod) -> str:
+    why = pod.disruption.message if pod.disruption is not None else pod.status.message
+    return f"the pod that measured was taken away: {why or pod.status.reason or 'somebody deleted it'}"
+
+
+def _going_on(pod: Pod | None, metrics: Sequence[Metric], known: tuple[MetricResult, ...]) -> str:
+    """What is measured, since when and until when; it changes when the pod does, and not by the clock."""
+    if pod is None:
+        return "it waits for its pod"
+    if _is_taken(pod):
+        after = "another one measures anew" if pod.disruption is not None else "its Job ends"
+        return shortened(f"{_taken_away(pod)}; {after}", MESSAGE_LIMIT)
+    running = {c.name: c.state.running.started_at for c in pod.status.container_statuses if c.state.running}
+    told = {one.name for one in known}
+    waits = [
+        _progress(metric, since)
+        for metric in metrics
+        if metric.name not in told
+        and (since := running.get(MEASURE if metric.job is None else f"{JOB_PREFIX}{metric.name}")) is not None
+    ]
+    return shortened("; ".join(waits), MESSAGE_LIMIT) or f"pod {pod.metadata.name} starts"
+
+
+def _progress(metric: Metric, since: datetime) -> str:
+    if metric.job is not None:
+        latest = since + timedelta(seconds=metric.job.active_deadline_seconds)
+        return f"{metric.name} runs since {_clock(since)}, until {_clock(latest)} at the latest"
+    until = since + timedelta(seconds=expected_seconds(metric))
+    return f"{metric.name} is measured since {_clock(since)}, until {_clock(until)} if its source answers"
+
+
+def _clock(moment: datetime) -> str:
+    return moment.strftime("%H:%M:%SZ")
 
 
 def _obstacle(job: Job, pod: Pod | None) -> tuple[str, datetime | None, timedelta]:

@@ -9,7 +9,7 @@ import pytest
 from tandem.api import names
 from tandem.api.analysis import AnalysisStatus
 from tandem.api.plan import Create, Delete, Refusal
-from tests.unit.apps.judging import ERRORS, SMOKE, candidate, end, report, terminated
+from tests.unit.apps.judging import ERRORS, SMOKE, candidate, end, pod_of, report, running, terminated
 from tests.unit.apps.world import World, app, model
 
 PASSED = terminated("analyse", 0, report(errors="Successful"))
@@ -218,6 +218,16 @@ def test_the_log_of_a_judgement_that_failed_stays() -> None:
     world = passes(candidate(ERRORS), 2)
     name = end(world, FAILED)
     assert name in passes(world, 20).jobs
+
+
+def test_its_log_stays_also_where_it_failed_before_all_its_containers_had_ended() -> None:
+    world = passes(candidate(ERRORS, SMOKE), 2)
+    (name,) = world.jobs
+    world.job_pods[name] = [pod_of(world.jobs[name], FAILED, running("job-smoke"))]
+    assert name in passes(world, 20).jobs
+    assert (reason(world), analysis(world).phase, world.scale) == ("AnalysisFailed", "Failed", {1: 1, 2: 0})
+    world.annotations[names.REQUESTED_AT_ANNOTATION] = "again"
+    assert name not in passes(world).jobs
 
 
 def test_the_service_goes_with_the_analysis() -> None:

@@ -134,6 +134,49 @@ def test_a_pod_that_was_taken_away_is_inconclusive(status: dict[str, object], wh
     assert why in found.message
 
 
+def stopped(code: int, at: int) -> Json:
+    """A container of the user's that ended so many seconds after the start."""
+    ended = terminated("job-smoke", code, "told to stop")
+    ended["state"]["terminated"]["finishedAt"] = (START + timedelta(seconds=at)).isoformat()
+    return ended
+
+
+DRAINED_AT_10: Json = {**DISRUPTED, "lastTransitionTime": (START + timedelta(seconds=10)).isoformat()}
+# A deletionTimestamp is when its time to end is over.
+DELETED_AT_10: Json = {
+    "deletionTimestamp": (START + timedelta(seconds=40)).isoformat(),
+    "deletionGracePeriodSeconds": 30,
+}
+
+
+@pytest.mark.parametrize("taken", ["drained", "deleted", "evicted by its node"])
+@pytest.mark.parametrize("code", [0, 1])
+def test_what_a_container_exits_with_because_its_pod_is_taken_away_is_no_verdict(taken: str, code: int) -> None:
+    """A handler of SIGTERM may well end with 1 or 0; both mean that it was told to stop."""
+    job = job_of()
+    pod = pod_of(job, stopped(code, at=12), phase="Failed")
+    if taken == "drained":
+        pod["status"]["conditions"] = [DRAINED_AT_10]
+    elif taken == "deleted":
+        pod["metadata"] |= DELETED_AT_10
+    else:
+        pod["status"] |= {"reason": "Evicted", "message": "low on memory"}
+    found = result(job, pod, metrics=(SMOKE,))
+    assert (found.phase, found.metrics) == ("Running", ())
+    assert found.message.startswith("the pod that measured was taken away: ")
+    over_by_now = job_of(over("Failed", "BackoffLimitExceeded"))
+    assert result(over_by_now, pod, metrics=(SMOKE,), after=LAG).phase == "Inconclusive"
+
+
+@pytest.mark.parametrize(("code", "phase"), [(0, "Successful"), (1, "Failed")])
+def test_what_it_found_before_its_pod_was_taken_away_counts(code: int, phase: str) -> None:
+    job = job_of()
+    drained = pod_of(job, stopped(code, at=8), phase="Failed", conditions=(DRAINED_AT_10,))
+    deleted = pod_of(job, stopped(code, at=8), phase="Failed")
+    deleted["metadata"] |= DELETED_AT_10
+    assert [result(job, pod, metrics=(SMOKE,)).phase for pod in (drained, deleted)] == [phase, phase]
+
+
 def test_while_it_is_measured_again_the_pod_that_was_drained_says_nothing() -> None:
     job = job_of()
     drained = pod_of(job, terminated("analyse", 137), phase="Failed", conditions=(DISRUPTED,), suffix="a")
@@ -159,6 +202,33 @@ def test_a_job_that_is_seen_to_end_before_its_pod_is_waited_for(pods: int) -> No
     seen = [pod_of(job, running("analyse"))][:pods]
     found = result(job, *seen, after=timedelta(seconds=5))
     assert (found.phase, found.again) == ("Running", LAG - timedelta(seconds=5))
+
+
+# --- What goes on ----------------------------------------------------------------------------------------------------
+
+
+def test_while_it_goes_on_each_metric_says_since_when_and_until_when() -> None:
+    job = job_of(active=1)
+    errors = {**ERRORS, "interval": "1m", "count": 5, "initialDelay": "30s"}  # counters are read once more than counted
+    pod = pod_of(job, running("analyse"), running("job-smoke"))
+    found = result(job, pod, metrics=(errors, SMOKE))
+    assert found.message == (
+        "errors is measured since 12:00:00Z, until 12:05:30Z if its source answers; "
+        "smoke runs since 12:00:00Z, until 12:10:00Z at the latest"
+    )
+    later = result(job, pod, metrics=(errors, SMOKE), after=timedelta(minutes=2))
+    assert later.message == found.message, "a message that follows the clock would be a write at each tick"
+
+
+def test_what_is_known_already_is_not_waited_for() -> None:
+    job = job_of(active=1)
+    pod = pod_of(job, terminated("analyse", 0, report(errors="Successful")), running("job-smoke"))
+    assert result(job, pod, metrics=(ERRORS, SMOKE)).message.startswith("smoke runs since ")
+
+
+def test_a_pod_that_is_about_to_start_is_waited_for_by_name() -> None:
+    job = job_of(active=1)
+    assert result(job, pod_of(job, phase="Pending")).message == "pod shop-0123456789-x starts"
 
 
 # --- What cannot start -----------------------------------------------------------------------------------------------
