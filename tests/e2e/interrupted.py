@@ -1,6 +1,6 @@
-"""Runs that are interrupted on real pods: evicted by the API, suspended and resumed, failed and tried again.
+"""Runs that are interrupted on real pods: evicted by the API, suspended and resumed, failed and tried again; two nodes.
 
-Two TrainingJobs share a volume for checkpoints. Each attempt leaves a file there, so that it knows which one it is; a
+Three TrainingJobs share a volume for checkpoints. Each attempt leaves a file there, so that it knows which one it is; a
 thread does to it what its turn is. Nearly all of it is waiting for pods, so it goes on beside the other tests.
 """
 
@@ -22,6 +22,7 @@ from tests.e2e.scripts import resource, step
 
 EVICTED: Final = "evicted"  # backoffLimit 0: an eviction has to cost nothing
 TRIED: Final = "tried"  # suspended in its first attempt, failed in its second, done in its third
+TOGETHER: Final = "together"  # on two nodes, the second of which fails in its first attempt while the first one waits
 CLAIM: Final = "checkpoints"
 IMAGE: Final = "tandem/runtime:dev"
 # As process 1 it has to say itself that a signal ends it.
@@ -36,20 +37,48 @@ print(f"attempt {number}: {turn}", flush=True)
 if turn == "waits": time.sleep(3600)
 sys.exit(turn == "fails")
 """
+# An all-reduce, as torch.distributed does it over the variables that torchrun reads: each rank gives a vector, all get
+# the sum. Nothing ends the first rank's wait for one that is gone.
+_ALL_REDUCE: Final = """
+import json, os, pathlib, signal, socket, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+rank, nodes, processes = (int(os.environ["PET_" + name]) for name in ("NODE_RANK", "NNODES", "NPROC_PER_NODE"))
+leader = os.environ["PET_MASTER_ADDR"], int(os.environ["PET_MASTER_PORT"])
+folder = pathlib.Path(os.environ["TANDEM_CHECKPOINT_DIR"])
+attempt = len(list(folder.glob(f"rank-{rank}-*")))
+(folder / f"rank-{rank}-{attempt}").touch()
+if rank == 1 and attempt == 0: sys.exit("rank 1 fails")
+mine = [1.5 + rank, 10.0 * rank]
+if rank == 0:
+    others = []
+    with socket.create_server(("", leader[1])) as server:
+        while len(others) < nodes - 1: others.append(server.accept()[0].makefile("rw"))
+    total = [sum(column) for column in zip(mine, *(json.loads(other.readline()) for other in others))]
+    for other in others: print(json.dumps(total), file=other, flush=True)
+else:
+    while True:
+        try: stream = socket.create_connection(leader).makefile("rw"); break
+        except OSError: time.sleep(0.2)
+    print(json.dumps(mine), file=stream, flush=True)
+    total = json.loads(stream.readline())
+print(f"rank {rank} of {nodes}x{processes}, attempt {attempt}: {total}", flush=True)
+"""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """``evicted`` and ``tried``: as they ended. ``suspended``: while nothing ran, with the ``pods`` that there were.
+    """``evicted``, ``tried`` and ``together``: as they ended. ``suspended``: while nothing ran, with its ``pods``.
 
     ``said``: what the last attempt of each knew of those before it.
     """
 
     evicted: Json
     tried: Json
+    together: Json
     suspended: Json
     pods: tuple[str, ...]
     said: dict[str, str]
+    sums: tuple[str, ...]  # what each rank of the last attempt got
 
 
 @contextmanager
@@ -67,7 +96,9 @@ def interruptions(site: Site) -> Iterator[Future[Facts]]:
 def _interrupt(site: Site, kubectl: Kubectl, diary: Diary) -> Facts:
     volume(site, kubectl)
     kubectl.apply(
-        _job(EVICTED, "waits", "succeeds", backoffLimit=0), _job(TRIED, "waits", "fails", "succeeds", backoffLimit=1)
+        _job(EVICTED, "waits", "succeeds", backoffLimit=0),
+        _job(TRIED, "waits", "fails", "succeeds", backoffLimit=1),
+        _of(TOGETHER, step("train", "python", "-c", _ALL_REDUCE), backoffLimit=1, numNodes=2, numProcPerNode=1),
     )
     _evict(kubectl, _at_work(kubectl, diary, EVICTED))
     _at_work(kubectl, diary, TRIED)
@@ -76,11 +107,13 @@ def _interrupt(site: Site, kubectl: Kubectl, diary: Diary) -> Facts:
     kubectl.run("wait", "--for=delete", "pods", "--selector", f"job-name={TRIED}-1", "--timeout=120s")
     pods = tuple(kubectl.names("pods", "--selector", f"job-name={TRIED}-1"))
     kubectl.merge(f"trainingjob/{TRIED}", {"spec": {"suspend": False}})
-    ends = {f"trainingjobs/{name}": _ended for name in (EVICTED, TRIED)}
-    ended = diary.until_all(ends, "both are over")
+    ends = {f"trainingjobs/{name}": _ended for name in (EVICTED, TRIED, TOGETHER)}
+    ended = diary.until_all(ends, "all are over")
     last = {name: _pod_of(diary, name, "Succeeded") for name in (EVICTED, TRIED)}
     said = {name: kubectl.run("logs", pod, "--container=train").strip() for name, pod in last.items()}
-    return Facts(ended[f"trainingjobs/{EVICTED}"], ended[f"trainingjobs/{TRIED}"], suspended, pods, said)
+    ranks = kubectl.run("logs", f"--selector=job-name={TOGETHER}-1", "--container=train").splitlines()
+    evicted, tried, together = (ended[target] for target in ends)
+    return Facts(evicted, tried, together, suspended, pods, said, tuple(sorted(ranks)))
 
 
 def volume(site: Site, kubectl: Kubectl) -> None:
@@ -124,8 +157,11 @@ def volume(site: Site, kubectl: Kubectl) -> None:
 
 
 def _job(name: str, *turns: str, **others: object) -> Json:
+    return _of(name, step("train", "python", "-c", _ATTEMPT, *turns), **others)
+
+
+def _of(name: str, train: Json, **others: object) -> Json:
     checkpoint = {"persistentVolumeClaim": {"claimName": CLAIM}}
-    train = step("train", "python", "-c", _ATTEMPT, *turns)
     return resource("TrainingJob", name, {"steps": [train], "checkpoint": checkpoint, **others})
 
 

@@ -30,3 +30,19 @@ def test_a_resumed_run_is_the_same_run_and_its_failure_is_tried_again(interrupte
 
     assert is_true(interrupted.tried, "Complete")
     assert (run["number"], run["attempts"]) == (1, 2)
+
+
+def test_two_pods_add_up_what_each_has_by_torchruns_variables(interrupted: Facts) -> None:
+    assert is_true(interrupted.together, "Complete")
+    assert [line for line in interrupted.sums if line.startswith("rank") and ":" in line] == [
+        "rank 0 of 2x1, attempt 1: [4.0, 10.0]",
+        "rank 1 of 2x1, attempt 1: [4.0, 10.0]",
+    ]
+
+
+def test_a_rank_that_fails_makes_all_of_them_begin_again(interrupted: Facts) -> None:
+    """The first rank waited for the second one, and would have for ever."""
+    run = interrupted.together["status"]["run"]
+
+    assert "rank 1 fails" in interrupted.sums
+    assert (run["number"], run["attempts"], run.get("disruptions", 0)) == (1, 2, 0)

@@ -189,6 +189,9 @@ class TrainingJobSpec(Wire, frozen=True, kw_only=True):
     node_selector: Annotated[dict[str, Annotated[str, msgspec.Meta(max_length=63)]], msgspec.Meta(max_length=16)] = {}
     tolerations: Annotated[tuple[Toleration, ...], msgspec.Meta(max_length=16)] = ()
     priority_class_name: ObjectName | None = None
+    num_nodes: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
+    num_proc_per_node: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
+    resources_per_node: Resources = Resources()
     tracking: Tracking = Tracking()
     gate: Gate = Gate()
     model: ModelTarget | None = None

@@ -28,7 +28,7 @@ from tandem.runtime import failure
 from tandem.runtime.failure import NotRecorded
 from tandem.runtime.instruction import InstructionInvalid
 from tandem.runtime.likeness import Compared, compare, first_difference
-from tandem.runtime.record import RUN_VARIABLE
+from tandem.runtime.record import RUN_VARIABLE, speaks
 from tandem.runtime.redact import redacted
 
 VARIABLE: Final = "TANDEM_REPRODUCTION"
@@ -95,6 +95,8 @@ def parse(environment: Mapping[str, str]) -> tuple[str, str]:
 
 def command() -> None:
     run_id, original = parse(os.environ)
+    if not speaks():
+        return
     from mlflow.tracking.client import MlflowClient
 
     try:

@@ -42,7 +42,7 @@ def record(wanted: Sequence[Data], fetched: Sequence[Fetched]) -> None:
         NotRecorded: MLflow did not take it.
     """
     run_id = os.environ.get(RUN_VARIABLE)
-    if not run_id or not fetched:
+    if not run_id or not fetched or not speaks():
         return
     _import_mlflow()
     from mlflow.entities import Dataset, DatasetInput, InputTag, RunTag
@@ -74,6 +74,11 @@ def record(wanted: Sequence[Data], fetched: Sequence[Fetched]) -> None:
             f"MLflow did not take the record of the run's data, and a run that cannot be traced does not train: "
             f"{redacted(' '.join(str(error).split()))[:300]}"
         ) from None
+
+
+def speaks() -> bool:
+    """Whether this is the first node of its run, or the only one: of what all have alike it keeps the record."""
+    return os.environ.get("JOB_COMPLETION_INDEX", "0") == "0"
 
 
 def profile(found: Fetched) -> Mapping[str, object]:

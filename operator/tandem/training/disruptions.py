@@ -58,4 +58,6 @@ def too_many(case: Case, run: RunStatus, job: Job) -> Outcome | None:
 
 def being_ended(job: Job) -> bool:
     """Whether Tandem has told this Job to end: then nothing else is to become of it."""
-    return bool(job.metadata.annotations.keys() & {names.HUNG_ANNOTATION, names.DISRUPTED_ANNOTATION})
+    return bool(
+        job.metadata.annotations.keys() & {names.HUNG_ANNOTATION, names.DISRUPTED_ANNOTATION, names.ENDED_ANNOTATION}
+    )

@@ -12,7 +12,7 @@ import math
 from typing import Final
 
 from tandem.api import names
-from tandem.api.containers import Quantity
+from tandem.api.containers import Quantity, Resources
 from tandem.api.trainingjob import Step, TrainingJobSpec
 
 THREADS: Final = "OMP_NUM_THREADS"  # OpenMP, and with it OpenBLAS, MKL, numexpr, XGBoost, torch
@@ -20,15 +20,24 @@ _HASH_SEED: Final = "PYTHONHASHSEED"
 _FACTORS: Final = {"m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
 
 
-def settings(step: Step) -> dict[str, str]:
-    """The environment of a step beside its parameters, which may set another number of threads."""
-    return {_HASH_SEED: "0", THREADS: str(_threads(step))}
+def resources_of(spec: TrainingJobSpec, step: Step) -> Resources:
+    """Its own, or those that every node gives."""
+    return step.resources if step.resources != Resources() else spec.resources_per_node
+
+
+def settings(resources: Resources, processes: int = 1) -> dict[str, str]:
+    """The environment of a step beside its parameters, which may set another number of threads.
+
+    ``processes``: that share its CPUs.
+    """
+    return {_HASH_SEED: "0", THREADS: str(_threads(resources, processes))}
 
 
 def record_of(spec: TrainingJobSpec) -> dict[str, str]:
     """The tags of a run by which it can be repeated, beside those of its lineage."""
     own = spec.parameters
-    in_force = {step.name: {key: own.get(key, value) for key, value in settings(step).items()} for step in spec.steps}
+    given = {step.name: settings(resources_of(spec, step), spec.num_proc_per_node) for step in spec.steps}
+    in_force = {name: {key: own.get(key, value) for key, value in told.items()} for name, told in given.items()}
     return {
         names.TAG_INPUTS: json.dumps(inputs_of(spec), sort_keys=True),
         names.TAG_ENVIRONMENT: json.dumps(in_force, sort_keys=True),
@@ -42,10 +51,13 @@ def inputs_of(spec: TrainingJobSpec) -> dict[str, str]:
     """
     git = spec.source.git if spec.source else None
     kind = None if spec.source is None else "git" if git else "configMap"
+    shape = [spec.num_nodes, spec.num_proc_per_node]
     return {
         "steps": _digest([[step.name, list(step.command)] for step in spec.steps]),
         "parameters": _digest(spec.parameters),
         "source": _digest([kind, git.path if git else None]),
+        # Of one process nothing is on record, as before there could be others.
+        **({"numNodes": _digest(shape)} if shape != [1, 1] else {}),
     }
 
 
@@ -53,9 +65,9 @@ def _digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _threads(step: Step) -> int:
-    asked = step.resources.limits.get("cpu", step.resources.requests.get("cpu", 1))
-    return max(1, math.ceil(_cpus(asked)))
+def _threads(resources: Resources, processes: int) -> int:
+    asked = resources.limits.get("cpu", resources.requests.get("cpu", 1))
+    return max(1, math.ceil(_cpus(asked)) // processes)
 
 
 def _cpus(quantity: Quantity) -> float:

@@ -145,7 +145,12 @@ def failure_of(job: Job, pods: tuple[Pod, ...]) -> Failure:
     if hung is not None:
         step, _, message = hung.partition(": ")
         return Failure(class_="Hung", reason="ProgressDeadlineExceeded", message=message, step=step)
-    if reason == "DeadlineExceeded":
+    ended = job.metadata.annotations.get(names.ENDED_ANNOTATION)
+    if ended is not None:
+        reason, _, message = ended.partition(": ")
+        if reason == "NodesDiffer":
+            return Failure(class_="Data", reason=reason, message=message)
+    elif reason == "DeadlineExceeded":
         return Failure(
             class_="DeadlineExceeded",
             reason=reason,

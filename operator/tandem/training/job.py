@@ -15,7 +15,7 @@ from tandem.api.facts import TrackedRun
 from tandem.api.meta import Json, controller_reference, to_json
 from tandem.api.plan import Delete
 from tandem.api.trainingjob import RunStatus, Step, TrainingJobSpec
-from tandem.training import environment, images
+from tandem.training import environment, images, nodes
 from tandem.training.case import Case
 from tandem.training.inputs import (
     FETCH,
@@ -62,7 +62,7 @@ def job_manifest(case: Case, run: RunStatus, tracked: TrackedRun) -> Json:
         names.RUN_LABEL: str(run.number),
     }
     job_spec: Json = {
-        "backoffLimit": spec.backoff_limit,
+        **nodes.job_spec(spec),
         "podFailurePolicy": {"rules": _failure_rules(case)},
         "template": {"metadata": {"labels": labels}, "spec": _pod_spec(case, run, tracked)},
     }
@@ -114,10 +114,10 @@ def _pod_spec(case: Case, run: RunStatus, tracked: TrackedRun) -> Json:
     if spec.checkpoint is not None:
         claim = {"claimName": spec.checkpoint.persistent_volume_claim.claim_name}
         volumes.append({"name": _CHECKPOINT_VOLUME, "persistentVolumeClaim": claim})
-    steps = [*before, *(_step(case, tracked, step) for step in spec.steps)]
+    steps = [*before, *(_step(case, run, tracked, step) for step in spec.steps)]
     if spec.reproduce_from is not None:
         steps.append(_comparison(case, tracked, spec.reproduce_from))
-    return pod_spec(steps[:-1], steps[-1], volumes, _placement(spec))
+    return pod_spec(steps[:-1], steps[-1], volumes, {**_placement(spec), **nodes.pod_spec(case)})
 
 
 def _before(case: Case, run: RunStatus, tracked: TrackedRun) -> list[Json]:
@@ -174,8 +174,11 @@ def _run(case: Case, tracked: TrackedRun) -> dict[str, str]:
     }
 
 
-def _step(case: Case, tracked: TrackedRun, step: Step) -> Json:
-    settings = case.pins.environment.get(step.name, {}) if case.pins else environment.settings(step)
+def _step(case: Case, run: RunStatus, tracked: TrackedRun, step: Step) -> Json:
+    resources = environment.resources_of(case.spec, step)
+    settings = environment.settings(resources, case.spec.num_proc_per_node)
+    if case.pins:
+        settings = dict(case.pins.environment.get(step.name, {}))
     env = {**settings, **case.spec.parameters, **_run(case, tracked)}
     image = images.written(case.spec, case.settings.runtime_image)[step.name]
     mounts: list[Json] = []
@@ -184,7 +187,8 @@ def _step(case: Case, tracked: TrackedRun, step: Step) -> Json:
         folder = f"{case.resource.metadata.name}-{tracked.number}"
         mounts = [{"name": _CHECKPOINT_VOLUME, "mountPath": CHECKPOINT, "subPath": folder}]
         env["TANDEM_CHECKPOINT_DIR"] = CHECKPOINT
-    made = _container(step.name, image, list(step.command), env, step.resources, mounts)
+    made = _container(step.name, image, list(step.command), env, resources, mounts)
+    made["env"] += nodes.variables(case, job_name(case, run))
     return {**made, "workingDir": SOURCE if case.spec.source is not None else WORKSPACE}
 
 

@@ -73,6 +73,11 @@ def with_provenance(found: Findings, written: Mapping[str, str], pods: tuple[Pod
     return with_verdicts(found, validate)
 
 
+def fetched_by(pod: Pod) -> FetchReport | None:
+    """What a pod tells of the code and data that it has fetched; None while it has not, or if it tells nothing."""
+    return _report(next((container for container in pod.containers if container.name == FETCH), None))
+
+
 def with_recorded_data(found: Findings, spec: TrainingJobSpec, tracked: TrackedRun) -> Findings:
     """The findings with the digests and versions that the fetching container wrote to MLflow, if its pod did not tell.
 

@@ -186,9 +186,9 @@ def _missing(spec: TrainingJobSpec, tags: Mapping[str, str]) -> Iterator[str]:
 
 
 def _different(spec: TrainingJobSpec, tags: Mapping[str, str]) -> Iterator[str]:
-    then = _decoded(tags[names.TAG_INPUTS])
-    for field, digest in inputs_of(spec).items():
-        if then.get(field) != digest:
+    then, now = _decoded(tags[names.TAG_INPUTS]), inputs_of(spec)
+    for field in (*now, *(then.keys() - now.keys())):
+        if then.get(field) != now.get(field):
             yield f"spec.{field}"
     recorded = {name.removeprefix(f"{names.TAG_DATA}.") for name in tags if name.startswith(f"{names.TAG_DATA}.")}
     if recorded != {one.name for one in spec.data}:

@@ -27,7 +27,8 @@ from tandem.training.suspension import suspend
 from tandem.training.triggers import STOPPING, due, first, parse_trigger, told
 
 # What a model depends on. A change of anything else (the gate, the alias, a policy) trains nothing anew.
-_INPUTS = ("source", "image", "data", "steps", "parameters", "tracking", "reproduceFrom")
+_NODES = ("numNodes", "numProcPerNode", "resourcesPerNode")
+_INPUTS = ("source", "image", "data", "steps", "parameters", "tracking", "reproduceFrom", *_NODES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,10 @@ from tandem.api.conditions import Failed, Outcome, Passed, Working
 from tandem.api.facts import Unavailable
 from tandem.api.plan import Create, EndRun
 from tandem.api.trainingjob import Failure, RunStatus
-from tandem.training import images
+from tandem.training import images, nodes
 from tandem.training.case import FINAL, TRAINED, Case, refused, unavailable
 from tandem.training.disruptions import too_many, with_disruption
-from tandem.training.failure import blocked, explain, failure_of
+from tandem.training.failure import Obstacle, blocked, explain, failure_of
 from tandem.training.findings import Findings
 from tandem.training.inputs import CHECKS_LIMIT, too_large
 from tandem.training.job import job_manifest, job_name, needed
@@ -44,21 +44,32 @@ def train(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
     if job is None:
         return _lost(case, found) if run.job_name or _has_run(found) else _create(case, found)
     pods = _pods_of(case, job)
+    several = nodes.several(case.spec)
+    pods = nodes.in_order(job, pods) if several else pods
+    counted = job.status.failed + job.status.active + job.status.succeeded
     run = msgspec.structs.replace(
         run,
         job_name=job.metadata.name,
         start_time=run.start_time or job.metadata.creation_timestamp,
-        attempts=max(run.attempts, job.status.failed + job.status.active + job.status.succeeded),
+        attempts=nodes.attempts_of(job, run) if several else max(run.attempts, counted),
         step=_step_now(pods) or run.step,
     )
     run = with_disruption(run, pods)
     found = with_provenance(replace(found, run=run), images.written(case.spec, case.settings.runtime_image), pods)
     if job.condition("Complete"):
+        other = nodes.difference(nodes.present(job, pods)) if several else ""
+        if other:
+            return _failed(case, found, Failure(class_="Data", reason=nodes.DIFFER, message=other))
         return Passed("JobComplete", f"Job {run.job_name} completed"), found
     if job.condition("Failed"):
-        return _failed(case, found, failure_of(job, pods))
+        return _failed(case, found, failure_of(job, nodes.causes_last(job, pods) if several else pods))
     if job.spec.suspend:
-        return suspended(case, job), found
+        return (nodes.begin_again(case, job, pods) if several else None) or suspended(case, job), found
+    if several:
+        lost, run = nodes.hold_together(case, found.run, job, pods)
+        found = replace(found, run=run)
+        if lost:
+            return lost, found
     found = replace(found, run=with_progress(case, found.run, pods))
     ending = too_many(case, found.run, job) or hung(case, found.run, job, pods)
     return ending or _going_on(case, found, job, pods), found
@@ -75,6 +86,12 @@ def _create(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
         if found.original is None:
             return None, found
         case = pinned(case, found.original)
+    if nodes.several(case.spec):
+        refusal = case.draft.act(nodes.service(case))
+        if refusal:
+            return refused(
+                refusal, f"the Service that names the nodes of Job {job_name(case, run)} is not there"
+            ), found
     refusal = case.draft.act(Create(job_manifest(case, run, found.tracked)))
     if refusal:
         return refused(refusal, f"Job {job_name(case, run)} could not be created"), found
@@ -125,7 +142,7 @@ def _failed(case: Case, found: Findings, failure: Failure) -> tuple[Outcome | No
 
 
 def _going_on(case: Case, found: Findings, job: Job, pods: tuple[Pod, ...]) -> Outcome:
-    obstacle = blocked(job, pods, needed(case.spec))
+    obstacle = _obstacle(case, job, pods)
     if obstacle is None:
         return _at_work(found.run)
     waited = case.now - (obstacle.since or case.now)
@@ -133,6 +150,15 @@ def _going_on(case: Case, found: Findings, job: Job, pods: tuple[Pod, ...]) -> O
         return Failed(obstacle.reason, obstacle.message, final=False)
     case.draft.requeue(BLOCKED_GRACE - waited)
     return _at_work(found.run) if obstacle.usual else Working(obstacle.reason, obstacle.message)
+
+
+def _obstacle(case: Case, job: Job, pods: tuple[Pod, ...]) -> Obstacle | None:
+    mounted = needed(case.spec)
+    if not nodes.several(case.spec):
+        return blocked(job, pods, mounted)
+    mine = nodes.present(job, pods)
+    stopped = (blocked(job, (pod,), mounted) for pod in reversed(mine))
+    return next((one for one in stopped if one), None) or nodes.missing(case.spec, job, mine)
 
 
 def _at_work(run: RunStatus) -> Outcome:

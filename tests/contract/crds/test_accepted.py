@@ -139,6 +139,11 @@ CASES: list[tuple[str, str, Json]] = [
         },
     ),
     ("a checkpoint", TJ, {"checkpoint": {"persistentVolumeClaim": {"claimName": "check.points"}}}),
+    (
+        "several nodes",
+        TJ,
+        {"numNodes": 256, "numProcPerNode": 8, "resourcesPerNode": {"limits": {"cpu": 8, "nvidia.com/gpu": "8"}}},
+    ),
     ("a progress deadline", TJ, {"progressDeadlineSeconds": 1}),
     ("a cooldown of a year", TJ, {"retrain": {"cooldown": "8784h"}}),
     ("a cooldown in parts", TJ, {"retrain": {"cooldown": "1h30m1.5s"}}),

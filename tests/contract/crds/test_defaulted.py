@@ -12,12 +12,21 @@ from tests.contract.crds.resources import SMALLEST, Json, checks, resource, sign
 
 TJ, AD = "TrainingJob", "AppDeployment"
 
+DEFAULTS = {
+    "backoffLimit": 2,
+    "disruptionLimit": 20,
+    "suspend": False,
+    "historyLimit": 10,
+    "numNodes": 1,
+    "numProcPerNode": 1,
+}
+
 FILLED_IN = [
     (
         "the smallest TrainingJob",
         TJ,
         {},
-        {"backoffLimit": 2, "disruptionLimit": 20, "suspend": False, "historyLimit": 10},
+        DEFAULTS,
     ),
     (
         "the smallest AppDeployment",
@@ -129,10 +138,7 @@ def test_fields_that_are_null_are_taken_as_not_given(api_server: ApiServer) -> N
 
     assert kept == {
         **SMALLEST[TJ],
-        "backoffLimit": 2,
-        "disruptionLimit": 20,
-        "suspend": False,
-        "historyLimit": 10,
+        **DEFAULTS,
         "gate": {},
     }
 
@@ -141,7 +147,7 @@ def test_unknown_fields_are_dropped(api_server: ApiServer) -> None:
     """kubectl refuses them before (strict field validation); whoever sends them all the same changes nothing."""
     kept = api_server.create(resource(TJ, template={"spec": {"hostPID": True}}, parallelism=3), dry_run=True)
 
-    assert kept["spec"].keys() == {"steps", "backoffLimit", "disruptionLimit", "suspend", "historyLimit"}
+    assert kept["spec"].keys() == {"steps", *DEFAULTS}
 
 
 def test_a_parameter_without_a_value_is_dropped(api_server: ApiServer) -> None:

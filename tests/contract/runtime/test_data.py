@@ -661,3 +661,10 @@ def test_a_run_that_mlflow_does_not_take_the_record_of_does_not_train(pod: Pod, 
     assert done.code == 9
     assert "MLflow did not take the record of the run's data" in done.message
     assert "hunter2" not in done.out + done.err
+
+
+def test_of_several_nodes_the_first_one_keeps_the_record(pod: Pod, http: HttpServer) -> None:
+    http.files["/iris.csv"] = (200, IRIS)
+    nobody = {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{free_port()}", "MLFLOW_RUN_ID": "0" * 32}
+    done = pod.run(f"{http.url}/iris.csv", {**nobody, "JOB_COMPLETION_INDEX": "1"})
+    assert (done.code, "data: iris sha256:" in done.out) == (0, True), done.out + done.err

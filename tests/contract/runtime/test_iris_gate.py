@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 
 from tandem.api import names
 from tandem.api.trainingjob import GateVerdict, TrainingJobSpec
+from tandem.runtime import compare
 from tandem.training.change import BaselineFound, Measured, NoBaseline
 from tandem.training.environment import settings
 from tandem.training.rules import verdicts
@@ -46,7 +47,7 @@ def logged(runs: tuple[str, str], mlflow_server: str) -> tuple[dict[str, float],
 def _run(client: MlflowClient, server: str, experiment: str, folder: Path) -> str:
     run_id = str(client.create_run(experiment).info.run_id)
     variables = {"MLFLOW_TRACKING_URI": server, "MLFLOW_EXPERIMENT_ID": experiment, "MLFLOW_RUN_ID": run_id}
-    variables |= {**settings(SPEC.steps[0]), **SPEC.parameters, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    variables |= {**settings(SPEC.steps[0].resources), **SPEC.parameters, "MLFLOW_DISABLE_TELEMETRY": "true"}
     done = run_script(EXAMPLE / "train_and_compare.py", cwd=folder, env=pod_environment(folder, **variables))
     assert done.code == 0, done.err
     return run_id
@@ -85,30 +86,35 @@ def test_whatever_the_script_stops_logging_stops_the_model(
 # --- the same twice --------------------------------------------------------------------------------------------------
 
 
-def compared(server: str, run: str, original: str, folder: Path) -> dict[str, object]:
-    """What the container that compares leaves in the run, as the process that runs in the pod."""
-    told = json.dumps({"original": original})
-    variables = {"MLFLOW_TRACKING_URI": server, "MLFLOW_RUN_ID": run, "TANDEM_REPRODUCTION": told}
-    done = run_module("tandem.runtime.compare", cwd=folder, env=pod_environment(folder, **variables))
-    assert done.code == 0, done.err
-    return dict(json.loads(MlflowClient(server).get_run(run).data.tags[names.TAG_REPRODUCTION]))
-
-
 def test_the_same_flowers_give_the_same_model_bit_for_bit(
     runs: tuple[str, str], mlflow_server: str, tmp_path: Path
 ) -> None:
+    """As the process that runs in the pod."""
     first, second = runs
-    found = compared(mlflow_server, second, first, tmp_path)
+    variables = {"MLFLOW_TRACKING_URI": mlflow_server, "MLFLOW_RUN_ID": second}
+    variables["TANDEM_REPRODUCTION"] = json.dumps({"original": first})
+    done = run_module("tandem.runtime.compare", cwd=tmp_path, env=pod_environment(tmp_path, **variables))
+    assert done.code == 0, done.err
+    client = MlflowClient(mlflow_server)
+    found = json.loads(client.get_run(second).data.tags[names.TAG_REPRODUCTION])
     assert (found["same"], found["difference"]) == (True, "")
-    artifact = MlflowClient(mlflow_server).download_artifacts(second, "tandem/reproduction.json", str(tmp_path))
-    files = json.loads(Path(artifact).read_text())["files"]
+    files = json.loads(Path(client.download_artifacts(second, compare.ARTIFACT, str(tmp_path))).read_text())["files"]
     assert len(files) == found["files"]
     assert {file["path"] for file in files if file.get("leftOut")} == {"MLmodel", "model.skops"}
 
 
 def test_another_script_gives_another_and_the_first_difference_is_told(
-    runs: tuple[str, str], iris: Iris, mlflow_server: str, tmp_path: Path
+    runs: tuple[str, str], iris: Iris, mlflow_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = compared(mlflow_server, runs[1], iris.run_id, tmp_path)
-    assert found["same"] is False
-    assert " has other bytes: sha256 " in str(found["difference"]) or " differs in " in str(found["difference"])
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_server)
+    found, _ = compare.reproduced(MlflowClient(mlflow_server), runs[1], iris.run_id, tmp_path)
+    assert not found.same
+    assert " has other bytes: sha256 " in found.difference or " differs in " in found.difference
+
+
+def test_a_run_without_a_model_is_no_reproduction(runs: tuple[str, str], mlflow_server: str, tmp_path: Path) -> None:
+    client = MlflowClient(mlflow_server)
+    empty = client.create_run(client.get_run(runs[0]).info.experiment_id).info.run_id
+    found, files = compare.reproduced(client, empty, runs[0], tmp_path)
+    assert (found.same, files) == (False, ())
+    assert f"this run, {empty}, has no model" in found.difference

@@ -21,12 +21,13 @@ TOLD_TO = {
     "poll": "TANDEM_POLL",
     "reproduction": "TANDEM_REPRODUCTION",
 }
-GIVEN_TO_STEPS = {"TANDEM_CHECKPOINT_DIR", "PYTHONHASHSEED", "OMP_NUM_THREADS"}
+_OF_SEVERAL = {"NNODES", "NPROC_PER_NODE", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT"}
+GIVEN_TO_STEPS = {"TANDEM_CHECKPOINT_DIR", "PYTHONHASHSEED", "OMP_NUM_THREADS"} | {f"PET_{n}" for n in _OF_SEVERAL}
 
 
 def check_plan(world: World, made: Plan) -> None:
     for action in made.actions:
-        if isinstance(action, Create):
+        if isinstance(action, Create) and action.manifest["kind"] == "Job":
             check_restricted(action.manifest["spec"]["template"]["spec"])
             check_environment(world, action.manifest["spec"]["template"]["spec"])
     if made.status is not None:
@@ -125,7 +126,7 @@ def check_environment(world: World, pod: Json) -> None:
     for container in (*pod["initContainers"], *pod["containers"]):
         given = [entry["name"] for entry in container["env"]]
         assert len(set(given)) == len(given)
-        env = {entry["name"]: entry["value"] for entry in container["env"]}
+        env = {entry["name"]: entry.get("value", "") for entry in container["env"]}
         assert env["HOME"] == "/tmp"
         if container["name"] in TOLD_TO:
             told = env.keys() & TOLD_TO.values()

@@ -9,14 +9,11 @@ import msgspec
 import pytest
 
 from tandem.api import names
+from tandem.api.containers import Resources
 from tandem.api.meta import Json
-from tandem.api.trainingjob import Step, TrainingJobSpec
+from tandem.api.trainingjob import TrainingJobSpec
 from tandem.training.environment import inputs_of, record_of, settings
 from tests.unit.training.world import World
-
-
-def step(**resources: Json) -> Step:
-    return msgspec.convert({"name": "train", "command": ["python"], "resources": resources}, Step)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +33,13 @@ def step(**resources: Json) -> Step:
     ],
 )
 def test_threads_are_the_cpus_that_the_step_asked_for_not_those_of_the_node(resources: Json, threads: str) -> None:
-    assert settings(step(**resources)) == {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": threads}
+    given = msgspec.convert(resources, Resources)
+    assert settings(given) == {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": threads}
+
+
+@pytest.mark.parametrize(("cpus", "processes", "threads"), [("8", 2, "4"), ("8", 3, "2"), ("500m", 4, "1")])
+def test_the_processes_of_a_node_share_its_cpus(cpus: str, processes: int, threads: str) -> None:
+    assert settings(Resources(limits={"cpu": cpus}), processes)["OMP_NUM_THREADS"] == threads
 
 
 def environment(world: World, container: str) -> dict[str, str]:

@@ -106,6 +106,7 @@ class World:
     status: Json = field(default_factory=lambda: {"observedGeneration": -1})
     jobs: dict[str, Json] = field(default_factory=dict)
     pods: dict[str, Json] = field(default_factory=dict)
+    services: dict[str, Json] = field(default_factory=dict)
     runs: list[MlflowRun] = field(default_factory=list)
     others: list[MlflowRun] = field(default_factory=list)  # of other resources
     versions: list[ModelVersion] = field(default_factory=list)
@@ -464,6 +465,9 @@ class World:
 
     def _create(self, manifest: Json) -> None:
         name = manifest["metadata"]["name"]
+        if manifest["kind"] == "Service":
+            self.services.setdefault(name, manifest)
+            return
         if name in self.jobs:
             return  # 409, with our own uid
         self._uids += 1
@@ -549,8 +553,9 @@ class World:
 
     @property
     def creations(self) -> list[str]:
-        made = [action.manifest["metadata"]["name"] for action in self.done if isinstance(action, Create)]
-        return [name for name in made if name != POLL_JOB]
+        made = [action.manifest for action in self.done if isinstance(action, Create)]
+        names_of_jobs = [manifest["metadata"]["name"] for manifest in made if manifest["kind"] == "Job"]
+        return [name for name in names_of_jobs if name != POLL_JOB]
 
     @property
     def polls(self) -> int:
@@ -591,7 +596,8 @@ def kinds(actions: Sequence[Action]) -> list[str]:
 
 
 def _env(job: Json) -> dict[str, str]:
-    return {entry["name"]: entry["value"] for entry in job["spec"]["template"]["spec"]["containers"][0]["env"]}
+    given = job["spec"]["template"]["spec"]["containers"][0]["env"]
+    return {entry["name"]: entry.get("value", "") for entry in given}
 
 
 def _tracked(run: MlflowRun, models: tuple[LoggedModel, ...] | None = None) -> TrackedRun:

@@ -15,7 +15,7 @@ from tandem.api import names
 from tandem.runtime.failure import NotRecorded
 from tandem.runtime.quality.inspection import Inspection
 from tandem.runtime.quality.statistics import Statistics
-from tandem.runtime.record import FOLDER, RUN_VARIABLE
+from tandem.runtime.record import FOLDER, RUN_VARIABLE, speaks
 from tandem.runtime.redact import redacted
 
 
@@ -54,7 +54,7 @@ class Kept:
 
     def keep(self, name: str, found: Inspection) -> None:
         """Raises: NotRecorded."""
-        if not self._run_id:
+        if not self._run_id or not speaks():
             return
 
         def write(client: Any) -> None:
