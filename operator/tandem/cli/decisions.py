@@ -18,6 +18,7 @@ from tandem.api.meta import condition_of
 from tandem.api.trainingjob import TrainingJob
 from tandem.cli.cluster import Cluster
 from tandem.cli.errors import CommandError
+from tandem.cli.explain import is_undecided, watched
 from tandem.cli.options import Context, Decider, Name, Namespace
 from tandem.cli.target import Found, find, find_app, find_training
 
@@ -31,10 +32,11 @@ def promote(name: Name, namespace: Namespace = None, context: Context = None, as
 
 
 def abort(name: Name, namespace: Namespace = None, context: Context = None, as_decider: Decider = None) -> None:
-    """Give the candidate up: it is set aside, and the stable revision has all the traffic."""
+    """Give a revision up: a candidate is set aside, and what is still watched gives the traffic back."""
     cluster = Cluster(context, namespace)
     found, app = find_app(cluster, name)
-    number = _candidate(app, "abort").revision
+    serves = watched(app, datetime.now(UTC)) if app.status.candidate is None else None
+    number = (serves or _candidate(app, "abort")).revision
     _decide(cluster, found, as_decider, {names.ABORT_ANNOTATION: str(number)}, f"revision {number} is aborted")
 
 
@@ -76,11 +78,12 @@ def reject(name: Name, namespace: Namespace = None, context: Context = None, as_
 
 
 def retry(name: Name, namespace: Namespace = None, context: Context = None) -> None:
-    """Try a failed revision once more, or start another run of a TrainingJob."""
+    """Try a failed revision once more, judge one that nobody could judge, or start another run of a TrainingJob."""
     cluster = Cluster(context, namespace)
     found = find(cluster, name)
     view = found.view
-    if isinstance(view, AppDeployment) and condition_of(view.status.conditions, STALLED) is None:
+    stalled = condition_of(view.status.conditions, STALLED) is not None
+    if isinstance(view, AppDeployment) and not stalled and not is_undecided(view):
         ready = condition_of(view.status.conditions, READY)
         raise CommandError(f"{found} has not failed" + (f": {ready.message}" if ready else ""))
     # Whatever was not there before is a request; the time is one that people can read.

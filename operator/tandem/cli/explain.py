@@ -18,6 +18,9 @@ Annotations: TypeAlias = Mapping[str, str]
 _ABOUT_ITSELF: Final = frozenset({READY, RECONCILING, STALLED})
 # True is bad news of these; of every other condition False is.
 _ABNORMAL_TRUE: Final = frozenset({"Failed", "Drifted", "Suspended"})
+ROLLED_OUT: Final = "RolledOut"
+# While RolledOut says one of these, a judgement is what it is about: since when is when that began.
+_JUDGED: Final = frozenset({"AnalysisRunning", "AnalysisInconclusive"})
 
 
 class Move(NamedTuple):
@@ -36,24 +39,44 @@ def explain(resource: Resource, now: datetime) -> list[str]:
     lines = [f"{kind} {meta.namespace}/{meta.name}: {status.phase if seen and status.phase else 'not looked at yet'}"]
     if not seen:
         lines.append(f"  waits for: the operator, to look at generation {meta.generation} of the spec")
-    about = _of_app(resource) if isinstance(resource, AppDeployment) else _of_training(resource)
-    lines += [f"  {what + ':':<10} {text}" for what, text in about]
+    about = _of_app(resource, now) if isinstance(resource, AppDeployment) else _of_training(resource)
+    lines += [f"  {what + ':' if what else '':<10} {text}" for what, text in about]
     if ready is not None:
         lines.append(f"  {_heading(ready, status.conditions) + ':':<10} {_message(resource, ready)}")
         lines.append(f"  since:     {_ago(_since(resource, ready), now)} ({ready.reason})")
     lines += [f"  also:      {_told(one)}" for one in _noteworthy(status.conditions, ready)]
-    for place, move in enumerate(moves(resource)):
+    for place, move in enumerate(moves(resource, now)):
         lines.append(f"  {'next:' if place == 0 else '':<10} {move.command}   # {move.effect}")
     return lines
 
 
-def moves(resource: Resource) -> list[Move]:
+def moves(resource: Resource, now: datetime) -> list[Move]:
     """What a person can do about it now, the likeliest first."""
-    return list(_moves_of_app(resource) if isinstance(resource, AppDeployment) else _moves_of_training(resource))
+    return list(_moves_of_app(resource, now) if isinstance(resource, AppDeployment) else _moves_of_training(resource))
 
 
-def _moves_of_app(app: AppDeployment) -> Iterator[Move]:
-    status, candidate = app.status, app.status.candidate
+def is_undecided(app: AppDeployment) -> bool:
+    """Whether a judgement came to no verdict, so that it may be asked for once more."""
+    return _rolled_out(app) == "AnalysisInconclusive"
+
+
+def watched(app: AppDeployment, now: datetime) -> RevisionStatus | None:
+    """What serves, while the one before it takes the traffic back if it fails or is aborted."""
+    if app.status.stable is None or app.spec.rollback is not None:
+        return None
+    there = any(one.state == "Retired" and one.retire_at and one.retire_at > now for one in app.status.revisions)
+    return app.status.stable if there or _rolled_out(app) == "Watching" else None
+
+
+def _rolled_out(app: AppDeployment) -> str:
+    told = condition_of(app.status.conditions, ROLLED_OUT)
+    return told.reason if told is not None else ""
+
+
+def _moves_of_app(app: AppDeployment, now: datetime) -> Iterator[Move]:
+    status, candidate, serves = app.status, app.status.candidate, watched(app, now)
+    if is_undecided(app):
+        yield _move(app, "retry", "it is judged once more")
     if status.approval is not None and status.approval.state == "Awaiting":
         what = "the promotion" if status.approval.step == "promotion" else f"step {status.approval.step}"
         yield _move(app, "approve", f"{what} of revision {status.approval.revision}")
@@ -65,6 +88,8 @@ def _moves_of_app(app: AppDeployment) -> Iterator[Move]:
             yield _move(app, "pause", f"revision {number} stays where it is")
         yield _move(app, "promote", f"revision {number} takes all the traffic now")
         yield _move(app, "abort", f"revision {number} is given up")
+    elif serves is not None:
+        yield _move(app, "abort", f"revision {serves.revision} gives the traffic back to the one before")
     if _failed(app):
         yield _move(app, "retry", "try the same again; or change the spec")
     if app.spec.rollback is not None:
@@ -96,15 +121,32 @@ def _failed(resource: Resource) -> bool:
     return stalled is not None and stalled.status == "True"
 
 
-def _of_app(app: AppDeployment) -> Iterator[tuple[str, str]]:
+def _of_app(app: AppDeployment, now: datetime) -> Iterator[tuple[str, str]]:
     stable, candidate = app.status.stable, app.status.candidate
     yield "serves", _revision(stable) if stable else "nothing yet"
     if candidate is not None:
         yield "candidate", _revision(candidate)
     if app.status.preview_url:
         yield "preview", app.status.preview_url
+    yield from _judgement(app, now)
     if app.status.delivery is not None and app.status.delivery.history:
         yield "delivery", _delivered(app.status.delivery)
+
+
+def _judgement(app: AppDeployment, now: datetime) -> Iterator[tuple[str, str]]:
+    """The latest one, for as long as the rollout is about it."""
+    rolled_out, judged = condition_of(app.status.conditions, ROLLED_OUT), app.status.analysis
+    if judged is None or rolled_out is None or rolled_out.status == "True":
+        return
+    what = f"{judged.moment} of revision {judged.revision}"
+    yield "judgement", f"{what}: {judged.phase}, since {_ago(judged.start_time, now)}"
+    for metric in judged.metrics:
+        yield "", f"{metric.name}{' (dry run)' if metric.dry_run else ''}: {metric.phase}, {metric.message}"
+    if judged.phase == "Running":
+        yield "", judged.message
+    if judged.job_name:
+        namespace = app.metadata.namespace
+        yield "", f"kubectl -n {namespace} logs job/{judged.job_name} --all-containers   # each measurement"
 
 
 def _revision(one: RevisionStatus) -> str:
@@ -151,6 +193,9 @@ def _message(resource: Resource, ready: Condition) -> str:
 
 def _since(resource: Resource, ready: Condition) -> datetime:
     """Of the step that decides Ready, where one does: Ready may have been Unknown for many steps."""
+    judged = resource.status.analysis if isinstance(resource, AppDeployment) else None
+    if judged is not None and ready.reason in _JUDGED:
+        return judged.start_time
     approval = resource.status.approval
     if approval is not None and approval.state == "Awaiting" and approval.last_transition_time is not None:
         return approval.last_transition_time

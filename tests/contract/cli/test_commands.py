@@ -111,6 +111,26 @@ def test_a_decision_may_be_somebody_elses(api_server: ApiServer, namespace: str,
     assert annotated(api_server, app)[names.DECIDED_BY_ANNOTATION] == "release-bot"
 
 
+def test_what_nobody_could_judge_is_judged_again(api_server: ApiServer, namespace: str, tandem: Tandem) -> None:
+    held = {**said("RolledOut", "Unknown"), "reason": "AnalysisInconclusive"}
+    app = given(api_server, namespace, "AppDeployment", conditions=[held], **CANDIDATE)
+
+    assert tandem("retry", "shop").code == 0
+
+    assert names.REQUESTED_AT_ANNOTATION in annotated(api_server, app)
+
+
+def test_an_abort_of_what_is_still_watched_names_what_serves(
+    api_server: ApiServer, namespace: str, tandem: Tandem
+) -> None:
+    watched = {**said("RolledOut", "Unknown"), "reason": "Watching"}
+    app = given(api_server, namespace, "AppDeployment", conditions=[watched], stable=CANDIDATE["candidate"])
+
+    assert tandem("abort", "shop").code == 0
+
+    assert annotated(api_server, app)[names.ABORT_ANNOTATION] == "5"
+
+
 def test_a_paused_rollout_is_resumed_and_one_that_is_not_is_not(
     api_server: ApiServer, namespace: str, tandem: Tandem
 ) -> None:

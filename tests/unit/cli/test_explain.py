@@ -46,11 +46,18 @@ def iris(*conditions: Json, spec: Json | None = None, **status: Any) -> Training
 WORKING = (condition("Ready", "Unknown", "Progressing"), condition("Reconciling", "True", "Progressing"))
 FAILED = (condition("Ready", "False", "NotReady"), condition("Stalled", "True", "NotReady"))
 CANDIDATE: Json = {"revision": 5, "digest": "d", "image": "shop:2"}
+STABLE: Json = {"revision": 4, "digest": "d", "image": "shop:1"}
+UNDECIDED = (
+    condition("Ready", "Unknown", "AnalysisInconclusive"),
+    condition("RolledOut", "Unknown", "AnalysisInconclusive", since="2026-03-01T11:00:00Z"),
+)
+WATCHED = (condition("Ready", "Unknown", "Watching"), condition("RolledOut", "Unknown", "Watching"))
+LEAVING: Json = {"revision": 3, "digest": "d", "image": "shop:0", "state": "Retired"}
 
 
 def verbs(resource: AppDeployment | TrainingJob) -> list[str]:
     """What comes after `kubectl tandem -n team`."""
-    return [move.command.removeprefix("kubectl tandem -n team ") for move in moves(resource)]
+    return [move.command.removeprefix("kubectl tandem -n team ") for move in moves(resource, NOW)]
 
 
 # --- which command moves it ------------------------------------------------------------------------------------------
@@ -71,6 +78,13 @@ def verbs(resource: AppDeployment | TrainingJob) -> list[str]:
         ),
         (shop(*WORKING, approval={"revision": 5, "step": "2", "state": "Approved"}), []),
         (shop(*FAILED), ["retry appd/shop"]),
+        (
+            shop(*UNDECIDED, candidate=CANDIDATE),
+            ["retry appd/shop", "pause appd/shop", "promote appd/shop", "abort appd/shop"],
+        ),
+        (shop(*WATCHED, stable=STABLE), ["abort appd/shop"]),
+        (shop(stable=STABLE, revisions=[{**LEAVING, "retireAt": "2026-03-01T12:30:01Z"}]), ["abort appd/shop"]),
+        (shop(stable=STABLE, revisions=[{**LEAVING, "retireAt": "2026-03-01T12:30:00Z"}]), []),
         (shop(spec={"rollback": {"toRevision": 3}}), ["rollback appd/shop --release"]),
         (iris(condition("Ready", "True", "Complete")), []),
         (iris(*FAILED), ["retry tj/iris"]),
@@ -80,7 +94,8 @@ def verbs(resource: AppDeployment | TrainingJob) -> list[str]:
         ),
     ],
     ids=[
-        *("app serves", "candidate", "paused", "step waits", "step was approved", "app failed", "rolled back"),
+        *("app serves", "candidate", "paused", "step waits", "step was approved", "app failed", "no verdict"),
+        *("watched", "watched by default", "watched no more", "rolled back"),
         *("trained", "training failed", "model waits"),
     ],
 )
@@ -118,6 +133,54 @@ def test_a_rollout_that_waits_for_a_person() -> None:
         "             kubectl tandem -n team promote appd/shop   # revision 5 takes all the traffic now",
         "             kubectl tandem -n team abort appd/shop   # revision 5 is given up",
     ]
+
+
+JUDGED: Json = {"revision": 5, "moment": "step-2", "startTime": "2026-03-01T12:29:15Z", "jobName": "shop-0123456789"}
+
+
+def test_a_judgement_that_goes_on_says_what_is_measured_until_when_and_where_each_measurement_is() -> None:
+    goes_on = "errors is measured since 12:29:20Z, until 12:34:20Z if its source answers"
+    given = shop(
+        condition("Ready", "Unknown", "AnalysisRunning"),
+        condition("RolledOut", "Unknown", "AnalysisRunning", since="2026-03-01T11:00:00Z"),
+        phase="Progressing",
+        stable=STABLE,
+        candidate=CANDIDATE,
+        analysis={**JUDGED, "phase": "Running", "message": goes_on},
+        explain="step 2 of 3 (50 %) of revision 5 is judged",
+    )
+    assert explain(given, NOW)[:8] == [
+        "AppDeployment team/shop: Progressing",
+        "  serves:    revision 4 (image shop:1)",
+        "  candidate: revision 5 (image shop:2)",
+        "  judgement: step-2 of revision 5: Running, since 2026-03-01 12:29:15Z, 45s",
+        f"             {goes_on}",
+        "             kubectl -n team logs job/shop-0123456789 --all-containers   # each measurement",
+        "  waits for: step 2 of 3 (50 %) of revision 5 is judged",
+        "  since:     2026-03-01 12:29:15Z, 45s (AnalysisRunning)",
+    ]
+
+
+def test_a_judgement_without_a_verdict_says_what_each_metric_came_to() -> None:
+    metrics = [
+        {"name": "errors", "phase": "Inconclusive", "message": "no data (0 requests, of at least 1)"},
+        {"name": "smoke", "phase": "Failed", "message": "exited with code 1", "dryRun": True},
+    ]
+    given = shop(*UNDECIDED, candidate=CANDIDATE, analysis={**JUDGED, "phase": "Inconclusive", "metrics": metrics})
+    told = explain(given, NOW)
+    assert "             errors: Inconclusive, no data (0 requests, of at least 1)" in told
+    assert "             smoke (dry run): Failed, exited with code 1" in told
+    assert "  since:     2026-03-01 12:29:15Z, 45s (AnalysisInconclusive)" in told
+    assert "  next:      kubectl tandem -n team retry appd/shop   # it is judged once more" in told
+
+
+def test_a_judgement_is_not_told_of_what_serves() -> None:
+    given = shop(
+        condition("Ready", "True", "Serving"),
+        condition("RolledOut", "True", "RolledOut"),
+        analysis={**JUDGED, "phase": "Successful"},
+    )
+    assert not any("judgement" in line for line in explain(given, NOW))
 
 
 def test_what_is_well_is_told_in_a_few_lines() -> None:

@@ -2,7 +2,8 @@
 
 What is measured is a number, no data, or an error of whoever was asked. A number is held against bounds, no data
 against what its metric says of it, and errors are never the fault of what is judged. The counting is Argo Rollouts'
-(``assessMetricStatus``): a limit is what is still allowed, errors do not count as measurements.
+(``assessMetricStatus``): a limit is what is still allowed, errors do not count as measurements. But nothing is Successful
+without one measurement that was: there, limits as large as the count let everything through.
 
 ==========================  =================================================================
 a number within its bounds  Successful
@@ -132,7 +133,9 @@ class Tally:
             return "Failed"
         if self.inconclusive > limits.inconclusive or self.consecutive_errors > limits.consecutive_error:
             return "Inconclusive"
-        return "Successful" if self.measured >= limits.count else None
+        if self.measured < limits.count:
+            return None
+        return "Successful" if self.successful else "Inconclusive"
 
     def explain(self, phase: Phase, limits: Limits) -> str:
         """One sentence: what was measured, and what it was counted against."""
@@ -144,6 +147,8 @@ class Tally:
             return self.worst + _counted(self.inconclusive, limits.inconclusive, "inconclusive")
         if self.consecutive_errors > limits.consecutive_error:
             return f"could not be measured: {self.told} ({self.consecutive_errors} times in a row)"
+        if self.measured >= limits.count:
+            return f"no measurement of {self.measured} was successful: {self.worst}"
         return f"was not measured in time ({self.measured} of {limits.count}): {self.told or 'nothing came'}"
 
 

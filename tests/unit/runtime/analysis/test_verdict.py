@@ -103,6 +103,10 @@ def counted(measurements: list[Measurement], limits: Limits, on_no_data: OnNoDat
         ([NOTHING, NOTHING], Limits(count=3, inconclusive=1), [None, "Inconclusive"]),
         # What fails is said even where something else was not known.
         ([NOTHING, BAD], Limits(count=3, inconclusive=1), [None, "Failed"]),
+        # Limits that allow everything let nothing through that was never once good.
+        ([NOTHING], Limits(inconclusive=5), ["Inconclusive"]),
+        ([BAD, BAD], Limits(count=2, failure=2), [None, "Inconclusive"]),
+        ([BAD, NOTHING], Limits(count=2, failure=1, inconclusive=1), [None, "Inconclusive"]),
         # Errors in a row: one more than allowed, and never the fault of what is judged.
         ([AWAY] * 5, Limits(), [None, None, None, None, "Inconclusive"]),
         ([AWAY] * 2, Limits(consecutive_error=1), [None, "Inconclusive"]),
@@ -151,6 +155,7 @@ def test_of_several_metrics_one_failure_decides_and_what_nobody_knows_holds(
         ([BAD], Limits(), "0.5 is above max 0.1"),
         ([BAD, GOOD, BAD], Limits(count=5, failure=1), "0.5 is above max 0.1 (2 failed, 1 allowed)"),
         ([NOTHING], Limits(), "no data (no series)"),
+        ([BAD], Limits(failure=1), "no measurement of 1 was successful: 0.5 is above max 0.1"),
         ([AWAY] * 5, Limits(), "could not be measured: connection refused (5 times in a row)"),
         ([GOOD, AWAY], Limits(count=3), "was not measured in time (1 of 3): connection refused"),
         ([], Limits(), "was not measured in time (0 of 1): nothing came"),
