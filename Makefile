@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-down test lint format types layers unit contract faults cluster-test e2e cluster-up cluster-down \
-        images bench soak lock clean
+        images bench soak rollouts lock clean
 
 help: ## List the verbs
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ e2e: setup ## The whole demo, its faults and bad input, as assertions on real po
 
 soak: setup ## An hour of random doings and faults with 1,000 resources, into docs/reliability.md (SOAK_MINUTES=60)
 	@$(BIN)/python -m tests.soak --write-docs
+
+rollouts: setup ## 35 rollouts, failing canaries and rollbacks on real pods, into docs/reliability.md (~1 h)
+	@$(BIN)/python -m tests.rollouts --write-docs
 
 bench: setup ## Every performance figure, into docs/performance.md (a quiet machine, ~17 min)
 	@$(BIN)/python -m bench --write-docs

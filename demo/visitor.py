@@ -67,6 +67,7 @@ class Visitor:
     app: str
     url: str
     method: str
+    rate: int = RATE  # requests per second
 
     @property
     def pod(self) -> str:
@@ -102,7 +103,7 @@ class Visitor:
         """The garden's pod with another command: the visitor lives beside the garden and has its code."""
         pod: Json = yaml.safe_load(_GARDEN.read_text())
         pod["metadata"] = {"name": self.pod, "labels": dict([VISITORS.split("=")])}
-        words = ["python", "visitor.py", f"--url={self.url}", f"--method={self.method}", f"--rate={RATE}"]
+        words = ["python", "visitor.py", f"--url={self.url}", f"--method={self.method}", f"--rate={self.rate}"]
         pod["spec"]["containers"][0] |= {"name": "visitor", "command": words}
         return pod
 
