@@ -14,6 +14,10 @@ class Check:
     commands: tuple[tuple[str, ...], ...]
 
 
+# What the plans say in the unit tests is what the contract with kstatus judges.
+_RECORDING = ("-p", "tests.contract.kstatus.recorder")
+
+
 def _pytest(*paths: str) -> tuple[str, ...]:
     return ("{python}", "-m", "pytest", "-q", "--durations=5", *paths)
 
@@ -37,7 +41,7 @@ FIRST = (
 # touches what another one has: control planes on ports of their own, clusters in namespaces of their own.
 LANES = (
     (
-        Check("unit", "rules and plans; nothing but Python", (_pytest("tests/unit"),)),
+        Check("unit", "rules and plans; nothing but Python", (_pytest(*_RECORDING, "tests/unit"),)),
         Check("faults", "every fault we can name, on a strict API server of our own", (_pytest("tests/faults"),)),
     ),
     (

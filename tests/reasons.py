@@ -13,8 +13,11 @@ _EVENT = re.compile(r'\bEmit\([^()"]*"([A-Z]\w+)"')
 _NAMED = re.compile(r'^[A-Z_]+(?:: Final)? = "([A-Z][a-z]+[A-Z]\w+)"', re.MULTILINE)
 _REFUSED = re.compile(r'\b(?:Refused|_refused|TrackingFailure)\(\s*"([A-Z]\w+)"')
 
-# Not reasons: conditions, Event types, what a caller replaces.
-_OTHERS = {"Normal", "Warning", "ModelResolved", "ConfigurationResolved", "RolledOut", "DataValidated"}
+# Not reasons: conditions, Event types, triggers, kinds, what a caller replaces.
+_OTHERS = {
+    *("Normal", "Warning", "DataChange", "HorizontalPodAutoscaler"),
+    *("ModelResolved", "ConfigurationResolved", "RolledOut", "DataValidated", "DataPolled"),
+}
 
 
 def told_in_conditions(*packages: str) -> set[str]:

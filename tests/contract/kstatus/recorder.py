@@ -1,28 +1,28 @@
 """A plugin of pytest that writes down every status that the two simulators' plans come to, while their tests run.
 
-    TANDEM_RECORDING=FILE python -m pytest -p tests.contract.kstatus.recorder tests/unit/training tests/unit/apps
+    python -m pytest -p tests.contract.kstatus.recorder tests/unit
 
-Those tests tell every story of both kinds; who adds a state adds a test there, and has its recording with that.
+Those tests tell every story of both kinds; who adds a state adds a test there, and has its recording with that. `make
+unit` records, so that no check has to tell the stories once more (half a minute).
 """
 
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from tandem.api.meta import Json
 from tandem.api.plan import Plan
-from tests.contract.kstatus.recording import FILE, Recordings, recorded
+from tests.contract.kstatus.recording import Recordings, keep, place, recorded
 from tests.unit.apps.world import World as AppWorld
 from tests.unit.training.world import World as TrainingWorld
 
 KEPT = Recordings()
+PLACE = place()  # of the sources as they are before the first test
+_random = False
 
 
 def keeps_what_is_planned(world: type[Any], kind: str) -> None:
@@ -31,9 +31,8 @@ def keeps_what_is_planned(world: type[Any], kind: str) -> None:
     @functools.wraps(plan)
     def planned(self: Any) -> Plan:
         made = plan(self)
-        if made.status is not None:
-            status: Json = msgspec.json.decode(msgspec.json.encode(made.status))
-            KEPT.add(recorded(kind, self.generation, status))
+        if made.status is not None and not _random:
+            KEPT.add(recorded(kind, self.generation, made.status))
         return made
 
     world.plan = planned
@@ -46,5 +45,14 @@ def pytest_configure() -> None:
 
 
 @pytest.hookimpl
-def pytest_unconfigure() -> None:
-    Path(os.environ[FILE]).write_bytes(msgspec.json.encode(list(KEPT)))
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Random stories are left out: what is judged has to be the same every time."""
+    global _random  # noqa: PLW0603
+    _random = item.get_closest_marker("hypothesis") is not None
+
+
+@pytest.hookimpl
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Of some of the stories there is nothing to keep; of all of them also when a test failed."""
+    if exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED} and not session.config.option.keyword:
+        keep(PLACE, msgspec.json.encode(list(KEPT)))

@@ -27,7 +27,7 @@ CONDITIONS: dict[str, tuple[str, ...]] = {
         *("DataValidated", "Trained", "Blessed", "Registered", "Promoted", "Drifted"),
     ),
     "AppDeployment": (
-        *(*ABOUT_ITSELF, "Available", "RolledOut", "Protected"),
+        *(*ABOUT_ITSELF, "Available", "RolledOut", "Protected", "Routed", "Autoscaled"),
         *("ModelResolved", "ConfigurationResolved", "Promoted"),
     ),
 }

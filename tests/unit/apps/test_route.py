@@ -178,6 +178,15 @@ def test_a_gateway_that_refuses_is_told_in_its_own_words() -> None:
     assert world.converge().told.phase == "Healthy"
 
 
+def test_a_gateway_that_refuses_without_a_reason_is_told_too() -> None:
+    """Conditions of other controllers: what their CRD lets them leave out, somebody leaves out."""
+    world = behind()
+    accept(world, "False")
+    world.routes["shop"]["status"]["parents"][0]["conditions"][0] |= {"reason": "", "message": ""}
+    world.reconcile()
+    assert world.condition("Routed").reason == "NotAccepted"
+
+
 def test_a_changed_host_is_routed() -> None:
     world = behind()
     world.change(image="shop:1", gateway={**GATEWAY, "hostnames": ["new.example.com"]})
