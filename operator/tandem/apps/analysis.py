@@ -26,6 +26,7 @@ from tandem.apps.analysis_job import (
     service_name,
 )
 from tandem.apps.analysis_result import Result, result_of
+from tandem.apps.analysis_time import WATCH, throughout
 from tandem.apps.case import TRANSIENT, Case
 from tandem.apps.manifest import is_applied
 from tandem.apps.quarantine import standing
@@ -70,9 +71,12 @@ def analyse(case: Case, owned: Owned, moment: str, since: datetime) -> Judgement
 
 
 def metrics_at(case: Case, moment: str) -> tuple[Metric, ...]:
-    """What is measured at this moment."""
-    kind = _MOMENTS.get(moment.partition("-")[0])
-    return tuple(metric for metric in case.spec.rollout.analysis if not metric.at or kind in metric.at)
+    """What is measured at this moment, and how often: in a watch, until it is over."""
+    kind, rollout = _MOMENTS.get(moment.partition("-")[0]), case.spec.rollout
+    metrics = tuple(metric for metric in rollout.analysis if not metric.at or kind in metric.at)
+    if moment != WATCH:
+        return metrics
+    return tuple(throughout(metric, rollout.watch_seconds or 0) for metric in metrics)
 
 
 def tidy(case: Case, target: Target | None) -> None:

@@ -16,8 +16,8 @@ import msgspec
 from tandem.api import names
 from tandem.api.analysis import JobMetric, Metric
 from tandem.api.containers import MAX_INT32
-from tandem.api.duration import parse_duration
 from tandem.api.meta import Json, to_json
+from tandem.apps.analysis_time import deadline_of, seconds
 from tandem.apps.case import Case
 from tandem.apps.manifest import CONTAINER, PORT_NAME, marked, metadata, selector
 from tandem.apps.revision import Owned, hashed
@@ -34,11 +34,9 @@ TTL_SECONDS: Final = 86400  # how long the logs of a judgement are there; withou
 
 _SECRETS: Final = "/tandem/secrets"
 _USER: Final = 65532  # the runtime image's own non-root user; any other image runs as it too
-_ASK_SECONDS: Final = 25  # of the runtime: how long a question may take, and how long until it is asked again
 _MESSAGES: Final = 12288  # bytes that the kubelet keeps of all containers of a pod together
 _MESSAGE: Final = 4096
 _REQUESTS: Final[dict[str, str | int]] = {"cpu": "50m", "memory": "128Mi"}
-_LONGEST: Final = 86400.0 * 1000
 
 
 def job_name(case: Case, owned: Owned, moment: str, since: datetime, metrics: Sequence[Metric]) -> str:
@@ -91,7 +89,7 @@ def port_of(case: Case, owned: Owned) -> int:
 def job_manifest(case: Case, owned: Owned, moment: str, since: datetime, metrics: Sequence[Metric]) -> Json:
     measured = [metric for metric in metrics if metric.job is None]
     deadline = max(
-        [_seconds_of(metric) for metric in measured]
+        [deadline_of(metric, moment) for metric in measured]
         + [metric.job.active_deadline_seconds for metric in metrics if metric.job is not None]
     )
     notes = {MOMENT_ANNOTATION: moment, METRICS_ANNOTATION: digest_of_metrics(metrics)}
@@ -112,19 +110,19 @@ def job_manifest(case: Case, owned: Owned, moment: str, since: datetime, metrics
             "ttlSecondsAfterFinished": TTL_SECONDS,
             "template": {
                 "metadata": {"labels": pod_labels},
-                "spec": _pod_spec(case, owned, since, metrics),
+                "spec": _pod_spec(case, owned, moment, since, metrics),
             },
         },
     }
 
 
-def _pod_spec(case: Case, owned: Owned, since: datetime, metrics: Sequence[Metric]) -> Json:
+def _pod_spec(case: Case, owned: Owned, moment: str, since: datetime, metrics: Sequence[Metric]) -> Json:
     measured = [metric for metric in metrics if metric.job is None]
     secrets = [(metric.name, secret) for metric in measured if (secret := _secret_of(metric))]
     known = placeholders(case, owned)
     containers = [_job(metric.name, metric.job, known) for metric in metrics if metric.job is not None]
     if measured:
-        containers.insert(0, _measure(case, owned, since, measured, 1 + len(containers)))
+        containers.insert(0, _measure(case, owned, moment, since, measured, 1 + len(containers)))
     return {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
@@ -156,12 +154,14 @@ def placeholders(case: Case, owned: Owned) -> dict[str, str]:
     }
 
 
-def _measure(case: Case, owned: Owned, since: datetime, metrics: Sequence[Metric], containers: int) -> Json:
+def _measure(
+    case: Case, owned: Owned, moment: str, since: datetime, metrics: Sequence[Metric], containers: int
+) -> Json:
     instruction = {
         "metrics": [_instruction(case, owned, metric) for metric in metrics],
         "placeholders": placeholders(case, owned),
         "since": since.isoformat(),
-        "deadlineSeconds": max(_seconds_of(metric) for metric in metrics),
+        "deadlineSeconds": max(deadline_of(metric, moment) for metric in metrics),
         "reportLimit": min(_MESSAGE, _MESSAGES // containers),
     }
     # A dollar is doubled because the kubelet expands $(NAME): it is the runtime that fills a query in.
@@ -218,8 +218,8 @@ def _instruction(case: Case, owned: Owned, metric: Metric) -> Json:
     secret = f"{_SECRETS}/{metric.name}" if _secret_of(metric) else ""
     told: Json = {
         "name": metric.name,
-        "interval": _seconds(metric.interval),
-        "initialDelay": _seconds(metric.initial_delay),
+        "interval": seconds(metric.interval),
+        "initialDelay": seconds(metric.initial_delay),
         "count": metric.count,
         "failureLimit": metric.failure_limit,
         "inconclusiveLimit": metric.inconclusive_limit,
@@ -262,23 +262,3 @@ def _texts(metric: Metric) -> str:
     if metric.prometheus is not None:
         return f"{metric.prometheus.address} {metric.prometheus.query}"
     return metric.web.url if metric.web is not None else ""
-
-
-def expected_seconds(metric: Metric) -> float:
-    """How long a metric takes when its source answers at once each time."""
-    times = metric.count if metric.pods is not None else metric.count - 1
-    return _seconds(metric.initial_delay) + times * _seconds(metric.interval)
-
-
-def _seconds_of(metric: Metric) -> float:
-    """How long a metric takes at most, its source failing as often as it may once."""
-    errors = (metric.consecutive_error_limit + 1) * _ASK_SECONDS
-    return expected_seconds(metric) + metric.count * _ASK_SECONDS + errors
-
-
-def _seconds(duration: str) -> float:
-    """The CRD's bounds keep it small; a resource from before them must not stop the plan."""
-    try:
-        return min(parse_duration(duration).total_seconds(), _LONGEST)
-    except ValueError:
-        return _LONGEST

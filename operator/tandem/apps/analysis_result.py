@@ -18,7 +18,8 @@ from tandem.api.analysis import Metric, MetricResult
 from tandem.api.children import ContainerStatus, Job, Pod, Terminated
 from tandem.api.conditions import shortened
 from tandem.api.meta import Wire
-from tandem.apps.analysis_job import JOB_PREFIX, MEASURE, START_SECONDS, expected_seconds
+from tandem.apps.analysis_job import JOB_PREFIX, MEASURE, START_SECONDS
+from tandem.apps.analysis_time import expected_seconds
 
 MESSAGE_LIMIT: Final = 700
 _METRIC_LIMIT: Final = 300

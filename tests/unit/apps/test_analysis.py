@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -168,6 +170,14 @@ def test_after_the_switch_it_is_judged_once_more_and_what_fails_then_is_rolled_b
     assert (passes(world, 20).serving, world.record(2).state) == (1, "Failed")
 
 
+def test_a_watch_measures_until_it_is_over() -> None:
+    world = candidate({**ERRORS, "at": ["Promotion", "Watch"], "interval": "1m"}, watchSeconds=600)
+    assert _told(world)["metrics"][0]["count"] == 1
+    end(world, PASSED)
+    passes(world)
+    assert (_told(world)["metrics"][0]["count"], _told(world)["deadlineSeconds"]) == (10, 625)
+
+
 # --- Faults of what is not judged ------------------------------------------------------------------------------------
 
 
@@ -247,7 +257,13 @@ def test_a_world_at_rest_after_a_judgement_is_left_alone() -> None:
     assert world.plan().status == world.status
 
 
-def _containers(world: World) -> list[dict[str, str]]:
+def _told(world: World) -> dict[str, Any]:
+    """The instruction of the one container that measures."""
+    told: dict[str, Any] = json.loads(_containers(world)[0]["env"][1]["value"].replace("$$", "$"))
+    return told
+
+
+def _containers(world: World) -> list[dict[str, Any]]:
     (job,) = world.jobs.values()
-    found: list[dict[str, str]] = job["spec"]["template"]["spec"]["containers"]
+    found: list[dict[str, Any]] = job["spec"]["template"]["spec"]["containers"]
     return found
