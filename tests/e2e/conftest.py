@@ -19,10 +19,20 @@ from demo.mlflow import Mlflow
 from demo.setup import SYSTEM, Site, set_up
 from demo.stage import namespace_object
 from tests.e2e import interrupted as interruptions
+from tests.e2e.judged import Judged, judgements
 from tests.e2e.mistaken import World, everything_wrong
 
 # The story first, while what bad input comes to takes its time; then what kills what the others need.
-ORDER = ("test_story", "test_bad_input", "test_configuration", "test_interruptions", "test_faults")
+ORDER = (
+    "test_story",
+    "test_bad_input",
+    "test_configuration",
+    "test_autoscaling",
+    "test_interruptions",
+    "test_judgement",
+    "test_rollouts",
+    "test_faults",
+)
 OWN_CLUSTER = "e2e"
 _numbers = count(1)
 
@@ -61,10 +71,17 @@ def interrupted(interrupting: Future[interruptions.Facts]) -> interruptions.Fact
     return interrupting.result()
 
 
+@pytest.fixture(scope="session")
+def judged(site: Site) -> Iterator[Judged]:
+    """Revisions that are judged, while others are tested."""
+    with judgements(site) as found:
+        yield found
+
+
 @pytest.fixture(scope="session", autouse=True)
 def mistakes_are_made_first(request: pytest.FixtureRequest) -> None:
     """Where any test asks for them."""
-    for begins_first in ("world", "interrupting"):
+    for begins_first in ("world", "interrupting", "judged"):
         if any(begins_first in getattr(item, "fixturenames", ()) for item in request.session.items):
             request.getfixturevalue(begins_first)
 

@@ -32,13 +32,14 @@ class Diary:
         with self._new:
             return list(self._versions[target])
 
+    def all(self, kind: str) -> list[Json]:
+        """Every version of every object of the kind."""
+        with self._new:
+            return [one for target, all_ in self._versions.items() if target.startswith(f"{kind}/") for one in all_]
+
     def made(self, kind: str) -> dict[str, str]:
         """Everything of the kind that ever was: uid → name."""
-        with self._new:
-            seen = [
-                version for target, all_ in self._versions.items() if target.startswith(f"{kind}/") for version in all_
-            ]
-        return {version["metadata"]["uid"]: version["metadata"]["name"] for version in seen}
+        return {version["metadata"]["uid"]: version["metadata"]["name"] for version in self.all(kind)}
 
     def until(self, target: str, predicate: Predicate, what: str, within: float = WITHIN) -> Json:
         """The first version that is as wanted, however long ago it was.

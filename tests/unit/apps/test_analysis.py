@@ -76,6 +76,15 @@ def test_also_the_first_revision_is_judged_before_anybody_is_sent_to_it() -> Non
     assert passes(world).serving == 1
 
 
+def test_a_first_revision_that_crashes_while_it_is_judged_never_has_traffic() -> None:
+    """Whatever is measured: what the kubelet tells of its pods counts as well."""
+    world = passes(app(rollout={"analysis": [ERRORS]}))
+    world.wait(1)
+    world.crashed["shop:1"] = world.now
+    passes(world)
+    assert (world.serving, reason(world), world.scale) == (None, "CrashLoopBackOff", {1: 0})
+
+
 def test_without_an_analysis_nothing_is_judged() -> None:
     world = app().converge()
     assert (world.serving, world.jobs, world.told.analysis) == (1, {}, None)
