@@ -36,10 +36,11 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {
             "AZURE_CLIENT_ID",
             "AZURE_CLIENT_SECRET",
             "AZURE_TENANT_ID",
+            "AZURE_STORAGE_ENDPOINT",
         ),
     ),
 }
-_PUBLIC: Final = frozenset({"AWS_REGION", "AWS_ENDPOINT_URL", "known_hosts"})
+_PUBLIC: Final = frozenset({"AWS_REGION", "AWS_ENDPOINT_URL", "AZURE_STORAGE_ENDPOINT", "known_hosts"})
 _LIMIT: Final = 64 * 1024
 
 

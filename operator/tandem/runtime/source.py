@@ -47,6 +47,9 @@ _ENVIRONMENT: Final = {
     "GIT_SSH_COMMAND": "ssh -F none -o BatchMode=yes -o ConnectTimeout=20",
     "LC_ALL": "C",
 }
+# The first line of a Git LFS pointer, and a size that none reaches (its specification).
+POINTER: Final = b"version https://git-lfs.github.com/spec/"
+_POINTER_SIZE: Final = 1024
 # What git, curl and ssh say when it is the credentials.
 _DENIED: Final = (
     "authentication failed",
@@ -118,7 +121,7 @@ def clone(git: Git, folder: Path) -> str:
     The result is a plain tree without ``.git``: the commit is recorded by the operator, on the MLflow run.
 
     Raises:
-        CodeNotFetched: the repository, the ref or the folder is not there, or cannot be read.
+        CodeNotFetched: the repository, the ref or the folder is not there, or cannot be read; or a file is in Git LFS.
         AccessDenied: the server wants credentials, or others.
     """
     secret = credentials.read(git.secret, urlsplit(git.url).scheme)
@@ -132,11 +135,25 @@ def clone(git: Git, folder: Path) -> str:
         except Failure as failure:
             raise type(failure)(secret.scrubbed(str(failure))) from None
         tree = _folder_of(checkout, git)
+        pointer = next((file for file in sorted(tree.rglob("*")) if is_pointer(file)), None)
+        if pointer is not None:
+            raise CodeNotFetched(
+                f"{pointer.relative_to(tree)} of {redacted(git.url)} is kept in Git LFS, which is not fetched: name a "
+                "folder without it by spec.source.git.path, and get the file by spec.data from the store that holds it"
+            )
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         for entry in tree.iterdir():
             entry.rename(folder / entry.name)
     return commit
+
+
+def is_pointer(file: Path) -> bool:
+    """Whether it is what Git LFS leaves in the place of a file."""
+    if file.is_symlink() or not file.is_file() or file.stat().st_size >= _POINTER_SIZE:
+        return False
+    with file.open("rb") as content:
+        return content.read(len(POINTER)) == POINTER
 
 
 def check_out(git: Git, checkout: Path, access: Access, ref_field: str = "spec.source.git.ref") -> str:

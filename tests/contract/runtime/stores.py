@@ -65,7 +65,7 @@ def _put(url: str, body: bytes, headers: Mapping[str, str]) -> None:
 def s3_server() -> Iterator[Callable[[str], Bucket]]:
     """Makes buckets of one server, which is a process of its own."""
     port = free_port()
-    command = [str(_moto()), "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    command = [str(_servers()), "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
 
@@ -82,8 +82,8 @@ def s3_server() -> Iterator[Callable[[str], Bucket]]:
         server.wait(30)
 
 
-def _moto() -> Path:
-    """The Python of an environment with moto: its libraries and those of kubernetes exclude each other."""
+def _servers() -> Path:
+    """The Python of an environment with moto and asyncssh: libraries of moto and of kubernetes exclude each other."""
     lock = ROOT / "requirements" / "s3.txt"
     place = paths.cache() / f"s3-{sys.version_info.minor}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
     python = place / "bin" / "python"
@@ -167,6 +167,35 @@ def git_http_backend(root: Path) -> Callable[[BaseHTTPRequestHandler], None]:
         request.wfile.write(rest)
 
     return answer
+
+
+@dataclass
+class Ssh:
+    """An SSH server of Git repositories; ``secret`` is what a Secret for it holds."""
+
+    port: int
+    secret: dict[str, str]
+
+    def url(self, repository: Path) -> str:
+        return f"ssh://git@127.0.0.1:{self.port}{repository}/.git"
+
+
+@contextmanager
+def ssh_server(folder: Path) -> Iterator[Ssh]:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / "key")], check=True)
+    (folder / "key.pub").rename(folder / "authorized")
+    program = Path(__file__).with_name("ssh_server.py")
+    server = subprocess.Popen([str(_servers()), str(program), str(folder)])
+    known = folder / "known_hosts"
+    try:
+        until(lambda: server.poll() is not None or known.exists(), "the SSH server")
+        assert server.poll() is None
+        port = int(known.read_text().partition("]:")[2].split()[0])
+        keys = {"ssh-privatekey": (folder / "key").read_text(), "known_hosts": known.read_text()}
+        yield Ssh(port, keys)
+    finally:
+        server.terminate()
+        server.wait(30)
 
 
 @dataclass

@@ -207,6 +207,20 @@ def test_a_second_attempt_in_the_same_volume_starts_clean(pod: FetchPod, reposit
 # --- data ------------------------------------------------------------------------------------------------------------
 
 
+def test_a_pointer_of_git_lfs_is_not_taken_for_code(tmp_path: Path) -> None:
+    """A script would read the pointer, and nobody would know."""
+    repository = Repository(tmp_path / "lfs")
+    repository.path.mkdir()
+    repository.git("init", "--quiet", "--initial-branch", "main")
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12345\n"
+    repository.commit("one", {"train.py": "one", "weights/a.bin": pointer, "plain/train.py": "two"})
+
+    with pytest.raises(source.CodeNotFetched, match=r"weights/a\.bin of file:.* is kept in Git LFS, .* not fetched"):
+        source.clone(Git(repository.url), tmp_path / "src")
+
+    assert source.clone(Git(repository.url, path="plain"), tmp_path / "src") == repository.commits["one"]
+
+
 def test_data_is_fetched_hashed_and_reported(pod: FetchPod, http: HttpServer) -> None:
     http.files["/d/iris.csv?sig=1"] = (200, CSV)
     local = pod.folder / "b.csv"

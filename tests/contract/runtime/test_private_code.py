@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from tandem.runtime.credentials import Credentials
 from tandem.runtime.failure import AccessDenied, Failure
 from tandem.runtime.instruction import Git, parse
 from tests.contract.runtime.conftest import Repository, free_port, pod_environment, run_module
-from tests.contract.runtime.stores import HEADER, ME, Guarded, git_http_backend, guarded_server
+from tests.contract.runtime.stores import HEADER, ME, Guarded, Ssh, git_http_backend, guarded_server, ssh_server
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +89,37 @@ def test_ssh_gets_the_key_in_a_file_of_its_own_and_trusts_no_other_host() -> Non
         assert (words["StrictHostKeyChecking"], words["GlobalKnownHostsFile"]) == ("yes", "none")
         assert "-F none" in command, "no configuration of the machine decides"
     assert not key.exists()
+
+
+@pytest.fixture(scope="module")
+def ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ssh]:
+    with ssh_server(tmp_path_factory.mktemp("ssh")) as server:
+        yield server
+
+
+@pytest.mark.parametrize(("ref", "text"), [("v1", "one"), ("main", "three")])
+def test_a_repository_is_fetched_over_ssh_with_a_deploy_key(
+    ssh: Ssh, repository: Repository, tmp_path: Path, ref: str, text: str
+) -> None:
+    git = Git(ssh.url(repository.path), ref, secret=secret(tmp_path, ssh.secret))
+    commit = source.clone(git, tmp_path / "src")
+    assert commit == repository.git("rev-parse", f"{ref}^{{commit}}")
+    assert (tmp_path / "src/train.py").read_text() == text
+
+
+def test_another_key_is_denied(ssh: Ssh, repository: Repository, tmp_path: Path) -> None:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "other")], check=True)
+    keys = {**ssh.secret, "ssh-privatekey": (tmp_path / "other").read_text()}
+    with pytest.raises(AccessDenied, match="see to the rights of what secretRef names"):
+        source.clone(Git(ssh.url(repository.path), secret=secret(tmp_path, keys)), tmp_path / "src")
+
+
+def test_a_server_with_another_host_key_gets_nothing(ssh: Ssh, repository: Repository, tmp_path: Path) -> None:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "other")], check=True)
+    public = (tmp_path / "other.pub").read_text()
+    keys = {**ssh.secret, "known_hosts": f"[127.0.0.1]:{ssh.port} {public}"}
+    with pytest.raises(AccessDenied, match="Host key verification failed"):
+        source.clone(Git(ssh.url(repository.path), secret=secret(tmp_path, keys)), tmp_path / "src")
 
 
 def test_a_server_that_does_not_answer_over_ssh_is_told(tmp_path: Path) -> None:

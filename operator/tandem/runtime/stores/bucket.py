@@ -70,17 +70,32 @@ def _store(location: Location, credentials: Credentials) -> Any:
     if location.scheme == "s3":
         return _s3(location.place, credentials)
     if location.scheme == "gs":
-        key = credentials["gcloud-application-credentials.json"]
-        return _made(GCSStore, location.place, {"service_account_key": key} if key else {"skip_signature": True})
+        return _gs(location.place, credentials)
+    return _azure(location.place, credentials)
+
+
+def _gs(bucket: str, credentials: Credentials) -> Any:
+    key = credentials["gcloud-application-credentials.json"]
+    config: dict[str, Any] = {"service_account_key": key} if key else {"skip_signature": True}
+    # What object_store reads of such a file, for servers that speak the same: gcs_base_url, disable_oauth.
+    return _made(GCSStore, bucket, config, allow_http='"http://' in "".join(key.split()))
+
+
+def _azure(place: str, credentials: Credentials) -> Any:
+    """``place``: CONTAINER@ACCOUNT.dfs.core.windows.net."""
+    endpoint = credentials["AZURE_STORAGE_ENDPOINT"]
     named = {
+        "endpoint": endpoint,
         "account_key": credentials["AZURE_STORAGE_ACCOUNT_KEY"],
         "sas_token": credentials["AZURE_STORAGE_SAS_TOKEN"],
         "client_id": credentials["AZURE_CLIENT_ID"],
         "client_secret": credentials["AZURE_CLIENT_SECRET"],
         "tenant_id": credentials["AZURE_TENANT_ID"],
     }
-    azure: dict[str, Any] = {name: value for name, value in named.items() if value} or {"skip_signature": True}
-    return _made(AzureStore.from_url, f"abfss://{location.place}", azure)
+    config: dict[str, Any] = {name: value for name, value in named.items() if value}
+    if not config.keys() - {"endpoint"}:
+        config["skip_signature"] = True
+    return _made(AzureStore.from_url, f"abfss://{place}", config, allow_http=endpoint.startswith("http://"))
 
 
 def _s3(bucket: str, credentials: Credentials) -> Any:

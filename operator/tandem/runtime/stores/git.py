@@ -16,7 +16,6 @@ from tandem.runtime.stores import local, version
 from tandem.runtime.stores.entry import Entry
 
 _FIELD: Final = "?ref= of the storageUri"
-_POINTER: Final = b"version https://git-lfs.github.com/spec/"
 
 
 def entries(location: Location, credentials: Credentials, scratch: Path) -> Iterator[Entry]:
@@ -24,7 +23,7 @@ def entries(location: Location, credentials: Credentials, scratch: Path) -> Iter
         checkout = Path(folder)
         source.check_out(_git(location), checkout, source.with_header(credentials.basic_header), _FIELD)
         for entry in local.files(checkout, checkout / location.path.removesuffix("/"), location.is_folder):
-            if entry.size is not None and entry.size < 1024 and next(entry.read(), b"").startswith(_POINTER):
+            if entry.size is not None and entry.size < 1024 and next(entry.read(), b"").startswith(source.POINTER):
                 raise NotFetched(f"{entry.path} is kept in Git LFS, which is not fetched: name the store that holds it")
             yield entry
 
