@@ -7,81 +7,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
 from cluster.control_plane import ControlPlane
 from cluster.errors import ClusterError
-from tandem.api.plan import Apply, Create, Delete
-from tests.crds import FILES
+from tests.contract.apps.real import Json, Real, eventually, named
 from tests.unit.apps.world import IMAGE_DIGEST, World, app, model
-
-Json = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def plane() -> Iterator[ControlPlane]:
-    """An API server with the Deployment controller, and a namespace that takes `restricted` pods alone."""
-    with ControlPlane(controllers=True) as plane:
-        plane.kubectl("apply", "-f", str(FILES["AppDeployment"]))
-        plane.kubectl("wait", "--for=condition=Established", "crd/appdeployments.tandem.dev")
-        plane.kubectl("create", "namespace", "team")
-        plane.kubectl("label", "namespace", "team", "pod-security.kubernetes.io/enforce=restricted")
-        yield plane
-
-
-class Real:
-    """A plan's world whose Deployments are real."""
-
-    def __init__(self, plane: ControlPlane, world: World) -> None:
-        self.plane, self.world = plane, world
-        resource = {
-            "apiVersion": "tandem.dev/v1alpha1",
-            "kind": "AppDeployment",
-            "metadata": {"name": world.name, "namespace": "team"},
-            "spec": world.spec,
-        }
-        self.uid = json.loads(plane.kubectl("create", "-o", "json", "-f", "-", stdin=json.dumps(resource)))["metadata"][
-            "uid"
-        ]
-
-    def reconcile(self) -> None:
-        """One pass: the plan's actions on the real API server, and what that answers into the world."""
-        made = self.world.reconcile()
-        for action in made.actions:
-            if isinstance(action, Delete):
-                self.plane.kubectl("delete", action.kind, action.name, "-n", "team")
-                continue
-            assert isinstance(action, Create | Apply)
-            body = json.loads(json.dumps(action.manifest).replace("app-uid", self.uid))
-            if isinstance(action, Create):
-                self.plane.kubectl("create", "-f", "-", stdin=json.dumps(body))
-            else:
-                apply(self.plane, body)
-
-    def observe(self) -> None:
-        for name, known in self.world.deployments.items():
-            real = self.deployment(name)
-            known["metadata"]["generation"] = real["metadata"]["generation"]
-            known["status"] = real.get("status", {})
-
-    def deployment(self, name: str) -> Json:
-        found: Json = json.loads(self.plane.kubectl("get", "deployment", name, "-n", "team", "-o", "json"))
-        return found
-
-
-def apply(plane: ControlPlane, body: Json) -> None:
-    flags = ("--server-side", "--force-conflicts", "--field-manager=tandem", "-f", "-")
-    plane.kubectl("apply", *flags, stdin=json.dumps(body))
-
-
-def eventually(seen: Callable[[], bool], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not seen():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.1)
 
 
 def progressing(deployment: Json) -> tuple[str, str]:
@@ -96,11 +29,6 @@ WORLDS = {
     "both": lambda: named(model("2", image="shop:1", env=[{"name": "A", "value": "1"}]), "both"),
     "with limits": lambda: named(app(resources={"limits": {"cpu": 1, "memory": "64Mi"}}), "limits"),
 }
-
-
-def named(world: World, name: str) -> World:
-    world.name = name
-    return world
 
 
 @pytest.mark.parametrize("make", WORLDS.values(), ids=WORLDS)
