@@ -33,6 +33,43 @@ def test_the_whole_revision_comes_back_in_one_step() -> None:
     assert not [action.id for action in world.done if "shop-2" in action.id], "revision 2 is on the way"
 
 
+def everything(number: int) -> dict[str, object]:
+    """A spec in which each part of a revision is another one than in any other revision."""
+    return {
+        "image": f"shop:{number}",
+        "commit": f"{number:07}",
+        "model": {"name": "iris", "version": str(number)},
+        "env": [{"name": "NUMBER", "value": str(number)}],
+        "envFrom": [{"configMapRef": {"name": "shop"}}, {"secretRef": {"name": f"shop-db-{number}"}}],
+        "port": 8000 + number,
+        "autoscaling": {"minReplicas": number, "maxReplicas": 10 * number},
+    }
+
+
+def test_each_part_of_a_revision_comes_back_by_its_number_alone() -> None:
+    world = World({})
+    world.versions = {"1": "READY", "2": "READY"}
+    pods: list[object] = []
+    for number in (1, 2):
+        world.config_maps["shop"] = {"NUMBER": str(number)}
+        world.change(**everything(number))
+        world.converge()
+        pods.append(world.pod_spec(number))
+    world.change(rollback={"toRevision": 1})
+    world.converge()
+
+    stable = world.told.stable
+    assert stable is not None
+    assert stable.model is not None
+    assert (stable.revision, stable.image, stable.commit, stable.model.version) == (1, "shop:1", "0000001", "1")
+    assert (world.record(1).secrets, world.record(2).secrets) == (("shop-db-1",), ("shop-db-2",))
+    assert world.pod_spec(1) == pods[0], "variables, Secrets by name, copies of ConfigMaps, port"
+    (copy,) = world.configured_with(world.deployments["shop-1"])
+    assert world.copies[copy]["data"] == {"NUMBER": "1"}
+    bounds = world.autoscalers["shop"]["spec"]
+    assert (bounds["minReplicas"], bounds["maxReplicas"]) == (1, 10)
+
+
 def test_ready_says_that_it_is_held_and_how_it_is_let_go() -> None:
     world = three_revisions()
     world.change(rollback={"toRevision": 2})
