@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -223,6 +223,20 @@ class RolloutApproval(Wire, frozen=True):
     by: str = ""
 
 
+DecisionVerb: TypeAlias = Literal["Approved", "Promoted", "Paused", "Resumed", "Aborted"]
+
+
+class Decision(Wire, frozen=True):
+    """What a person said about a revision: who and why as annotations say, when the operator saw it."""
+
+    verb: DecisionVerb
+    revision: int
+    step: str = ""  # of Approved, as in ``approval``
+    by: str = ""
+    why: str = ""
+    time: datetime | None = None  # None: it was there when the status was lost
+
+
 class DeliveryEvent(Wire, frozen=True):
     """``seconds``: the lead time of what was promoted, how long it took to restore; None where nobody knows."""
 
@@ -258,6 +272,7 @@ class AppDeploymentStatus(Wire, frozen=True):
     stable: RevisionStatus | None = None
     candidate: RevisionStatus | None = None
     approval: RolloutApproval | None = None
+    decisions: tuple[Decision, ...] = ()  # latest first
     revisions: tuple[RevisionRecord, ...] = ()
     delivery: DeliveryStatus | None = None
     url: str = ""

@@ -45,6 +45,10 @@ PROMOTE_ANNOTATION: Final = f"{GROUP}/promote"
 ABORT_ANNOTATION: Final = f"{GROUP}/abort"
 PAUSE_ANNOTATION: Final = f"{GROUP}/pause"
 DECIDED_BY_ANNOTATION: Final = f"{GROUP}/decided-by"
+DECIDED_BECAUSE_ANNOTATION: Final = f"{GROUP}/decided-because"
+# Of tandem.dev/requestedAt, which nobody needs a right to decide for.
+REQUESTED_BY_ANNOTATION: Final = f"{GROUP}/requested-by"
+REQUESTED_BECAUSE_ANNOTATION: Final = f"{GROUP}/requested-because"
 
 # Tags of MLflow runs, versions and registered models.
 TAG_RESOURCE_UID: Final = f"{GROUP}/resource-uid"

@@ -308,6 +308,7 @@ class ApprovalStatus(Wire, frozen=True):
     state: Literal["Awaiting", "Approved", "Rejected"]
     last_transition_time: datetime | None = None  # waits since, or seen to be decided
     by: str = ""
+    why: str = ""
 
 
 class ReproductionStatus(Wire, frozen=True):

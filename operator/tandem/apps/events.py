@@ -10,19 +10,23 @@ from tandem.api.appdeployment import AppDeploymentStatus, RevisionRecord
 from tandem.api.conditions import READY
 from tandem.api.meta import condition_of
 from tandem.api.plan import Emit
+from tandem.apps import people
 from tandem.apps.case import Case
+from tandem.apps.decisions import announced
 from tandem.apps.promotion import MOVING_ALIAS, PROMOTED
 
 
 def events(case: Case, status: AppDeploymentStatus) -> list[Emit]:
     before = {record.revision: record for record in case.stored.revisions}
     held = case.spec.rollback.to_revision if case.spec.rollback else None
-    told = [event for now in status.revisions if (event := _of_revision(status, before.get(now.revision), now, held))]
-    return told + _promoted(case, status)
+    told = [
+        event for now in status.revisions if (event := _of_revision(case, status, before.get(now.revision), now, held))
+    ]
+    return announced(case, status) + told + _promoted(case, status)
 
 
 def _of_revision(
-    status: AppDeploymentStatus, before: RevisionRecord | None, now: RevisionRecord, held: int | None
+    case: Case, status: AppDeploymentStatus, before: RevisionRecord | None, now: RevisionRecord, held: int | None
 ) -> Emit | None:
     what, was = f"revision {now.revision} ({_shown(now)})", before.state if before else None
     event: Emit | None = None
@@ -30,7 +34,7 @@ def _of_revision(
         case "Candidate" if was is None:
             event = Emit("Normal", "RevisionCreated", f"{what} starts")
         case "Candidate" if was != "Candidate":
-            event = Emit("Normal", "RevisionRetried", f"{what} is tried again")
+            event = Emit("Normal", "RevisionRetried", f"{what} is tried again{people.asked(case)}")
         case "Stable" if was not in {None, "Stable"} and now.revision == held:
             event = Emit("Normal", "RolledBack", f"{what} takes all the traffic again: spec.rollback asks for it")
         case "Stable" if was not in {None, "Stable"}:

@@ -10,6 +10,7 @@ from tandem.api import names
 from tandem.apps.case import Case
 
 _NAME_LIMIT = 253
+_WHY_LIMIT = 1024
 
 
 def wants_promotion(case: Case, number: int) -> bool:
@@ -31,6 +32,25 @@ def approved(case: Case, number: int, step: str) -> bool:
 def who(case: Case) -> str:
     """'' where nobody has said who it was."""
     return case.app.metadata.annotations.get(names.DECIDED_BY_ANNOTATION, "").strip()[:_NAME_LIMIT]
+
+
+def why(case: Case) -> str:
+    """'' where nobody has said."""
+    return case.app.metadata.annotations.get(names.DECIDED_BECAUSE_ANNOTATION, "").strip()[:_WHY_LIMIT]
+
+
+def aborted(case: Case) -> int | None:
+    """The revision that is to be given up."""
+    word = case.app.metadata.annotations.get(names.ABORT_ANNOTATION, "").strip()
+    return int(word) if word.isdecimal() else None
+
+
+def asked(case: Case) -> str:
+    """Who asked for another try, and why."""
+    notes = case.app.metadata.annotations
+    who = notes.get(names.REQUESTED_BY_ANNOTATION, "").strip()[:_NAME_LIMIT]
+    because = notes.get(names.REQUESTED_BECAUSE_ANNOTATION, "").strip()[:_WHY_LIMIT]
+    return (f" for {who}" if who else "") + (f": {because}" if because else "")
 
 
 def by(case: Case) -> str:

@@ -12,6 +12,7 @@ from tandem.api.appdeployment import AppDeploymentStatus, RevisionRecord, Revisi
 from tandem.api.conditions import Awaiting, Failed, Outcome, Passed, Undecided, summarise
 from tandem.apps.analysis import analysis_status
 from tandem.apps.case import Case
+from tandem.apps.decisions import decided
 from tandem.apps.delivery import delivered
 from tandem.apps.image import image_digest
 from tandem.apps.manifest import selector
@@ -63,7 +64,7 @@ def status_of(
         replicas=stable.deployment.status.replicas if stable else 0,
         selector=_text(selector(case, fleet.serving)) if fleet.serving is not None else "",
     )
-    return msgspec.structs.replace(told, delivery=delivered(case, told))
+    return msgspec.structs.replace(told, delivery=delivered(case, told), decisions=decided(case, told))
 
 
 def _preview_url(case: Case) -> str:

@@ -23,7 +23,7 @@ _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     _PEOPLE: (
         *(look.status, look.wait, look.history),
         *(decisions.approve, decisions.reject, decisions.promote, decisions.abort),
-        *(decisions.pause, decisions.resume, decisions.retry, decisions.rollback),
+        *(decisions.pause, decisions.resume, decisions.retry, decisions.trigger, decisions.rollback),
     ),
     _PROCESSES: (controllers.operator, controllers.drift),
 }

@@ -6,6 +6,7 @@ Each word names the revision or the run that it means, so one that comes too lat
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -19,36 +20,54 @@ from tandem.api.trainingjob import TrainingJob
 from tandem.cli.cluster import Cluster
 from tandem.cli.errors import CommandError
 from tandem.cli.explain import is_undecided, watched
-from tandem.cli.options import Context, Decider, Name, Namespace
+from tandem.cli.options import Context, Decider, Name, Namespace, Reason
 from tandem.cli.target import Found, find, find_app, find_training
 
 
-def promote(name: Name, namespace: Namespace = None, context: Context = None, as_decider: Decider = None) -> None:
+def promote(
+    name: Name, namespace: Namespace = None, context: Context = None, as_decider: Decider = None, reason: Reason = None
+) -> None:
     """The candidate takes all the traffic now: pauses and judgements that are pending are skipped."""
     cluster = Cluster(context, namespace)
     found, app = find_app(cluster, name)
     number = _candidate(app, "promote").revision
-    _decide(cluster, found, as_decider, {names.PROMOTE_ANNOTATION: str(number)}, f"revision {number} is promoted")
+    _decide(
+        cluster,
+        found,
+        Who(as_decider, reason),
+        {names.PROMOTE_ANNOTATION: str(number)},
+        f"revision {number} is promoted",
+    )
 
 
-def abort(name: Name, namespace: Namespace = None, context: Context = None, as_decider: Decider = None) -> None:
+def abort(
+    name: Name, namespace: Namespace = None, context: Context = None, as_decider: Decider = None, reason: Reason = None
+) -> None:
     """Give a revision up: a candidate is set aside, and what is still watched gives the traffic back."""
     cluster = Cluster(context, namespace)
     found, app = find_app(cluster, name)
     serves = watched(app, datetime.now(UTC)) if app.status.candidate is None else None
     number = (serves or _candidate(app, "abort")).revision
-    _decide(cluster, found, as_decider, {names.ABORT_ANNOTATION: str(number)}, f"revision {number} is aborted")
+    _decide(
+        cluster, found, Who(as_decider, reason), {names.ABORT_ANNOTATION: str(number)}, f"revision {number} is aborted"
+    )
 
 
-def pause(name: Name, namespace: Namespace = None, context: Context = None, as_decider: Decider = None) -> None:
+def pause(
+    name: Name, namespace: Namespace = None, context: Context = None, as_decider: Decider = None, reason: Reason = None
+) -> None:
     """The candidate stays at its step until somebody resumes it."""
     cluster = Cluster(context, namespace)
     found, app = find_app(cluster, name)
     number = _candidate(app, "pause").revision
-    _decide(cluster, found, as_decider, {names.PAUSE_ANNOTATION: str(number)}, f"revision {number} is paused")
+    _decide(
+        cluster, found, Who(as_decider, reason), {names.PAUSE_ANNOTATION: str(number)}, f"revision {number} is paused"
+    )
 
 
-def resume(name: Name, namespace: Namespace = None, context: Context = None, as_decider: Decider = None) -> None:
+def resume(
+    name: Name, namespace: Namespace = None, context: Context = None, as_decider: Decider = None, reason: Reason = None
+) -> None:
     """A paused rollout goes on."""
     cluster = Cluster(context, namespace)
     found, app = find_app(cluster, name)
@@ -58,26 +77,32 @@ def resume(name: Name, namespace: Namespace = None, context: Context = None, as_
             "; spec.suspend is true, which is set to false where the spec comes from" if app.spec.suspend else ""
         )
         raise CommandError(f"{found} is not paused{suspended}")
-    _decide(cluster, found, as_decider, {names.PAUSE_ANNOTATION: None}, f"revision {paused} goes on")
+    _decide(cluster, found, Who(as_decider, reason), {names.PAUSE_ANNOTATION: None}, f"revision {paused} goes on")
 
 
-def approve(name: Name, namespace: Namespace = None, context: Context = None, as_decider: Decider = None) -> None:
+def approve(
+    name: Name, namespace: Namespace = None, context: Context = None, as_decider: Decider = None, reason: Reason = None
+) -> None:
     """Approve what waits for a person: a step of a rollout, or the promotion of a trained model."""
     cluster = Cluster(context, namespace)
     found = find(cluster, name)
     word, what = _awaited(found)
-    _decide(cluster, found, as_decider, {names.APPROVED_ANNOTATION: word}, f"{what} is approved")
+    _decide(cluster, found, Who(as_decider, reason), {names.APPROVED_ANNOTATION: word}, f"{what} is approved")
 
 
-def reject(name: Name, namespace: Namespace = None, context: Context = None, as_decider: Decider = None) -> None:
+def reject(
+    name: Name, namespace: Namespace = None, context: Context = None, as_decider: Decider = None, reason: Reason = None
+) -> None:
     """Reject the model of a TrainingJob's run: the alias stays. (A rollout is aborted.)"""
     cluster = Cluster(context, namespace)
     found, _ = find_training(cluster, name)
     word, what = _awaited(found)
-    _decide(cluster, found, as_decider, {names.REJECTED_ANNOTATION: word}, f"{what} is rejected")
+    _decide(cluster, found, Who(as_decider, reason), {names.REJECTED_ANNOTATION: word}, f"{what} is rejected")
 
 
-def retry(name: Name, namespace: Namespace = None, context: Context = None) -> None:
+def retry(
+    name: Name, namespace: Namespace = None, context: Context = None, as_decider: Decider = None, reason: Reason = None
+) -> None:
     """Try a failed revision once more, judge one that nobody could judge, or start another run of a TrainingJob."""
     cluster = Cluster(context, namespace)
     found = find(cluster, name)
@@ -86,10 +111,19 @@ def retry(name: Name, namespace: Namespace = None, context: Context = None) -> N
     if isinstance(view, AppDeployment) and not stalled and not is_undecided(view):
         ready = condition_of(view.status.conditions, READY)
         raise CommandError(f"{found} has not failed" + (f": {ready.message}" if ready else ""))
-    # Whatever was not there before is a request; the time is one that people can read.
-    token = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    cluster.annotate(found.kind, found.name, {names.REQUESTED_AT_ANNOTATION: token})
-    typer.echo(f"{found}: {'another run' if isinstance(view, TrainingJob) else 'another try'} is asked for")
+    what = "another run" if isinstance(view, TrainingJob) else "another try"
+    _ask(cluster, found, Who(as_decider, reason), what)
+
+
+def trigger(
+    name: Name, namespace: Namespace = None, context: Context = None, as_decider: Decider = None, reason: Reason = None
+) -> None:
+    """Start a run of a TrainingJob now, whatever its schedule says."""
+    cluster = Cluster(context, namespace)
+    found, training = find_training(cluster, name)
+    _ask(cluster, found, Who(as_decider, reason), "a run")
+    if training.spec.suspend:
+        typer.echo("It starts when spec.suspend is false.", err=True)
 
 
 def rollback(
@@ -157,7 +191,25 @@ def _earlier(app: AppDeployment, wanted: int | None) -> int:
     return wanted
 
 
-def _decide(cluster: Cluster, found: Found, as_decider: str | None, word: Mapping[str, str | None], what: str) -> None:
-    who = as_decider or cluster.me()
-    cluster.annotate(found.kind, found.name, {**word, names.DECIDED_BY_ANNOTATION: who})
-    typer.echo(f"{found}: {what} by {who}")
+@dataclass(frozen=True)
+class Who:
+    """Who says it, and why; None: whom the kubeconfig stands for, and nobody said why."""
+
+    name: str | None
+    reason: str | None
+
+
+def _decide(cluster: Cluster, found: Found, who: Who, word: Mapping[str, str | None], what: str) -> None:
+    by = who.name or cluster.me()
+    said = {names.DECIDED_BY_ANNOTATION: by, names.DECIDED_BECAUSE_ANNOTATION: who.reason}
+    cluster.annotate(found.kind, found.name, {**word, **said})
+    typer.echo(f"{found}: {what} by {by}")
+
+
+def _ask(cluster: Cluster, found: Found, who: Who, what: str) -> None:
+    # Whatever was not there before is a request; the time is one that people can read.
+    token = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    by = who.name or cluster.me()
+    said = {names.REQUESTED_BY_ANNOTATION: by, names.REQUESTED_BECAUSE_ANNOTATION: who.reason}
+    cluster.annotate(found.kind, found.name, {names.REQUESTED_AT_ANNOTATION: token, **said})
+    typer.echo(f"{found}: {what} is asked for by {by}")

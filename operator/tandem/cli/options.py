@@ -17,3 +17,6 @@ Decider: TypeAlias = Annotated[
         "--as-decider", metavar="USER", help="Who decides (tandem.dev/decided-by). Default: the kubeconfig's user."
     ),
 ]
+Reason: TypeAlias = Annotated[
+    str | None, typer.Option("--reason", "-m", metavar="TEXT", help="Why: told in the status and in an Event.")
+]

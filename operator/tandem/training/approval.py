@@ -26,6 +26,7 @@ REJECTED: Final = "ApprovalRejected"
 
 _State: TypeAlias = Literal["Awaiting", "Approved", "Rejected"]
 _NAME_LIMIT: Final = 253
+_WHY_LIMIT: Final = 1024
 
 
 def decide(case: Case, found: Findings, target: ModelTarget) -> tuple[Outcome | None, Findings]:
@@ -35,8 +36,9 @@ def decide(case: Case, found: Findings, target: ModelTarget) -> tuple[Outcome | 
     if state is None:
         return None, replace(found, approval=None)
     by = "" if state == "Awaiting" else _annotation(case, names.DECIDED_BY_ANNOTATION)[:_NAME_LIMIT]
+    why = "" if state == "Awaiting" else _annotation(case, names.DECIDED_BECAUSE_ANNOTATION)[:_WHY_LIMIT]
     decided = ApprovalStatus(
-        model=found.model.name, alias=target.alias, mlflow_run_id=found.run.mlflow_run_id, state=state, by=by
+        model=found.model.name, alias=target.alias, mlflow_run_id=found.run.mlflow_run_id, state=state, by=by, why=why
     )
     known = found.approval is not None and decided == msgspec.structs.replace(found.approval, last_transition_time=None)
     since = found.approval.last_transition_time if found.approval and known else case.now.replace(microsecond=0)
@@ -45,15 +47,25 @@ def decide(case: Case, found: Findings, target: ModelTarget) -> tuple[Outcome | 
         case "Approved":
             return None, found
         case "Rejected":
-            who = f" by {by}" if by else ""
-            return Failed(REJECTED, f"run {found.run.number} was rejected{who}: alias {target.alias} stays"), found
+            who = (f" by {by}" if by else "") + (f" ({why})" if why else "")
+            said = shortened(f"run {found.run.number} was rejected{who}: alias {target.alias} stays")
+            return Failed(REJECTED, said), found
     return Awaiting(AWAITING, _question(case, found, target)), found
 
 
 def announce(case: Case, before: Findings, after: Findings, held: Outcome) -> None:
-    """An Event calls for the person, once."""
+    """An Event calls for the person, once. (What was rejected has failed, which has its own.)"""
     if isinstance(held, Awaiting) and before.approval != after.approval:
         case.draft.events.append(Emit("Normal", held.reason, shortened(held.message)))
+
+
+def thank(case: Case, before: Findings, after: Findings) -> None:
+    """Who has approved what was waited for, once."""
+    was, now = before.approval, after.approval
+    if was is not None and now is not None and (was.state, now.state) == ("Awaiting", "Approved"):
+        by = (f" by {now.by}" if now.by else "") + (f": {now.why}" if now.why else "")
+        said = f"run {after.run.number} was approved{by}; alias {now.alias} of {now.model} moves"
+        case.draft.events.append(Emit("Normal", "PromotionApproved", shortened(said)))
 
 
 def held(case: Case, run: RunStatus) -> bool:

@@ -16,7 +16,7 @@ from tandem.api.conditions import Outcome, Passed, Undecided
 from tandem.api.facts import ModelNamed, ModelVersion, Promotion, PromotionsOf, Unavailable, VersionNumbered
 from tandem.api.plan import MoveAlias, PromotionRecord, Refusal, TagVersion
 from tandem.api.trainingjob import ModelTarget, PromotionStatus
-from tandem.training.approval import announce, decide
+from tandem.training.approval import announce, decide, thank
 from tandem.training.case import PROMOTED, Case, refused, unavailable
 from tandem.training.findings import Findings
 from tandem.training.gate import gate_tags
@@ -52,6 +52,7 @@ def promote(case: Case, found: Findings, target: ModelTarget) -> tuple[Outcome |
     done = _promoted(case, found, target, ledger)
     held, decided = decide(case, found, target)
     if held is None:
+        thank(case, found, decided)
         found = decided
     if done:
         found = replace(

@@ -20,6 +20,7 @@ from tandem.training.schedule import scheduled
 STOPPING = "RunStopping"
 STOPPED = "RunStopped"
 
+_NAME_LIMIT, _WHY_LIMIT = 253, 1024
 _TOKEN_LIMIT = 1024  # of status.lastHandledReconcileAt and of a trigger's id
 
 
@@ -39,7 +40,7 @@ def due(case: Case, latest: RunStatus, digest: str) -> Trigger | None:
         return Trigger(type="SpecChanged", id=str(generation), message=f"the spec changed (generation {generation})")
     token = requested(case)
     if token:
-        return Trigger(type="Requested", id=token, message=f"asked for by annotation {names.REQUESTED_AT_ANNOTATION}")
+        return Trigger(type="Requested", id=token, message=_asked_for(case))
     unasked = data_changed(case, latest) or scheduled(case)
     if unasked:
         return unasked
@@ -51,6 +52,14 @@ def due(case: Case, latest: RunStatus, digest: str) -> Trigger | None:
 def asked(case: Case) -> str:
     """The token that a person has written, answered or not; or ''."""
     return case.resource.metadata.annotations.get(names.REQUESTED_AT_ANNOTATION, "")[:_TOKEN_LIMIT]
+
+
+def _asked_for(case: Case) -> str:
+    """By whom and why, as far as somebody has said."""
+    notes = case.resource.metadata.annotations
+    who = notes.get(names.REQUESTED_BY_ANNOTATION, "").strip()[:_NAME_LIMIT]
+    because = notes.get(names.REQUESTED_BECAUSE_ANNOTATION, "").strip()[:_WHY_LIMIT]
+    return f"asked for by {who or f'annotation {names.REQUESTED_AT_ANNOTATION}'}" + (f": {because}" if because else "")
 
 
 def requested(case: Case) -> str:

@@ -103,6 +103,39 @@ def test_a_decision_names_the_revision_and_who_decided(
     assert annotated(api_server, app) == {annotation: word, names.DECIDED_BY_ANNOTATION: me}
 
 
+def test_a_decision_says_why_and_the_next_one_does_not_inherit_that(
+    api_server: ApiServer, namespace: str, tandem: Tandem
+) -> None:
+    app = given(api_server, namespace, "AppDeployment", **CANDIDATE)
+
+    assert tandem("pause", "shop", "-m", "errors in the log").code == 0
+    assert annotated(api_server, app)[names.DECIDED_BECAUSE_ANNOTATION] == "errors in the log"
+
+    assert tandem("resume", "shop").code == 0
+    assert names.DECIDED_BECAUSE_ANNOTATION not in annotated(api_server, app)
+
+
+def test_a_run_is_triggered_by_a_person_for_a_reason(api_server: ApiServer, namespace: str, tandem: Tandem) -> None:
+    training = given(api_server, namespace, "TrainingJob", "iris")
+
+    told = tandem("trigger", "iris", "--as-decider", "anna", "--reason", "new labels")
+
+    assert told.out == "trainingjob/iris: a run is asked for by anna\n"
+    notes = annotated(api_server, training)
+    assert notes[names.REQUESTED_AT_ANNOTATION]
+    assert notes[names.REQUESTED_BY_ANNOTATION] == "anna"
+    assert notes[names.REQUESTED_BECAUSE_ANNOTATION] == "new labels"
+    assert names.DECIDED_BY_ANNOTATION not in notes, "that would take the right to decide"
+
+
+def test_an_app_has_no_runs_to_trigger(api_server: ApiServer, namespace: str, tandem: Tandem) -> None:
+    given(api_server, namespace, "AppDeployment")
+
+    told = tandem("trigger", "appd/shop")
+
+    assert (told.code, told.err) == (3, "error: appd/shop: this is for TrainingJob alone\n")
+
+
 def test_a_decision_may_be_somebody_elses(api_server: ApiServer, namespace: str, tandem: Tandem) -> None:
     app = given(api_server, namespace, "AppDeployment", **CANDIDATE)
 

@@ -30,7 +30,10 @@ def said(type_: str, status: str, reason: str = "Any") -> Json:
     return {"type": type_, "status": status, "reason": reason, "message": f"{type_} is {status}"}
 
 
-def annotated(before: Json, action: str) -> dict[str, str]:
+WATCHED: Json = {"stable": {"revision": 4}, "conditions": [said("RolledOut", "Unknown", "Watching")]}
+
+
+def annotated(before: Json, action: str) -> dict[str, str | None]:
     """What the action writes; it writes annotations only."""
     patch = merge_patch(before, act(before, action))
     assert patch.keys() <= {"metadata"}
@@ -91,9 +94,17 @@ def test_the_message_is_that_of_ready(kind: str) -> None:
         (body("AppDeployment", {names.PAUSE_ANNOTATION: "4"}, **CANDIDATE), {"promote", "abort", "pause"}),
         (body("AppDeployment", {names.PAUSE_ANNOTATION: ""}, **CANDIDATE), {"promote", "abort", "pause"}),
         (body("AppDeployment", conditions=[said("Stalled", "True")]), {"retry"}),
+        (body("AppDeployment", **WATCHED), {"abort"}),
+        (
+            body("AppDeployment", **CANDIDATE, conditions=[said("RolledOut", "Unknown", "AnalysisInconclusive")]),
+            {"promote", "abort", "pause", "retry"},
+        ),
         ({"kind": "AppDeployment", "metadata": {"name": "new"}}, set()),
     ],
-    ids=["nothing goes on", "candidate", "step waits", "paused", "an older one was paused", "resumed", "failed", "new"],
+    ids=[
+        *("nothing goes on", "candidate", "step waits", "paused", "an older one was paused", "resumed"),
+        *("failed", "watched", "no verdict", "new"),
+    ],
 )
 def test_a_button_can_be_pressed_when_it_would_do_something(given: Json, buttons: set[str]) -> None:
     found = offered(given)
@@ -118,6 +129,17 @@ def test_an_action_names_the_revision_that_it_means_and_who_decided(action: str,
         assert annotated(given, action) == {annotation: says, names.DECIDED_BY_ANNOTATION: "argocd"}
 
 
+def test_a_reason_that_somebody_gave_before_does_not_stand_under_this_decision() -> None:
+    before = {names.DECIDED_BY_ANNOTATION: "anna", names.DECIDED_BECAUSE_ANNOTATION: "looks good"}
+    given = body("AppDeployment", before, **CANDIDATE)
+
+    assert annotated(given, "abort")[names.DECIDED_BECAUSE_ANNOTATION] is None
+
+
+def test_what_is_watched_is_aborted_by_its_own_number() -> None:
+    assert annotated(body("AppDeployment", **WATCHED), "abort")[names.ABORT_ANNOTATION] == "4"
+
+
 def test_a_rollout_is_resumed_by_an_empty_word_not_by_none() -> None:
     """An annotations map that a script has emptied comes back as a list, and Argo CD puts the old map back."""
     paused = body("AppDeployment", {names.PAUSE_ANNOTATION: "5"}, **CANDIDATE)
@@ -129,8 +151,11 @@ def test_a_rollout_is_resumed_by_an_empty_word_not_by_none() -> None:
 def test_what_failed_is_tried_again_by_a_token_that_was_not_there(kind: str) -> None:
     given = body(kind, {names.REQUESTED_AT_ANNOTATION: "2026-01-01T00:00:00Z"}, conditions=[said("Stalled", "True")])
 
-    (token,) = annotated(given, "retry").values()
+    written = annotated(given, "retry")
 
+    token = written.pop(names.REQUESTED_AT_ANNOTATION)
+    assert written == {names.REQUESTED_BY_ANNOTATION: "argocd"}
+    assert token is not None
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", token)
     assert token > "2026-01-01T00:00:00Z"
 

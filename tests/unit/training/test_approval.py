@@ -87,6 +87,22 @@ def test_approved_the_alias_moves_and_it_is_recorded_by_whom_and_when() -> None:
     assert [entry["result"] for entry in world.status["history"]] == ["Complete"]
 
 
+def test_who_approved_and_why_is_an_event_once() -> None:
+    world = waiting().decide(approved="run-1", by="anna", because="seen on the bench").settle()
+    assert world.status["approval"]["why"] == "seen on the bench"
+    told = [event.message for event in world.events if event.reason == "PromotionApproved"]
+    assert told == ["run 1 was approved by anna: seen on the bench; alias challenger of iris moves"]
+    world.restart().settle().wait(3600).settle()
+    assert [event.reason for event in world.events].count("PromotionApproved") == 1
+
+
+def test_who_rejected_and_why_is_in_the_status_and_an_event_once() -> None:
+    world = waiting().decide(rejected="run-1", by="bert", because="biased").settle().wait(3600).settle()
+    assert (world.status["approval"]["by"], world.status["approval"]["why"]) == ("bert", "biased")
+    told = [event.message for event in world.events if "was rejected" in event.message]
+    assert told == ["run 1 was rejected by bert (biased): alias challenger stays"]
+
+
 def test_approved_before_it_was_asked_for_is_approved() -> None:
     """A commit that both changes the code and approves cannot know the run; one that names it can come at any time."""
     world = World().change(model=MODEL).settle().decide(approved="run-1").completes().settle()

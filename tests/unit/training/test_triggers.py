@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tandem.api import names
 from tests.unit.training.world import DRIFT_POLICY, World, complete
 
 OTHER = {"max_iter": "300"}
@@ -32,6 +33,23 @@ def test_a_new_token_is_one_run() -> None:
     assert world.status["run"]["trigger"]["type"] == "Requested"
     assert world.status["run"]["trigger"]["id"] == "2026-03-01"
     assert world.status["lastHandledReconcileAt"] == "2026-03-01"
+
+
+@pytest.mark.parametrize(
+    ("notes", "message"),
+    [
+        ({}, "asked for by annotation tandem.dev/requestedAt"),
+        ({names.REQUESTED_BY_ANNOTATION: "anna"}, "asked for by anna"),
+        (
+            {names.REQUESTED_BY_ANNOTATION: "anna", names.REQUESTED_BECAUSE_ANNOTATION: "new labels"},
+            "asked for by anna: new labels",
+        ),
+    ],
+)
+def test_a_run_says_who_asked_for_it_and_why(notes: dict[str, str], message: str) -> None:
+    world = complete()
+    world.annotations |= notes
+    assert finished(world.ask("2026-03-01")).status["run"]["trigger"]["message"] == message
 
 
 def test_the_same_token_is_no_run() -> None:

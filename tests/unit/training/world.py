@@ -163,12 +163,13 @@ class World:
         self._forget(name or self.job_name)
         return self
 
-    def decide(self, approved: str = "", rejected: str = "", by: str = "") -> World:
+    def decide(self, approved: str = "", rejected: str = "", by: str = "", because: str = "") -> World:
         """A person approves or rejects a run, named by its MLflow id."""
         given = {
             names.APPROVED_ANNOTATION: approved,
             names.REJECTED_ANNOTATION: rejected,
             names.DECIDED_BY_ANNOTATION: by,
+            names.DECIDED_BECAUSE_ANNOTATION: because,
         }
         for name, value in given.items():
             self.annotations.pop(name, None)

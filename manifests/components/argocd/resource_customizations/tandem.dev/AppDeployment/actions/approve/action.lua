@@ -7,4 +7,5 @@ if obj.metadata.annotations == nil then
 end
 obj.metadata.annotations["tandem.dev/approved"] = obj.status.approval.revision .. "/" .. obj.status.approval.step
 obj.metadata.annotations["tandem.dev/decided-by"] = "argocd"
+obj.metadata.annotations["tandem.dev/decided-because"] = nil
 return obj

@@ -7,4 +7,5 @@ if obj.metadata.annotations == nil then
 end
 obj.metadata.annotations["tandem.dev/promote"] = tostring(obj.status.candidate.revision)
 obj.metadata.annotations["tandem.dev/decided-by"] = "argocd"
+obj.metadata.annotations["tandem.dev/decided-because"] = nil
 return obj

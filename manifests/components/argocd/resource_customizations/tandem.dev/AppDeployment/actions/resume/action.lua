@@ -2,5 +2,6 @@
 if obj.metadata.annotations ~= nil and obj.metadata.annotations["tandem.dev/pause"] ~= nil then
   obj.metadata.annotations["tandem.dev/pause"] = ""
   obj.metadata.annotations["tandem.dev/decided-by"] = "argocd"
+  obj.metadata.annotations["tandem.dev/decided-because"] = nil
 end
 return obj

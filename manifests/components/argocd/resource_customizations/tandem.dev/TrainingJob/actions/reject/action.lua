@@ -7,4 +7,5 @@ if obj.metadata.annotations == nil then
 end
 obj.metadata.annotations["tandem.dev/rejected"] = obj.status.approval.mlflowRunId
 obj.metadata.annotations["tandem.dev/decided-by"] = "argocd"
+obj.metadata.annotations["tandem.dev/decided-because"] = nil
 return obj

@@ -1,0 +1,85 @@
+"""What people have said about revisions, as the operator has seen it: who, when, why. Latest first.
+
+It is found by comparing with the stored status, as Events are: a word that stands is told once. After a status was lost
+what stands is told again, without a time: nobody knows it any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, TypeAlias
+
+from tandem.api.appdeployment import AppDeploymentStatus, Decision, DecisionVerb
+from tandem.api.meta import condition_of
+from tandem.api.plan import Emit
+from tandem.apps import people
+from tandem.apps.case import Case
+
+KEPT: Final = 10
+_ROLLED_OUT: Final = "RolledOut"
+_ABORTED: Final = "Aborted"
+
+_Word: TypeAlias = tuple[DecisionVerb, int, str]  # and a step, where it is about one
+
+
+def decided(case: Case, status: AppDeploymentStatus) -> tuple[Decision, ...]:
+    """``status``: all else that is told."""
+    lost = case.stored.observed_generation < 0
+    news = [
+        Decision(
+            verb=verb,
+            revision=revision,
+            step=step,
+            by=people.who(case),
+            why=people.why(case),
+            time=None if lost else case.second,
+        )
+        for verb, revision, step in _new_words(case, status)
+    ]
+    return (*reversed(news), *case.stored.decisions)[:KEPT]
+
+
+def announced(case: Case, status: AppDeploymentStatus) -> list[Emit]:
+    """An Event for each that is new."""
+    count = len(status.decisions)
+    fresh = next((n for n in range(count) if status.decisions[n:] == case.stored.decisions[: count - n]), count)
+    return [_event(one) for one in reversed(status.decisions[:fresh]) if one.time is not None]
+
+
+def _new_words(case: Case, status: AppDeploymentStatus) -> Iterator[_Word]:
+    before, now = case.stored.approval, status.approval
+    if before is not None and now is not None and (before.state, now.state) == ("Awaiting", "Approved"):
+        yield "Approved", now.revision, now.step
+    if status.candidate is not None:
+        number = status.candidate.revision
+        is_paused = _latest(case, number, "Paused", "Resumed") == "Paused"
+        if people.wants_pause(case, number) != is_paused:
+            yield "Resumed" if is_paused else "Paused", number, ""
+        if people.wants_promotion(case, number) and _latest(case, number, "Promoted", _ABORTED) != "Promoted":
+            yield "Promoted", number, ""
+    rolled_out, told = condition_of(status.conditions, _ROLLED_OUT), case.told(_ROLLED_OUT)
+    if rolled_out is not None and rolled_out.reason == _ABORTED and (told is None or told.reason != _ABORTED):
+        given_up = people.aborted(case)
+        if given_up is not None:
+            yield _ABORTED, given_up, ""
+
+
+def _latest(case: Case, number: int, *verbs: DecisionVerb) -> str | None:
+    return next((one.verb for one in case.stored.decisions if one.revision == number and one.verb in verbs), None)
+
+
+def _event(one: Decision) -> Emit:
+    by = (f" by {one.by}" if one.by else "") + (f": {one.why}" if one.why else "")
+    revision = f"revision {one.revision}"
+    match one.verb:
+        case "Approved":
+            what = "the promotion" if one.step == "promotion" else f"step {one.step}"
+            return Emit("Normal", "StepApproved", f"{what} of {revision} was approved{by}")
+        case "Promoted":
+            return Emit("Normal", "RolloutPromoted", f"{revision} was promoted{by}")
+        case "Paused":
+            return Emit("Normal", "RolloutPaused", f"{revision} was paused{by}")
+        case "Resumed":
+            return Emit("Normal", "RolloutResumed", f"{revision} was let go on{by}")
+        case "Aborted":
+            return Emit("Normal", "RolloutAborted", f"{revision} was aborted{by}")
