@@ -255,10 +255,10 @@ def fleet_of(app: AppDeployment, deployments: Iterable[Deployment], services: It
     if traffic is not None and not shared and traffic.stable != selected:
         traffic = None  # somebody changed the selector by hand, and it counts
     serving = traffic.stable if traffic is not None else selected
-    if serving is None and (service is None or shared):
-        # Somebody deleted the Service, or its note: the status still knows what it selected.
-        remembered = app.status.stable.revision if app.status.stable else None
-        serving = remembered if remembered in owned else None
+    remembered = app.status.stable.revision if app.status.stable else None
+    if remembered in owned and serving not in owned and (serving is not None or service is None or shared):
+        # Somebody deleted the Service, or its note, or made it select what is not there: the status knows better.
+        serving = remembered
     return Fleet(owned=owned, service=service, serving=serving, shared=shared, traffic=traffic)
 
 

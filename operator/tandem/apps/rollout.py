@@ -36,10 +36,17 @@ def roll_out(case: Case, target: Target | None, instead: Outcome) -> Outcome:
         return refused(refusal, f"revision {fleet.serving}, which serves, cannot be kept as the spec asks for")
     if target is None:
         return instead
+    owned = fleet.owned.get(target.number)
+    if _is_in_the_way(case, target, owned):
+        # Also while it is suspended: nobody wants the candidate any more that has this share.
+        refusal = traffic.take_back(case)
+        waits = f"revision {target.number} ({target.shown}) waits until the traffic is back from the one before it"
+        waits += case.meanwhile
+        return refused(refusal, waits) if refusal is not None else Working("TrafficReturns", waits)
     if case.spec.suspend:
         waits = f"revision {target.number} ({target.shown}) waits: spec.suspend is true{case.meanwhile}"
         return Undecided("Suspended", waits) if fleet.stable else Working("Suspended", waits)
-    return _advance(case, target, fleet.owned.get(target.number))
+    return _advance(case, target, owned)
 
 
 def _settle(case: Case, target: Target) -> Outcome:
@@ -92,10 +99,6 @@ def _done(target: Target) -> Passed:
 
 def _advance(case: Case, target: Target, owned: Owned | None) -> Outcome:
     revision = f"revision {target.number} ({target.shown})"
-    if _is_in_the_way(case, target, owned):
-        refusal = traffic.take_back(case)
-        waits = f"{revision} waits until the traffic is back from the candidate before it{case.meanwhile}"
-        return refused(refusal, waits) if refusal is not None else Working("TrafficReturns", waits)
     refusal = copy(case, target)
     if refusal is not None:
         return refused(refusal, f"the configuration of {revision} cannot be copied{case.meanwhile}")
@@ -139,4 +142,4 @@ def _keep_serving(case: Case) -> Refusal | None:
     if stable is None:
         return None
     refusal = keep(case, stable, case.spec.replicas, verdict=standing(case, stable))
-    return refusal or (None if traffic.shares(case) else traffic.send(case, stable.number))
+    return refusal or (None if case.fleet.shared else traffic.send(case, stable.number))

@@ -85,14 +85,23 @@ def judge_serving(case: Case, watch: Watch, stable: Owned) -> Verdict | Outcome 
 
 def failing(case: Case, target: Target | None) -> tuple[Owned, Verdict, Owned] | None:
     """What serves and has failed, why, and the revision that takes the traffic back."""
-    stable, known = case.fleet.stable, case.fleet.traffic
-    if stable is None or known is None or known.previous is None or not case.spec.rollout.auto_rollback:
+    stable = case.fleet.stable
+    if stable is None or not case.spec.rollout.auto_rollback:
         return None
-    previous, verdict = case.fleet.owned.get(known.previous), standing(case, stable)
+    previous, verdict = _before(case, stable), standing(case, stable)
     if previous is None or verdict is None or standing(case, previous) is not None:
         return None
     insisted = target is not None and target.held and target.number == stable.number
     return None if insisted else (stable, verdict, previous)
+
+
+def _before(case: Case, stable: Owned) -> Owned | None:
+    """As the Service remembers it; where it cannot (it was deleted, or edited by hand), what still has pods."""
+    known, owned = case.fleet.traffic, case.fleet.owned
+    if known is not None:
+        return owned.get(known.previous) if known.previous is not None else None
+    there = [other for number, other in owned.items() if number < stable.number and other.replicas > 0]
+    return max(there, key=lambda other: other.number, default=None)
 
 
 def fall_back(case: Case, stable: Owned, verdict: Verdict, previous: Owned) -> Outcome:
