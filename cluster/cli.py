@@ -88,6 +88,12 @@ def load_image(references: list[str], name: Name = "tandem", backend: Choice = B
     cluster(name, backend).load_image(*references)
 
 
+@app.command("serve-metrics")
+def serve_metrics(name: Name = "tandem", backend: Choice = Backend.AUTO) -> None:
+    """Add metrics-server, for `kubectl top` and autoscalers of CPU and memory."""
+    cluster(name, backend).serve_metrics()
+
+
 @app.command()
 def kubeconfig(name: Name = "tandem", backend: Choice = Backend.AUTO) -> None:
     """Print where the client configuration is."""

@@ -23,6 +23,9 @@ class Cluster(Protocol):
     def load_image(self, *references: str) -> None:
         """Locally built images, by tag; those that the node has already are skipped."""
 
+    def serve_metrics(self) -> None:
+        """Until metrics.k8s.io tells the CPU and memory of pods, as autoscalers ask for; builds what it needs."""
+
     def kubectl(self, arguments: Sequence[str]) -> list[str]:
         """The command line that runs kubectl against this cluster."""
 

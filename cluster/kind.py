@@ -23,6 +23,8 @@ from cluster.versions import KIND, KUBERNETES, NODE_IMAGE
 driver.KIND_VERSION = KIND
 driver.KUBECTL_VERSION = KUBERNETES
 
+METRICS = "/apis/metrics.k8s.io/v1beta1"
+METRICS_SERVER = "https://github.com/kubernetes-sigs/metrics-server/releases/latest/download/components.yaml"
 CONFIG = """\
 kind: Cluster
 apiVersion: kind.x-k8s.io/v1alpha4
@@ -67,6 +69,15 @@ class Kind:
                 digest = run(digest_command(self.name, name)).strip()
                 # kind names the digest after itself; a revision is pinned to the image's own name@digest.
                 run(tag_command(self.name, name, digest))
+
+    def serve_metrics(self) -> None:
+        asked = subprocess.run(self.kubectl(["get", "--raw", METRICS]), check=False, capture_output=True)
+        if asked.returncode != 0:
+            raise ClusterError(
+                what=f"kind cluster {self.name} has no metrics-server",
+                rule="autoscalers of CPU and memory ask it",
+                remedy=f"kubectl apply -f {METRICS_SERVER}, with --kubelet-insecure-tls among its arguments",
+            )
 
     def kubectl(self, arguments: Sequence[str]) -> list[str]:
         return [str(self._cluster().kubectl_path), f"--kubeconfig={self.kubeconfig}", *arguments]

@@ -56,6 +56,13 @@ class LoneControlPlane:
             remedy="start a whole cluster: python -m cluster up",
         )
 
+    def serve_metrics(self) -> None:
+        raise ClusterError(
+            what=f"{self.name} is a control plane without nodes",
+            rule="metrics are those of pods",
+            remedy="start a whole cluster: python -m cluster up",
+        )
+
     def kubectl(self, arguments: Sequence[str]) -> list[str]:
         return [str(parts.kubernetes().binary("kubectl")), f"--kubeconfig={self.kubeconfig}", *arguments]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cluster import images, paths
 from cluster.daemons import log_of, read_status
-from cluster.embedded import cgroups, debian, names, network, parts, record, volumes
+from cluster.embedded import cgroups, debian, metrics, names, network, parts, record, volumes
 from cluster.embedded.archive import write_binary_image
 from cluster.embedded.node_daemons import STATE
 from cluster.embedded.node_images import NodeImages
@@ -75,6 +75,16 @@ class EmbeddedCluster:
                     node.load(name, image_id, archive)
                     archive.unlink()
 
+    def serve_metrics(self) -> None:
+        found = self._require_running()
+        part = parts.ensure(parts.metrics_server())
+        reference = _own_image(part)
+        with self._lock():
+            self._load_binary(NodeImages(self.state, found, parts.containerd()), part)
+            self._apply(list(metrics.manifests(reference)))
+        with step(f"Waiting for metrics of cluster {self.name}"):
+            self._run_kubectl(["wait", "--for=condition=Available", f"apiservice/{metrics.API_SERVICE}", PATIENCE])
+
     def kubectl(self, arguments: Sequence[str]) -> list[str]:
         return [str(parts.kubernetes().binary("kubectl")), f"--kubeconfig={self.kubeconfig}", *arguments]
 
@@ -132,12 +142,7 @@ class EmbeddedCluster:
         self._await(found, lambda: "containerd" in self._ready())
         node = NodeImages(self.state, found, parts.containerd())
         for part in (parts.pause(), parts.coredns()):
-            reference = _own_image(part)
-            if not node.has(reference, part.version):
-                archive = node.incoming / f"{part.name}.tar"
-                write_binary_image(archive, reference, part.binary(part.name), user=NOBODY)
-                node.load(reference, part.version, archive)
-                archive.unlink()
+            self._load_binary(node, part)
         detail("API server, controllers, kubelet")
         self._await(found, lambda: read_status(self.state).ready)
         self._apply([*names.manifests(found.slot, _own_image(parts.coredns())), *volumes.manifests(STATE / "volumes")])
@@ -147,6 +152,14 @@ class EmbeddedCluster:
         self._run_kubectl(["wait", "--for=condition=Ready", node_path, PATIENCE])
         detail("name service")
         self._run_kubectl(["--namespace=kube-system", "rollout", "status", "deployment/coredns", PATIENCE])
+
+    def _load_binary(self, node: NodeImages, part: Part) -> None:
+        reference = _own_image(part)
+        if not node.has(reference, part.version):
+            archive = node.incoming / f"{part.name}.tar"
+            write_binary_image(archive, reference, part.binary(part.name), user=NOBODY)
+            node.load(reference, part.version, archive)
+            archive.unlink()
 
     def _ready(self) -> set[str]:
         return {name for name, now in read_status(self.state).daemons.items() if now.ready}

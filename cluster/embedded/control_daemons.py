@@ -10,6 +10,7 @@ from cluster.daemons import Daemon
 from cluster.embedded.credentials import Credentials
 
 LOOPBACK = "127.0.0.1"
+FRONT_PROXY = "front-proxy-client"
 # With the defaults (20 and 30 a second) 10,000 Jobs take the controllers 25 minutes.
 CLIENT_LIMITS = ("--kube-api-qps=1000", "--kube-api-burst=2000")
 # Counting tests read the log from a byte offset: it must not be rotated under them.
@@ -74,6 +75,15 @@ def apiserver(plan: Plan, extra: Sequence[str] = ()) -> Daemon:
         "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
         f"--service-account-key-file={pki.signing_key}",
         f"--service-account-signing-key-file={pki.signing_key}",
+        # Who asks it to ask an API of somebody else's (metrics-server's) is told to that one in these headers.
+        f"--requestheader-client-ca-file={pki.ca}",
+        f"--requestheader-allowed-names={FRONT_PROXY}",
+        "--requestheader-username-headers=X-Remote-User",
+        "--requestheader-group-headers=X-Remote-Group",
+        "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+        f"--proxy-client-cert-file={pki.certificate(FRONT_PROXY)}",
+        f"--proxy-client-key-file={pki.key(FRONT_PROXY)}",
+        "--enable-aggregator-routing=true",  # asks the pods themselves: from here no route leads to a ClusterIP
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",
         "--allow-privileged=true",
@@ -104,6 +114,7 @@ def controller_manager(plan: Plan, port: int) -> Daemon:
         f"--flex-volume-plugin-dir={plan.data / 'volume-plugins'}",  # the default is made on the machine's /usr
         "--leader-elect=false",
         "--concurrent-job-syncs=20",
+        "--horizontal-pod-autoscaler-sync-period=5s",  # 15 by default: tests wait for it
         f"--service-cluster-ip-range={plan.services}",
         *CLIENT_LIMITS,
     )
@@ -130,5 +141,6 @@ def add_control_credentials(credentials: Credentials, reached_as: Sequence[str])
     names = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
     credentials.add_server("apiserver", (*names, "localhost", LOOPBACK, *reached_as))
     credentials.add_client("apiserver-to-kubelet", "kube-apiserver", ("system:masters",))
+    credentials.add_client(FRONT_PROXY, FRONT_PROXY)
     credentials.add_config("controller-manager", "system:kube-controller-manager")
     credentials.add_config("scheduler", "system:kube-scheduler")

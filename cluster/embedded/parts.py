@@ -18,6 +18,7 @@ from cluster.progress import step
 
 MODULES = Path(__file__).parent / "parts"
 CONTAINERD_MODULE = "github.com/containerd/containerd/v2"
+METRICS_SERVER_MODULE = "sigs.k8s.io/metrics-server"
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,18 @@ def containerd() -> Part:
 def coredns() -> Part:
     version = pinned("coredns", "github.com/coredns/coredns")
     return Part(name="coredns", version=version, duration="2 minutes the first time")
+
+
+def metrics_server() -> Part:
+    """No part of every cluster: for those that are asked for metrics."""
+    version = pinned("metrics-server", METRICS_SERVER_MODULE)
+    return Part(
+        name="metrics-server",
+        version=version,
+        duration="2 minutes the first time",
+        packages=(f"{METRICS_SERVER_MODULE}/cmd/metrics-server",),
+        stamps=(f"k8s.io/component-base/version.gitVersion=v{version}",),
+    )
 
 
 def pause() -> Part:

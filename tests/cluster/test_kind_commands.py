@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,18 @@ def test_when_an_image_is_loaded_then_it_is_also_named_by_its_own_digest(
         *("docker", "exec", "dev-control-plane", "ctr", "--namespace", "k8s.io", "images", "tag", "--force"),
         *("docker.io/library/tandem:dev", "docker.io/library/tandem@sha256:abc"),
     ]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_metrics_are_served_where_a_metrics_server_is_installed_and_else_it_says_how(
+    ran: Ran, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    answer = subprocess.CompletedProcess[bytes]([], 0 if there else 1)
+    monkeypatch.setattr(kind.Kind, "kubectl", lambda _, words: ["kubectl", *words])
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: answer)
+
+    with nullcontext() if there else pytest.raises(ClusterError, match="kubectl apply -f https://github"):
+        kind.Kind("dev").serve_metrics()
 
 
 def test_given_no_docker_then_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from demo.stage import namespace_object
 from tests.e2e import interrupted as interruptions
 from tests.e2e.judged import Judged, judgements
 from tests.e2e.mistaken import World, everything_wrong
+from tests.e2e.scaled import Facts, under_load
 
 # The story first, while what bad input comes to takes its time; then what kills what the others need.
 ORDER = (
@@ -59,6 +60,19 @@ def world(site: Site) -> Iterator[World]:
 
 
 @pytest.fixture(scope="session")
+def load(site: Site) -> Iterator[Future[Facts]]:
+    """An app under load, while others are tested."""
+    with under_load(site) as facts:
+        yield facts
+
+
+@pytest.fixture(scope="session")
+def busy(load: Future[Facts]) -> Facts:
+    """What was seen of it."""
+    return load.result()
+
+
+@pytest.fixture(scope="session")
 def interrupting(site: Site) -> Iterator[Future[interruptions.Facts]]:
     """Runs that are interrupted, while others are tested."""
     with interruptions.interruptions(site) as facts:
@@ -81,7 +95,7 @@ def judged(site: Site) -> Iterator[Judged]:
 @pytest.fixture(scope="session", autouse=True)
 def mistakes_are_made_first(request: pytest.FixtureRequest) -> None:
     """Where any test asks for them."""
-    for begins_first in ("world", "interrupting", "judged"):
+    for begins_first in ("world", "load", "interrupting", "judged"):
         if any(begins_first in getattr(item, "fixturenames", ()) for item in request.session.items):
             request.getfixturevalue(begins_first)
 
