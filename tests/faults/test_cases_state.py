@@ -6,6 +6,7 @@ from collections import Counter
 
 from aiohttp import web
 
+from tests.crds import schema
 from tests.faults import endstate
 from tests.faults.apiserver.database import Change
 from tests.faults.apiserver.faults import Serve
@@ -113,6 +114,11 @@ async def test_case_42_a_status_that_a_user_wipes_comes_back_and_nothing_runs_ag
 
 
 GOOD = 999
+DEFAULTS = {
+    name: field["default"]
+    for name, field in schema("TrainingJob")["properties"]["spec"]["properties"].items()
+    if "default" in field
+}
 POISON: Json = {
     "apiVersion": "tandem.dev/v1alpha1",
     "kind": "TrainingJob",
@@ -123,7 +129,8 @@ POISON: Json = {
         "generation": 1,
         "annotations": {"large": "ü\u0000\U0001f4a3" * 50_000},
     },
-    "spec": {"steps": "as an older CRD had it", "backoffLimit": 2, "suspend": False, "historyLimit": 10},
+    # The defaults are there already: the API server fills them in as it reads, which changes no generation.
+    "spec": {"steps": "as an older CRD had it", **DEFAULTS},
 }
 
 

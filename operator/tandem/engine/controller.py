@@ -91,8 +91,14 @@ def object_path(type_: ResourceType) -> str:
     return f"{type_.root}/namespaces/{{namespace}}/{type_.plural}/{{name}}"
 
 
+def list_path(type_: ResourceType, namespace: str | None) -> str:
+    """The path of all objects of a kind, in one namespace or in all."""
+    return f"{type_.root}/namespaces/{namespace}/{type_.plural}" if namespace else f"{type_.root}/{type_.plural}"
+
+
 def collection_path(type_: ResourceType) -> str:
-    return f"{type_.root}/namespaces/{{namespace}}/{type_.plural}"
+    """The same of one namespace, with a place for its name (escaped where it is filled in)."""
+    return list_path(type_, "{namespace}")
 
 
 JOBS = ResourceType("batch", "v1", "Job", "jobs")

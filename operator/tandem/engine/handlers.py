@@ -15,7 +15,7 @@ import kopf
 from tandem.api import names
 from tandem.api.meta import Json, Key
 from tandem.engine.controller import ResourceType
-from tandem.engine.session import listening
+from tandem.engine.session import WatchFrom, listening
 from tandem.engine.store import Store
 from tandem.engine.tasks import MustEnd
 from tandem.engine.watches import Watches, selector_of
@@ -81,6 +81,7 @@ def settings_for(watched: list[ResourceType]) -> kopf.OperatorSettings:
     settings.persistence.diffbase_storage = _NothingToCompare()
     settings.persistence.progress_storage = _NoProgress()
     settings.process.ultimate_exiting_timeout = None  # no SIGKILL from a thread of its own
+    settings.watching.chunk_size = 1  # what it lists nobody reads (session.py)
     settings.queueing.worker_limit = 100
     settings.queueing.idle_timeout = 0.05  # an idle worker holds its slot for so long
     settings.networking.connect_timeout = 5
@@ -93,22 +94,27 @@ def settings_for(watched: list[ResourceType]) -> kopf.OperatorSettings:
     return settings
 
 
-def registry_for(store: Store, enqueue: Callable[[Key], None], watches: Watches) -> kopf.OperatorRegistry:
+def registry_for(
+    store: Store, enqueue: Callable[[Key], None], watches: Watches, watch_from: WatchFrom
+) -> kopf.OperatorRegistry:
     """One handler per watched kind."""
     registry = kopf.OperatorRegistry()
-    _log_in(registry, kopf.login_with_service_account, watches)
-    _log_in(registry, kopf.login_with_kubeconfig, watches)
+    _log_in(registry, kopf.login_with_service_account, watches, watch_from)
+    _log_in(registry, kopf.login_with_kubeconfig, watches, watch_from)
     for type_ in store.watched():
         _watch(registry, type_, store, enqueue, watches)
     return registry
 
 
 def _log_in(
-    registry: kopf.OperatorRegistry, login: Callable[..., kopf.ConnectionInfo | None], watches: Watches
+    registry: kopf.OperatorRegistry,
+    login: Callable[..., kopf.ConnectionInfo | None],
+    watches: Watches,
+    watch_from: WatchFrom,
 ) -> None:
     async def logged_in(**arguments: Any) -> kopf.AiohttpSession | None:
         credentials = login(**arguments)
-        return listening(credentials, watches) if credentials is not None else None
+        return listening(credentials, watches, watch_from) if credentials is not None else None
 
     kopf.on.login(registry=registry, id=login.__name__)(logged_in)
 
@@ -135,6 +141,7 @@ async def watch(
     enqueue: Callable[[Key], None],
     namespaces: tuple[str, ...],
     watches: Watches,
+    watch_from: WatchFrom,
     stop: asyncio.Event,
     started: Callable[[], None],
 ) -> None:
@@ -149,7 +156,7 @@ async def watch(
     watches.begin()
     not_kopfs = asyncio.all_tasks()
     tasks = await kopf.spawn_tasks(
-        registry=registry_for(store, enqueue, watches),
+        registry=registry_for(store, enqueue, watches, watch_from),
         settings=settings_for(list(store.watched())),
         clusterwide=not namespaces,
         namespaces=namespaces,

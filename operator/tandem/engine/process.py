@@ -165,6 +165,7 @@ class Engine:
             self._queue.add,
             self._options.namespaces,
             self._watches,
+            self._resync.version_to_watch_from,
             self._stop_watching,
             lambda: _listen(told),
         )

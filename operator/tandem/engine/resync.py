@@ -1,8 +1,12 @@
-"""Every ~10 minutes: compare what is remembered with what the server lists, and look at every resource again.
+"""All lists of this process: at the start, before a watch begins anew, and every ~10 minutes to compare.
 
-Heals every event that a watch missed: after a 410 kopf lists anew but reports no deletion (measured), and a handler
-that failed is not called again. Only metadata is listed; an object that differs is fetched alone. The first pass, at
-start, lists whole objects, so that no plan is made before everything is known.
+At the start whole objects are listed, so that no plan is made before everything is known. Watches go on from there:
+kopf lists before it watches, but is given the version of our own list instead of objects (session.py). Else everything
+would be listed twice, as Python objects all at a time, and what is deleted between the two, or while a watch was cut
+off (410 Gone), no event would tell.
+
+A comparison heals what a watch has missed nevertheless: a handler that failed is not called again. Only metadata is
+listed for it; an object that differs is fetched alone.
 """
 
 from __future__ import annotations
@@ -10,23 +14,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable
-from itertools import chain, repeat
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, NamedTuple
 
 import msgspec
 
 from tandem.api.meta import Key, ObjectMeta
 from tandem.engine.api import ApiError, ApiServer, ApiUnavailable
-from tandem.engine.controller import ResourceType, object_path
+from tandem.engine.controller import ResourceType, list_path, object_path
 from tandem.engine.store import Store
 from tandem.engine.watches import selector_of
 
 logger = logging.getLogger(__name__)
 
 PERIOD: Final = 600.0  # seconds; ± 10 %, so that replicas do not all list at once
-# kopf makes a list of its own, after ours: what is deleted in between (by ourselves, say) no event tells.
-_AFTER_START: Final = (5.0, 30.0)
+
+
+class _Listed(NamedTuple):
+    version: str  # of the list
+    uids: set[str]
+    news: list[Key]  # to look at again
 
 
 class Resync:
@@ -45,24 +52,39 @@ class Resync:
         self._namespaces: tuple[str | None, ...] = namespaces or (None,)
         self._period = period
         self._learnt = learnt  # told of everything that a comparison lists
+        self._listed: dict[str, str] = {}  # path → the version of a list from which no watch goes on yet
 
     async def fill(self) -> None:
         """List everything once; only then may plans be made. Tried until the API server answers."""
         delay = 0.5
         for type_ in self._store.watched():
-            while True:
-                try:
-                    await self._list(type_)
-                    break
-                except (ApiUnavailable, ApiError) as error:
-                    logger.warning("%s cannot be listed; trying again in %.1f s: %s", type_.plural, delay, error)
-                    await asyncio.sleep(delay)
-                    delay = min(delay * 2, 15.0)
+            for namespace in self._namespaces:
+                while True:
+                    try:
+                        self._listed[list_path(type_, namespace)] = (await self._list(type_, namespace)).version
+                        break
+                    except (ApiUnavailable, ApiError) as error:
+                        logger.warning("%s cannot be listed; trying again in %.1f s: %s", type_.plural, delay, error)
+                        await asyncio.sleep(delay)
+                        delay = min(delay * 2, 15.0)
         self._enqueue_all(self._store.all_keys())
 
+    async def version_to_watch_from(self, path: str) -> str:
+        """Everything up to this version is known here; lists anew, unless :meth:`fill` has just done so.
+
+        Nothing when no such list is watched.
+
+        Raises:
+            ApiError, ApiUnavailable: it cannot be listed.
+        """
+        scopes = {list_path(type_, namespace): (type_, namespace) for type_, namespace in self._scopes()}
+        if path not in scopes:
+            return ""
+        return self._listed.pop(path, "") or await self._list_anew(*scopes[path])
+
     async def run(self) -> None:
-        for delay in chain(_AFTER_START, repeat(self._period)):
-            await asyncio.sleep(min(delay, self._period) * random.uniform(0.9, 1.1))
+        while True:
+            await asyncio.sleep(self._period * random.uniform(0.9, 1.1))
             for type_ in self._store.watched():
                 try:
                     await self.compare(type_)
@@ -82,14 +104,33 @@ class Resync:
                 before = known.get(meta.uid)
                 if before is None or before.resource_version != meta.resource_version:
                     await self._fetch(type_, meta)
+        self._forget_unless(listed, type_, known)
+
+    def _scopes(self) -> Iterable[tuple[ResourceType, str | None]]:
+        return ((type_, namespace) for type_ in self._store.watched() for namespace in self._namespaces)
+
+    async def _list(self, type_: ResourceType, namespace: str | None) -> _Listed:
+        version, uids, news = "", set[str](), list[Key]()
+        async for page in self._api.pages(type_, namespace, selector_of(type_)):
+            version = page.version
+            for item in page.items:
+                uids.add(item["metadata"]["uid"])
+                news += self._store.observe(type_.kind, item)
+        return _Listed(version, uids, news)
+
+    async def _list_anew(self, type_: ResourceType, namespace: str | None) -> str:
+        """Observe everything, forget what is not there any more; the version of the list."""
+        known = self._store.known(type_.kind)
+        listed = await self._list(type_, namespace)
+        self._enqueue_all(listed.news)
+        of_place = {uid: meta for uid, meta in known.items() if namespace in {None, meta.namespace}}
+        self._forget_unless(listed.uids, type_, of_place)
+        return listed.version
+
+    def _forget_unless(self, listed: set[str], type_: ResourceType, known: Mapping[str, ObjectMeta]) -> None:
         for uid, meta in known.items():
             if uid not in listed:
                 self._enqueue_all(self._store.forget(type_.kind, {"metadata": msgspec.to_builtins(meta)}))
-
-    async def _list(self, type_: ResourceType) -> None:
-        for namespace in self._namespaces:
-            async for item in self._api.list(type_, namespace, selector_of(type_)):
-                self._store.observe(type_.kind, item)
 
     async def _fetch(self, type_: ResourceType, meta: ObjectMeta) -> None:
         try:

@@ -1,18 +1,28 @@
-"""kopf's connection to the API server, with an ear on it: bookmarks reach no handler, yet they are a sign of life."""
+"""kopf's connection to the API server, with an ear on it: bookmarks reach no handler, yet they are a sign of life.
+
+And with a word in it: where kopf lists before it watches, it is told the version of a list of ours and no objects
+(resync.py). Measured at 1,000 resources and their Jobs: …
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Final, cast
+from typing import Any, Final, TypeAlias, cast
 
 import aiohttp
 import kopf
 
+from tandem.api.meta import Json
+from tandem.engine.api import ApiError, ApiUnavailable
 from tandem.engine.watches import Watches
 
 _REFUSED: Final = 400
+
+# The version up to which everything under this path is known, so that a watch may go on from there; raises ApiError or
+# ApiUnavailable. Nothing for what is no list of ours.
+WatchFrom: TypeAlias = Callable[[str], Awaitable[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,13 +36,19 @@ class ListeningSession(kopf.AiohttpSession):
     aiohttp_session: aiohttp.ClientSession = field(compare=False)
 
 
-def listening(credentials: kopf.ConnectionInfo, watches: Watches) -> ListeningSession:
+def listening(credentials: kopf.ConnectionInfo, watches: Watches, watch_from: WatchFrom) -> ListeningSession:
     """A session as kopf would have made it of these credentials, that tells ``watches`` of every attempt and sign."""
 
     async def tried(_: aiohttp.ClientSession, __: SimpleNamespace, request: aiohttp.TraceRequestStartParams) -> None:
         watches.tried(request.url.path)
 
     class Response(aiohttp.ClientResponse):
+        known = ""  # in answer to one of kopf's lists: the version of our own
+
+        async def json(self, **options: Any) -> Any:
+            answer: Json = await super().json(**options)
+            return {**answer, "metadata": {"resourceVersion": self.known}, "items": []} if self.known else answer
+
         async def start(self, connection: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
             await super().start(connection)
             if self.status < _REFUSED:
@@ -40,6 +56,22 @@ def listening(credentials: kopf.ConnectionInfo, watches: Watches) -> ListeningSe
                 watches.heard(path)
                 self.content = cast(aiohttp.StreamReader, _Overheard(self.content, lambda: watches.heard(path)))
             return self
+
+    async def listed(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        """The API server is asked first: whether the kind is there, and the right to it, it tells kopf itself."""
+        response = await handler(request)
+        if request.method == "GET" and "watch" not in request.url.query and response.status < _REFUSED:
+            path = request.url.path
+            try:
+                version = await watch_from(path)
+            except (ApiError, ApiUnavailable) as error:
+                response.close()
+                raise aiohttp.ClientConnectionError(f"{path} could not be listed: {error}") from error
+            if version:
+                assert isinstance(response, Response)
+                response.known = version
+                watches.begins(path, version)
+        return response
 
     trace = aiohttp.TraceConfig()
     trace.on_request_start.append(tried)
@@ -50,6 +82,7 @@ def listening(credentials: kopf.ConnectionInfo, watches: Watches) -> ListeningSe
         trust_env=credentials.trust_env,
         response_class=Response,
         trace_configs=[trace],
+        middlewares=(listed,),
     )
     return ListeningSession(
         server=credentials.server,

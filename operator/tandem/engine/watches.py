@@ -14,7 +14,7 @@ from typing import Final
 
 from tandem.api import names
 from tandem.api.meta import Json, ObjectMeta
-from tandem.engine.controller import ResourceType
+from tandem.engine.controller import ResourceType, list_path
 
 # Children are watched by this label, on the server's side: not every Job and pod of the cluster streams through here.
 CHILDREN_SELECTOR: Final = f"{names.MANAGED_BY_LABEL}={names.MANAGED_BY}"
@@ -80,9 +80,8 @@ class Watches:
         now = self._clock()
         for kind, type_ in self._types.items():
             for place in self._places:
-                scope = f"/namespaces/{place}" if place else ""
                 watch = _Watch(type_, tried=now, heard=now, delivered_at=now)
-                self._of[kind, place] = self._by_path[f"{type_.root}{scope}/{type_.plural}"] = watch
+                self._of[kind, place] = self._by_path[list_path(type_, place)] = watch
 
     # --- what is told by the connection ------------------------------------------------------------------------------
 
@@ -99,14 +98,21 @@ class Watches:
     # --- what is told by objects -------------------------------------------------------------------------------------
 
     def delivered(self, kind: str, body: Json) -> None:
-        """The watch (or its list) has brought an object."""
+        """The watch has brought an object."""
         try:
             version = int(body["metadata"]["resourceVersion"])
         except (KeyError, ValueError):  # whatever it is, nothing that comes through a watch may stop it
             return
         watch = self._watch(kind, body["metadata"].get("namespace", ""))
-        if watch is None:
-            return
+        if watch is not None:
+            self._advance(watch, version)
+
+    def begins(self, path: str, version: str) -> None:
+        """A watch goes on from this version: everything before it has been listed, and comes no more."""
+        if path in self._by_path:
+            self._advance(self._by_path[path], int(version))
+
+    def _advance(self, watch: _Watch, version: int) -> None:
         watch.delivered_at = self._clock()
         watch.delivered = max(watch.delivered, version)
         if watch.awaited is not None and watch.delivered >= int(watch.awaited.meta.resource_version):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -21,6 +22,7 @@ from tests.unit.engine.strict_api import client_of
 pytestmark = pytest.mark.asyncio
 
 W = Key("Widget", "ns", "w")
+PATH = "/apis/tandem.dev/v1alpha1/widgets"
 KINDS = {"widgets": "Widget", "jobs": "Job", "pods": "Pod"}
 
 
@@ -29,6 +31,7 @@ class Listing:
     """Serves lists, two objects to a page, and single objects."""
 
     objects: list[Json] = field(default_factory=list)
+    version: int = 50
     broken_after: int = 99  # pages
     status: int = 410
     deleted_meanwhile: bool = False
@@ -46,7 +49,8 @@ class Listing:
         more = {"continue": str(start + 2)} if start + 2 < len(objects) else {}
         if metadata_only:
             page = [{"metadata": body["metadata"]} for body in page]
-        return web.json_response({"metadata": more, "items": page or None})  # a real server says null, too
+        meta = {"resourceVersion": str(self.version), **more}
+        return web.json_response({"metadata": meta, "items": page or None})  # a real server says null, too
 
     async def handle_one(self, request: web.Request) -> web.Response:
         name = request.path.rpartition("/")[2]
@@ -74,11 +78,18 @@ def woken() -> list[Key]:
 
 @pytest_asyncio.fixture
 async def resync(listing: Listing, store: Store, woken: list[Key]) -> AsyncIterator[Resync]:
+    async with listed_in(listing, store, woken) as resync:
+        yield resync
+
+
+@asynccontextmanager
+async def listed_in(listing: Listing, store: Store, woken: list[Key], *namespaces: str) -> AsyncIterator[Resync]:
+    """No namespaces: all of them."""
     app = web.Application()
     app.router.add_get("/{tail:.*}/namespaces/{ns}/{plural}/{name}", listing.handle_one)
     app.router.add_get("/{tail:.*}", listing.handle)
     async with TestServer(app) as server, client_of(server) as client:
-        yield Resync(ApiServer(client, AsyncLimiter(1000, 1)), store, woken.append, ())
+        yield Resync(ApiServer(client, AsyncLimiter(1000, 1)), store, woken.append, namespaces)
 
 
 async def test_at_the_start_everything_is_listed_page_by_page_before_anything_is_planned(
@@ -92,6 +103,64 @@ async def test_at_the_start_everything_is_listed_page_by_page_before_anything_is
     assert listing.requests == ["Widget", "Widget", "Widget", "Job", "Pod"]
     assert sorted(key.name for key in woken) == ["w0", "w1", "w2", "w3", "w4"]
     assert [view.metadata.name for view in store.children_of("uid-3")] == ["j"]
+
+
+async def test_a_watch_begins_where_the_first_list_ends(resync: Resync, listing: Listing) -> None:
+    listing.objects = [resource()]
+    await resync.fill()
+    asked = list(listing.requests)
+    listing.version = 60
+
+    assert await resync.version_to_watch_from(PATH) == "50"
+    assert listing.requests == asked, "nothing is listed twice"
+
+
+async def test_one_that_begins_again_is_told_everything_that_it_has_missed_deletions_as_well(
+    resync: Resync, listing: Listing, store: Store, woken: list[Key]
+) -> None:
+    listing.objects = [resource(version=1), resource("gone", "uid-gone", version=2)]
+    await resync.fill()
+    await resync.version_to_watch_from(PATH)
+    woken.clear()
+    listing.version, listing.objects = 60, [resource(version=51), resource("new", "uid-new", version=52)]
+
+    assert await resync.version_to_watch_from(PATH) == "60"
+    assert woken == [W, Key("Widget", "ns", "new"), Key("Widget", "ns", "gone")]
+    assert store.get(Key("Widget", "ns", "gone")) is None
+
+
+async def test_one_that_cannot_be_listed_again_makes_no_ghosts(resync: Resync, listing: Listing, store: Store) -> None:
+    listing.objects = [resource(f"w{number}", f"uid-{number}", version=1) for number in range(5)]
+    await resync.fill()
+    await resync.version_to_watch_from(PATH)
+    listing.broken_after = 1
+
+    with pytest.raises(ApiError):
+        await resync.version_to_watch_from(PATH)
+
+    assert len(store.all_keys()) == 5
+
+
+async def test_what_is_watched_in_one_namespace_forgets_nothing_of_another(
+    listing: Listing, store: Store, woken: list[Key]
+) -> None:
+    async with listed_in(listing, store, woken, "ns", "other") as resync:
+        await resync.fill()
+        theirs = resource("theirs", "uid-theirs")
+        theirs["metadata"]["namespace"] = "other"
+        for body in (resource(), theirs):
+            store.observe("Widget", body)
+        path = "/apis/tandem.dev/v1alpha1/namespaces/other/widgets"
+        await resync.version_to_watch_from(path)
+
+        await resync.version_to_watch_from(path)
+
+    assert store.all_keys() == [W]
+
+
+async def test_of_a_list_that_is_not_ours_nothing_is_known(resync: Resync, listing: Listing) -> None:
+    assert await resync.version_to_watch_from("/apis/tandem.dev/v1alpha1") == ""
+    assert listing.requests == []
 
 
 async def test_what_a_watch_has_missed_is_fetched_alone(

@@ -1,4 +1,4 @@
-"""kopf's connection tells of every attempt and every sign of life, and is what kopf would have made otherwise."""
+"""kopf's connection tells of every attempt and every sign of life; where kopf lists, it is told where to go on from."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import aiohttp
 import kopf
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from tandem.engine.api import ApiError, ApiUnavailable
 from tandem.engine.controller import JOBS
-from tandem.engine.session import ListeningSession, listening
+from tandem.engine.session import ListeningSession, WatchFrom, listening
 from tandem.engine.watches import Watches
 
 pytestmark = pytest.mark.asyncio
@@ -33,6 +35,9 @@ class Ear(Watches):
     def heard(self, path: str) -> None:
         self.told.append(f"heard {path}")
 
+    def begins(self, path: str, version: str) -> None:
+        self.told.append(f"goes on from {version}")
+
 
 class Stream:
     """A watch that sends a line whenever the test says so."""
@@ -40,6 +45,7 @@ class Stream:
     def __init__(self) -> None:
         self.send = asyncio.Event()
         self.status = 200
+        self.content = b'{"type": "BOOKMARK"}\n'
         self.headers: dict[str, str] = {}
         self.app = web.Application()
         self.app.router.add_get(PATH, self._serve)
@@ -49,15 +55,21 @@ class Stream:
         response = web.StreamResponse(status=self.status)
         await response.prepare(request)
         await self.send.wait()
-        await response.write(b'{"type": "BOOKMARK"}\n')
+        await response.write(self.content)
         return response
 
 
+async def unknown(_: str) -> str:
+    return ""
+
+
 @asynccontextmanager
-async def connected(stream: Stream, ear: Ear, **credentials: str) -> AsyncIterator[tuple[ListeningSession, str]]:
+async def connected(
+    stream: Stream, ear: Ear, watch_from: WatchFrom = unknown, **credentials: str
+) -> AsyncIterator[tuple[ListeningSession, str]]:
     async with TestServer(stream.app) as server:
         url = f"http://{server.host}:{server.port}"
-        session = listening(kopf.ConnectionInfo(server=url, **credentials), ear)  # type: ignore[arg-type]
+        session = listening(kopf.ConnectionInfo(server=url, **credentials), ear, watch_from)  # type: ignore[arg-type]
         async with session.aiohttp_session:
             yield session, url + PATH
 
@@ -90,6 +102,69 @@ async def test_the_answer_to_a_list_is_read_as_ever() -> None:
         assert await response.json(content_type=None) == {"type": "BOOKMARK"}
 
 
+# --- lists -----------------------------------------------------------------------------------------------------------
+
+LIST = b'{"kind": "JobList", "metadata": {"resourceVersion": "9", "continue": "more"}, "items": [{"kind": "Job"}]}'
+
+
+@pytest.fixture
+def lists() -> Stream:
+    stream = Stream()
+    stream.send.set()
+    stream.content = LIST
+    return stream
+
+
+async def test_a_list_of_what_is_known_has_no_objects_and_the_version_up_to_which_it_is_known(lists: Stream) -> None:
+    asked: list[str] = []
+
+    async def known(path: str) -> str:
+        asked.append(path)
+        return "7"
+
+    ear = Ear()
+    async with connected(lists, ear, known) as (session, url), session.aiohttp_session.get(url) as response:
+        answer = await response.json(content_type=None)
+
+    assert answer == {"kind": "JobList", "metadata": {"resourceVersion": "7"}, "items": []}
+    assert (asked, ear.told[-1]) == ([PATH], "goes on from 7")
+
+
+async def test_a_watch_is_no_list(lists: Stream) -> None:
+    async def never(path: str) -> str:
+        raise AssertionError(path)
+
+    async with (
+        connected(lists, Ear(), never) as (session, url),
+        session.aiohttp_session.get(url, params={"watch": "true"}) as response,
+    ):
+        assert await response.read() == LIST
+
+
+async def test_whether_a_kind_is_there_and_may_be_listed_the_api_server_says_itself(lists: Stream) -> None:
+    async def never(path: str) -> str:
+        raise AssertionError(path)
+
+    lists.status = 403
+    async with connected(lists, Ear(), never) as (session, url), session.aiohttp_session.get(url) as response:
+        assert response.status == 403
+
+
+@pytest.mark.parametrize("error", [ApiError(410, "Expired", "too old"), ApiUnavailable("no answer")])
+async def test_a_list_that_fails_is_a_connection_that_fails_which_kopf_tries_again(
+    lists: Stream, error: Exception
+) -> None:
+    async def fails(_: str) -> str:
+        raise error
+
+    async with connected(lists, Ear(), fails) as (session, url):
+        with pytest.raises(aiohttp.ClientConnectionError, match=f"{PATH} could not be listed: {error}"):
+            await session.aiohttp_session.get(url)
+
+
+# --- credentials -----------------------------------------------------------------------------------------------------
+
+
 async def test_it_carries_the_credentials() -> None:
     stream, ear = Stream(), Ear()
     stream.send.set()
@@ -101,7 +176,7 @@ async def test_it_carries_the_credentials() -> None:
 
 async def test_two_of_the_same_credentials_are_equal_or_kopf_would_never_stop_to_try_refused_ones() -> None:
     def session(token: str) -> ListeningSession:
-        return listening(kopf.ConnectionInfo(server="https://here", token=token), Ear())
+        return listening(kopf.ConnectionInfo(server="https://here", token=token), Ear(), unknown)
 
     one, same, other = session("t"), session("t"), session("u")
     assert one == same

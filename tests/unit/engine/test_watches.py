@@ -244,3 +244,33 @@ def test_our_own_kinds_are_watched_whole_and_children_by_their_label(
 ) -> None:
     assert is_watched(type_, job(1, labels=labels)) is expected
     assert bool(selector_of(type_)) is (type_ is JOBS)
+
+
+# --- where a watch goes on from --------------------------------------------------------------------------------------
+
+
+def test_what_was_listed_before_a_watch_began_is_not_expected_of_it(watches: Watches, clock: Clock) -> None:
+    watches.begins(JOBS_PATH, "50")
+
+    watches.expect("Job", job(50))
+    clock.go(1000)
+
+    assert watches.overdue() == []
+
+
+def test_a_list_of_ours_proves_nothing_of_what_comes_after_it(watches: Watches, clock: Clock) -> None:
+    watches.begins(JOBS_PATH, "50")
+
+    watches.expect("Job", job(51))
+    clock.go(121)
+
+    assert [awaited.meta.resource_version for awaited in watches.overdue()] == ["51"]
+
+
+def test_a_watch_that_begins_anew_has_no_debts(watches: Watches, clock: Clock) -> None:
+    watches.expect("Job", job(51))
+
+    watches.begins(JOBS_PATH, "60")
+    clock.go(1000)
+
+    assert watches.overdue() == []
