@@ -69,6 +69,7 @@ TAG_REPOSITORY: Final = "mlflow.source.git.repoURL"
 TAG_DATA: Final = f"{GROUP}/data"
 TAG_DATA_VERSION: Final = f"{GROUP}/data-version"  # what the store said of the state of the data: no digest
 TAG_RUN_ID: Final = f"{GROUP}/run-id"
+TAG_MODEL_DIGEST: Final = f"{GROUP}/model-digest"  # of a version; of a run: model-digest.<id of the model>
 TAG_GATE: Final = f"{GROUP}/gate"
 TAG_GATE_RESULT: Final = f"{GROUP}/gate.result"  # Passed, Failed, Unknown; the rules' verdicts are gate.01, gate.02 …
 TAG_GATE_RULES: Final = f"{GROUP}/gate.rules"  # how many there are

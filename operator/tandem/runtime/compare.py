@@ -12,8 +12,6 @@ Models that differ are a finding, not a failure. Exit codes: 2 the instruction i
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 import sys
 import tempfile
@@ -24,7 +22,7 @@ from typing import Any, Final
 import msgspec
 
 from tandem.api import names
-from tandem.runtime import failure
+from tandem.runtime import failure, models
 from tandem.runtime.failure import NotRecorded
 from tandem.runtime.instruction import InstructionInvalid
 from tandem.runtime.likeness import Compared, compare, first_difference
@@ -33,7 +31,6 @@ from tandem.runtime.redact import redacted
 
 VARIABLE: Final = "TANDEM_REPRODUCTION"
 ARTIFACT: Final = f"{names.MANAGED_BY}/reproduction.json"
-_READY: Final = "READY"
 _LONGEST: Final = 2048  # characters of a difference; MLflow takes 8000 of a tag
 
 
@@ -51,30 +48,13 @@ class Result(msgspec.Struct, frozen=True):
 
 def reproduced(client: Any, run_id: str, original: str, scratch: Path) -> tuple[Result, tuple[Compared, ...]]:
     """The comparison of the models of two runs; ``client``: MLflow's."""
-    mine, theirs = _model_of(client, run_id), _model_of(client, original)
+    mine, theirs = models.last_of(client, run_id), models.last_of(client, original)
     if mine is None or theirs is None:
         which = f"this run, {run_id}," if mine is None else f"the original, {original},"
         return Result(False, 0, f"{which} has no model: nothing was logged with mlflow.<flavor>.log_model"), ()
-    compared = compare(_downloaded(mine, scratch / "mine"), _downloaded(theirs, scratch / "original"))
+    compared = compare(models.downloaded(mine, scratch / "mine"), models.downloaded(theirs, scratch / "original"))
     difference = first_difference(compared)
     return Result(not difference and bool(compared), len(compared), difference[:_LONGEST]), compared
-
-
-def _model_of(client: Any, run_id: str) -> str | None:
-    """The last model that the run logged, which is the one that would be registered."""
-    run = client.get_run(run_id)
-    where = f"source_run_id = '{run_id}'"
-    found = client.search_logged_models([run.info.experiment_id], where)
-    ready = [model for model in found if str(model.status).rpartition(".")[2] == _READY]
-    return max(ready, key=lambda model: (model.creation_timestamp, model.model_id)).model_id if ready else None
-
-
-def _downloaded(model_id: str, folder: Path) -> Path:
-    from mlflow.artifacts import download_artifacts
-
-    folder.mkdir(parents=True)
-    with contextlib.redirect_stderr(io.StringIO()):  # a progress bar
-        return Path(download_artifacts(artifact_uri=f"models:/{model_id}", dst_path=str(folder)))
 
 
 def parse(environment: Mapping[str, str]) -> tuple[str, str]:

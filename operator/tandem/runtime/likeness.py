@@ -22,10 +22,11 @@ from typing import Any, Final
 import msgspec
 import yaml
 
+from tandem.runtime.models import ADDED
+
 _LEFT_OUT: Final = frozenset(
     {"run_id", "model_id", "model_uuid", "utc_time_created", "artifact_path", "model_size_bytes"}
 )
-_ADDED: Final = frozenset({"registered_model_meta"})
 _CHUNK: Final = 1 << 20
 
 
@@ -52,7 +53,7 @@ def first_difference(compared: tuple[Compared, ...]) -> str:
 
 def _files(folder: Path) -> dict[str, Path]:
     found = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    return {path.relative_to(folder).as_posix(): path for path in found if path.name not in _ADDED}
+    return {path.relative_to(folder).as_posix(): path for path in found if path.name not in ADDED}
 
 
 def _compare(path: str, mine: Path | None, original: Path | None) -> Compared:

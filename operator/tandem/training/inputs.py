@@ -15,6 +15,7 @@ from tandem.api.trainingjob import DataSet, GitSource, TrainingJobSpec
 FETCH: Final = "fetch"
 VALIDATE: Final = "validate"
 REPRODUCTION: Final = "reproduction"
+DIGEST: Final = "digest"
 POLL: Final = "poll"
 WORKSPACE: Final = "/workspace"
 _MOUNTED: Final = "/tandem"  # no storageUri can name a file below it

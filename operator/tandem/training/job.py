@@ -1,4 +1,4 @@
-"""The Job of one run: steps are the pod's init containers in order, the last step its main container.
+"""The Job of one run: steps are the pod's init containers in order, the last one its main container.
 
 So steps share a volume and need no storage class. Only curated fields reach the pod, and it always satisfies Pod
 Security ``restricted``.
@@ -18,6 +18,7 @@ from tandem.api.trainingjob import RunStatus, Step, TrainingJobSpec
 from tandem.training import environment, images, nodes
 from tandem.training.case import Case
 from tandem.training.inputs import (
+    DIGEST,
     FETCH,
     REPRODUCTION,
     VALIDATE,
@@ -117,13 +118,16 @@ def _pod_spec(case: Case, run: RunStatus, tracked: TrackedRun) -> Json:
     steps = [*before, *(_step(case, run, tracked, step) for step in spec.steps)]
     if spec.reproduce_from is not None:
         steps.append(_comparison(case, tracked, spec.reproduce_from))
+    elif spec.model is not None:
+        steps.append(_digest(case, tracked))
     return pod_spec(steps[:-1], steps[-1], volumes, {**_placement(spec), **nodes.pod_spec(case)})
 
 
 def _before(case: Case, run: RunStatus, tracked: TrackedRun) -> list[Json]:
     """The containers before the user's own steps."""
     spec = case.spec
-    containers = len(spec.steps) + bool(fetches(spec)) + bool(checked(spec)) + bool(spec.reproduce_from)
+    ours = (fetches(spec), checked(spec), spec.reproduce_from is not None or spec.model is not None)
+    containers = len(spec.steps) + sum(map(bool, ours))
     fetch = [_fetch(case, tracked, containers)] if fetches(spec) else []
     return [*fetch, _validate(case, run, tracked, containers)] if checked(spec) else fetch
 
@@ -164,6 +168,12 @@ def _comparison(case: Case, tracked: TrackedRun, original: str) -> Json:
         Resources(),
         [],
     )
+
+
+def _digest(case: Case, tracked: TrackedRun) -> Json:
+    """The last container of any other run whose model is registered: what its files are."""
+    command = ["python", "-m", "tandem.runtime.digest"]
+    return _container(DIGEST, case.settings.runtime_image, command, _run(case, tracked), Resources(), [])
 
 
 def _run(case: Case, tracked: TrackedRun) -> dict[str, str]:

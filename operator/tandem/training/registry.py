@@ -45,7 +45,7 @@ def register(case: Case, found: Findings, target: ModelTarget) -> tuple[Outcome 
             "NoLoggedModel",
             f"MLflow run {tracked.run_id} logged no model; end the script with mlflow.<flavor>.log_model(…, name=…)",
         ), found
-    refusal = case.draft.act(_registration(case, found, target, model))
+    refusal = case.draft.act(_registration(case, found, target, model, tracked))
     return (refused(refusal, f"model {target.name} could not be registered") if refusal else None), found
 
 
@@ -55,8 +55,11 @@ def _model_that_counts(tracked: TrackedRun) -> LoggedModel | None:
     return ready[-1] if ready else None
 
 
-def _registration(case: Case, found: Findings, target: ModelTarget, model: LoggedModel) -> RegisterVersion:
+def _registration(
+    case: Case, found: Findings, target: ModelTarget, model: LoggedModel, tracked: TrackedRun
+) -> RegisterVersion:
     meta = case.resource.metadata
+    digest = tracked.tags.get(f"{names.TAG_MODEL_DIGEST}.{model.model_id}", "")
     return RegisterVersion(
         namespace=meta.namespace,
         name=target.name,
@@ -70,5 +73,6 @@ def _registration(case: Case, found: Findings, target: ModelTarget, model: Logge
             names.TAG_RUN_ID: found.run.mlflow_run_id,
             **gate_tags(found.gate),
             **lineage_tags(found),
+            **({names.TAG_MODEL_DIGEST: digest} if digest else {}),
         },
     )

@@ -22,7 +22,7 @@ from tandem.training.case import FINAL, TRAINED, Case, refused, unavailable
 from tandem.training.disruptions import too_many, with_disruption
 from tandem.training.failure import Obstacle, blocked, explain, failure_of
 from tandem.training.findings import Findings
-from tandem.training.inputs import CHECKS_LIMIT, too_large
+from tandem.training.inputs import CHECKS_LIMIT, DIGEST, too_large
 from tandem.training.job import job_manifest, job_name, needed
 from tandem.training.progress import hung, with_progress
 from tandem.training.provenance import with_provenance
@@ -179,8 +179,8 @@ def _controlled_by(pod: Pod, job: Job) -> bool:
 
 
 def _step_now(pods: tuple[Pod, ...]) -> str:
-    """The container that runs now, or the last one that has run."""
+    """The container that runs now, or the last one that has run; that which sums up the model is no step of anybody."""
     if not pods:
         return ""
-    started = [c for c in pods[-1].containers if c.state.running or c.state.terminated]
+    started = [c for c in pods[-1].containers if (c.state.running or c.state.terminated) and c.name != DIGEST]
     return started[-1].name if started else ""

@@ -5,27 +5,33 @@ FOLDER has the one key that may come in (``authorized``) and gets ``known_hosts`
 """
 
 import asyncio
-import subprocess
+import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import asyncssh  # type: ignore[import-not-found, unused-ignore]
 
+tasks: set[asyncio.Task[None]] = set()  # a task that nobody holds may be collected
 
-def serve(process):  # type: ignore[no-untyped-def]
+
+def serve(process: Any) -> None:
     command = process.command or ""
     if not command.startswith("git-upload-pack "):
         process.stderr.write(b"only git-upload-pack\n")
         process.exit(1)
         return
-    with_env = {"env": {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}}
-    asyncio.get_running_loop().create_task(run(process, command, with_env["env"]))
+    task = asyncio.get_running_loop().create_task(run(process, command))
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
 
 
-async def run(process, command, env):  # type: ignore[no-untyped-def]
+async def run(process: Any, command: str) -> None:
     pipe = asyncio.subprocess.PIPE
-    program = ["env", *(f"{key}={value}" for key, value in env.items()), "sh", "-c", command]
-    git = await asyncio.create_subprocess_exec(*program, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
+    anybody = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
+    git = await asyncio.create_subprocess_exec(
+        "sh", "-c", command, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL, env={**os.environ, **anybody}
+    )
     await process.redirect(stdin=git.stdin, stdout=git.stdout)
     process.exit(await git.wait())
 

@@ -10,12 +10,15 @@ from types import ModuleType
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
 
+from tandem.runtime import digest
 from tests.contract.runtime.conftest import (
     IRIS,
     Finished,
     Iris,
     Serve,
+    free_port,
     pod_environment,
     registered,
     run_module,
@@ -54,6 +57,31 @@ def test_the_script_joins_the_run_that_was_made_for_it(iris: Iris, mlflow_server
 def test_the_logged_model_is_found_by_its_run(iris: Iris, mlflow_server: str) -> None:
     [model] = MlflowClient(mlflow_server).search_logged_models([iris.experiment_id], f"source_run_id = '{iris.run_id}'")
     assert (model.name, str(model.status)) == ("model", "READY")
+
+
+def test_the_digest_that_a_run_gets_is_that_of_what_a_registered_version_brings(
+    iris: Iris, mlflow_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the last container of the pod."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_server)
+    environment = pod_environment(tmp_path, MLFLOW_TRACKING_URI=mlflow_server, MLFLOW_RUN_ID=iris.run_id)
+    done = run_module("tandem.runtime.digest", cwd=tmp_path, env=environment)
+    assert done.code == 0, done.err
+
+    client = MlflowClient(mlflow_server)
+    [model] = client.search_logged_models([iris.experiment_id], f"source_run_id = '{iris.run_id}'")
+    tagged = client.get_run(iris.run_id).data.tags[f"tandem.dev/model-digest.{model.model_id}"]
+    (tmp_path / "served").mkdir()
+    served = download_artifacts(f"models:/iris/{iris.version}", dst_path=str(tmp_path / "served"))
+    assert (Path(served) / "registered_model_meta").exists()
+    assert tagged == digest.digest_of(Path(served))
+
+
+def test_a_digest_that_mlflow_does_not_take_does_not_make_a_training_fail(tmp_path: Path) -> None:
+    away = {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{free_port()}", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+    done = run_module("tandem.runtime.digest", cwd=tmp_path, env=pod_environment(tmp_path, MLFLOW_RUN_ID="a", **away))
+    assert done.code == 0
+    assert "the version will have no tandem.dev/model-digest" in done.err
 
 
 def test_the_scripts_know_nothing_of_tandem() -> None:

@@ -164,7 +164,8 @@ def test_every_field_ends_in_a_pod_where_only_restricted_ones_are_allowed(plane:
     assert pod["nodeSelector"] == WHOLE["nodeSelector"]
     assert {t["key"] for t in pod["tolerations"]} >= {"nvidia.com/gpu", "a"}
     assert (pod["priorityClassName"], pod["priority"]) == ("batch-low", 10)
-    assert pod["containers"][0]["resources"]["requests"]["nvidia.com/gpu"] == "1"
+    [train] = [one for one in pod["initContainers"] if one["name"] == "train"]
+    assert train["resources"]["requests"]["nvidia.com/gpu"] == "1"
     assert [v["persistentVolumeClaim"]["claimName"] for v in pod["volumes"] if v["name"] == "checkpoint"] == [
         "checkpoints"
     ]

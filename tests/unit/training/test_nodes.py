@@ -82,7 +82,11 @@ def pod_of(world: World) -> Json:
 
 
 def variables(world: World) -> Mapping[str, Json]:
-    return {entry["name"]: entry for entry in pod_of(world)["containers"][0]["env"]}
+    return {entry["name"]: entry for entry in containers_of(world)["train"]["env"]}
+
+
+def containers_of(world: World) -> Mapping[str, Json]:
+    return {one["name"]: one for one in (*pod_of(world)["initContainers"], *pod_of(world)["containers"])}
 
 
 # --- what is made ----------------------------------------------------------------------------------------------------
@@ -133,7 +137,7 @@ def test_a_step_without_resources_of_its_own_has_those_of_the_node() -> None:
         {"name": "train", "command": ["x"]},
     ]
     world = World().change(steps=steps, resourcesPerNode={"limits": {"cpu": "8", "nvidia.com/gpu": 4}}).settle()
-    small, train = pod_of(world)["initContainers"][-1], pod_of(world)["containers"][0]
+    small, train = containers_of(world)["a"], containers_of(world)["train"]
     assert small["resources"]["limits"] == {"cpu": "1"}
     assert train["resources"]["limits"] == {"cpu": "8", "nvidia.com/gpu": 4}
     assert variables(world)["OMP_NUM_THREADS"]["value"] == "8"
@@ -177,7 +181,7 @@ def test_a_node_that_fails_takes_all_with_it_and_all_begin_again() -> None:
     assert world.job["spec"]["suspend"] is False
     assert world.status["run"]["attempts"] == 2
     for index in (0, 1):
-        world.node(index)  # type: ignore[attr-defined]
+        world.node(index)
     world.settle()
     assert (world.suspensions, world.told("Trained")) == (1, ("Unknown", "JobRunning"))
 

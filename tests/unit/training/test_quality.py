@@ -42,12 +42,13 @@ def instruction(world: World) -> Json:
 
 
 def test_data_are_checked_after_they_are_fetched_and_before_any_step() -> None:
-    assert [container["name"] for container in containers(running())] == ["fetch", "validate", "features", "train"]
+    names = [container["name"] for container in containers(running())]
+    assert names == ["fetch", "validate", "features", "train", "digest"]
 
 
 def test_nothing_is_checked_where_no_data_set_has_checks() -> None:
     world = World().settle()
-    assert [container["name"] for container in containers(world)] == ["fetch", "features", "train"]
+    assert [container["name"] for container in containers(world)] == ["fetch", "features", "train", "digest"]
     assert world.condition("DataValidated") is None
 
 
@@ -61,7 +62,7 @@ def test_the_checks_are_told_as_the_runtime_reads_them() -> None:
     assert [data["name"] for data in told["data"]] == ["iris"]
     read = parse(json.dumps(told))
     assert read.data[0].checks.columns[0].drift.jensen_shannon == "0.1"
-    assert (read.baseline, read.report_limit) == (None, 3072)
+    assert (read.baseline, read.report_limit) == (None, 2457)
 
 
 @pytest.mark.parametrize(("container", "values"), [("fetch", [2, 3]), ("validate", [2, 10])])

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from tandem.api import names
 from tandem.api.facts import LoggedModel
 from tandem.api.plan import MoveAlias, RegisterVersion
 from tests.unit.training.world import START, World, complete, kinds, trained
@@ -151,3 +152,22 @@ def test_the_version_leads_back_to_its_run_and_its_gate() -> None:
 def test_nothing_is_registered_before_the_lineage_is_written() -> None:
     done = kinds(complete().done)
     assert done.index("TagRun") < done.index("RegisterVersion") < done.index("MoveAlias")
+
+
+def test_a_version_has_the_digest_that_its_run_tells_of_its_model() -> None:
+    world = trained(steps=[{"name": "train", "command": ["x"]}])
+    digest = "sha256:" + "1" * 64
+    world.last_run.tags |= {"tandem.dev/model-digest.m-1-1": digest, "tandem.dev/model-digest.m-0-1": "another's"}
+    world.settle()
+    assert world.versions[0].tags[names.TAG_MODEL_DIGEST] == digest
+
+
+def test_a_digest_that_nobody_could_take_keeps_nothing_back() -> None:
+    world = complete()
+    assert world.told("Registered") == ("True", "VersionRegistered")
+    assert names.TAG_MODEL_DIGEST not in world.versions[0].tags
+
+
+def test_what_sums_up_the_model_is_no_step_of_the_user() -> None:
+    world = World().settle().runs_step("digest").settle()
+    assert world.status["run"]["step"] == "train"
