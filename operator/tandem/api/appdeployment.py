@@ -279,6 +279,7 @@ class AppDeploymentStatus(Wire, frozen=True):
     preview_url: str = ""  # where the candidate answers, before it has any traffic
     analysis: AnalysisStatus | None = None
     explain: str = ""  # what a rollout waits for, since when, and what moves it
+    waiting_since: datetime | None = None  # Ready is not True, for the reason that it has now
     replicas: int = 0  # of the stable revision: what /scale reports
     selector: str = ""
 

@@ -9,7 +9,8 @@ from typing import Final, Literal
 import msgspec
 
 from tandem.api.appdeployment import AppDeploymentStatus, RevisionRecord, RevisionStatus
-from tandem.api.conditions import Awaiting, Failed, Outcome, Passed, Undecided, summarise
+from tandem.api.conditions import READY, Awaiting, Failed, Outcome, Passed, Undecided, summarise
+from tandem.api.meta import condition_of
 from tandem.apps.analysis import analysis_status
 from tandem.apps.case import Case
 from tandem.apps.decisions import decided
@@ -64,7 +65,12 @@ def status_of(
         replicas=stable.deployment.status.replicas if stable else 0,
         selector=_text(selector(case, fleet.serving)) if fleet.serving is not None else "",
     )
-    return msgspec.structs.replace(told, delivery=delivered(case, told), decisions=decided(case, told))
+    return msgspec.structs.replace(
+        told,
+        delivery=delivered(case, told),
+        decisions=decided(case, told),
+        waiting_since=_waiting_since(case, told),
+    )
 
 
 def _preview_url(case: Case) -> str:
@@ -75,6 +81,15 @@ def _preview_url(case: Case) -> str:
 def _explained(rolled_out: Outcome) -> str:
     """What a rollout waits for, where it waits for a person or the clock."""
     return rolled_out.message if rolled_out.reason in WAITS else ""
+
+
+def _waiting_since(case: Case, told: AppDeploymentStatus) -> datetime | None:
+    """A condition's own time is that of its status, which is Unknown from a rollout's first step to its last."""
+    before, ready = case.told(READY), condition_of(told.conditions, READY)
+    if ready is None or ready.status == "True":
+        return None
+    same = before is not None and (before.status, before.reason) == (ready.status, ready.reason)
+    return (case.stored.waiting_since if same else None) or case.second
 
 
 def _settled(case: Case, outcomes: Mapping[str, Outcome]) -> Passed:

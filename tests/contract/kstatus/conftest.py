@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from pathlib import Path
 from unittest.mock import patch
 
 import kopf
@@ -13,7 +14,7 @@ import msgspec
 import pytest
 
 from tandem.api.meta import Json
-from tests.contract.kstatus.recording import Recordings, place, recorded
+from tests.contract.kstatus.recording import PLACE_VARIABLE, Recordings, place, recorded
 from tests.crds import KINDS, ROOT
 from tests.faults.operators import login_with_kubeconfig
 from tests.faults.scenarios import SCENARIOS, Scenario
@@ -34,19 +35,19 @@ def of_the_plans() -> list[Json]:
     """What the plans say in all stories of the unit tests; told once more where `make unit` has not told them yet."""
     file = place()
     if not file.exists():
-        _tell_the_stories()
+        _tell_the_stories(file)
     found: list[Json] = msgspec.json.decode(file.read_bytes())
     return found
 
 
-def _tell_the_stories() -> None:
+def _tell_the_stories(file: Path) -> None:
     plugins = ["-p", "tests.contract.kstatus.recorder", "-p", "no:cacheprovider"]
     # Random stories are not recorded, and would take a minute.
     stories = ["-m", "not hypothesis", "tests/unit/training", "tests/unit/apps"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", *plugins, *stories],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": f"{ROOT / 'operator'}{os.pathsep}{ROOT}"},
+        env={**os.environ, PLACE_VARIABLE: str(file), "PYTHONPATH": f"{ROOT / 'operator'}{os.pathsep}{ROOT}"},
         capture_output=True,
         text=True,
         check=False,

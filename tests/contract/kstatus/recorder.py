@@ -9,19 +9,22 @@ unit` records, so that no check has to tell the stories once more (half a minute
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from tandem.api.plan import Plan
-from tests.contract.kstatus.recording import Recordings, keep, place, recorded
+from tests.contract.kstatus.recording import PLACE_VARIABLE, Recordings, keep, place, recorded
 from tests.unit.apps.world import World as AppWorld
 from tests.unit.training.world import World as TrainingWorld
 
 KEPT = Recordings()
-PLACE = place()  # of the sources as they are before the first test
+# Of the sources as they are before the first test; or where whoever started this looks for it.
+PLACE = Path(os.environ.get(PLACE_VARIABLE) or place())
 _random = False
 
 

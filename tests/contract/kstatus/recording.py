@@ -20,9 +20,10 @@ _SOURCES: Final = (
     "tests/unit/apps/*.py",
     "tests/unit/training/*.py",
     "tests/*.py",
+    "tests/contract/kstatus/record*.py",
     "crds/*.yaml",
 )
-_RECORDER: Final = "tests/contract/kstatus/reco*.py"
+PLACE_VARIABLE: Final = "TANDEM_RECORDING"
 _KEPT: Final = 4
 
 
