@@ -45,12 +45,12 @@ class Controllers:
         soon = asyncio.get_running_loop().time() + _SOON
         return bool(self._todo) or any(due < soon for due in self._deadlines.values())
 
-    def end_job(self, namespace: str, name: str, *, failed: str = "") -> None:
-        """The Job's pod ends well, or with code 1 and this last line."""
+    def end_job(self, namespace: str, name: str, *, failed: str = "", said: str = "") -> None:
+        """The Job's pod ends well, with these last words, or with code 1 and this last line."""
         job = self._server.database.get((JOBS, namespace, name))
         assert job is not None, f"no Job {name}"
         for pod in self._owned(PODS, job["metadata"]["uid"]):
-            ended = _terminated(1, failed) if failed else _terminated(0)
+            ended = _terminated(1, failed) if failed else _terminated(0, said)
             status = {"phase": "Failed" if failed else "Succeeded", **_statuses(pod["spec"], ended)}
             self._tell(PODS, pod, status)
         type_, reason = ("Failed", "BackoffLimitExceeded") if failed else ("Complete", "CompletionsReached")

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from typing import Any, Final
 
+from tandem.api import names
 from tests.faults.apiserver.kinds import APP_DEPLOYMENTS, EVENTS, JOBS, LEASES, TRAINING_JOBS, Json
 from tests.faults.world import World
 
@@ -21,11 +22,13 @@ _MARKS: Final = ("tandem.dev/applied", "tandem.dev/started-at")
 def picture(world: World) -> Json:
     """Everything there is, without versions and moments. (Events are kept apart: a crash may lose one, as it does in
     every controller that tells after it has written.)"""
-    objects = {
-        f"{kind.kind}/{name}": _timeless(body)
-        for (kind, _, name), body in world.server.database.all().items()
-        if kind not in {EVENTS, LEASES}
-    }
+    objects = _named(
+        {
+            f"{kind.kind}/{name}": _timeless(body)
+            for (kind, _, name), body in world.server.database.all().items()
+            if kind not in {EVENTS, LEASES}
+        }
+    )
     server = world.mlflow
     present = {body["metadata"]["uid"] for body in world.server.database.all().values()}
     runs = {
@@ -36,6 +39,22 @@ def picture(world: World) -> Json:
     versions = [[v.name, v.version, v.run_id, _timeless(dict(v.tags))] for v in server.versions]
     aliases = {f"{model}@{alias}": version for (model, alias), version in server.aliases.items()}
     return {**objects, "MLflow runs": runs, "MLflow versions": versions, "MLflow aliases": aliases}
+
+
+def _named(objects: Json) -> Json:
+    """A judgement's Job has a name that is made of a uid and a moment; here it is called what it is about."""
+    text = json.dumps(objects)
+    for name, body in objects.items():
+        meta = body["metadata"]
+        if name.startswith("Job/") and _is_judgement(body):
+            about = f"{meta['labels'][names.REVISION_LABEL]}-{meta['annotations']['tandem.dev/analysis-moment']}"
+            text = text.replace(meta["name"], f"analysis-{about}")
+    found: Json = json.loads(text)
+    return found
+
+
+def _is_judgement(job: Json) -> bool:
+    return "tandem.dev/analysis" in job["metadata"].get("labels", {})
 
 
 def differences(one: Json, other: Json) -> str:
@@ -56,8 +75,9 @@ def violations(world: World) -> list[str]:
         if change.type == "DELETED":
             gone.add(change.object["metadata"]["uid"])
         elif change.place[0] is JOBS and change.type == "ADDED" and _owner(change.object) not in gone:
-            # One that is made for what is deleted already is collected at once, and does not count.
-            made[_owner(change.object), change.place[2]] += 1
+            # One that is made for what is deleted already is collected at once, and does not count. A judgement that is
+            # gone may be made again.
+            made[_owner(change.object), change.place[2]] += 0 if _is_judgement(change.object) else 1
     broken = [f"Job {name} was made {times} times" for (_, name), times in made.items() if times > 1]
     live: dict[str, set[str]] = {}
     for change in changes:

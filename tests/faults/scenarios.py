@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -299,6 +300,47 @@ GIVES_BACK = Scenario(
         Step(crashes("shop:2", "shop-2"), is_set_aside(1), "the first serves again"),
     ),
 )
+
+
+def is_judged(revision: int, moment: str) -> Callable[[World], bool]:
+    """What measures it is at work, and the status knows."""
+
+    def holds(world: World) -> bool:
+        told = world.app().get("analysis", {})
+        wanted = (revision, moment, "Running")
+        found = (told.get("revision"), told.get("moment"), told.get("phase"))
+        return found == wanted and world.runs(told["jobName"])
+
+    return holds
+
+
+def measured(phase: str) -> Callable[[World], object]:
+    """What measures it comes to its end with this verdict."""
+    report = json.dumps({"phase": phase, "metrics": [{"name": "errors", "phase": phase, "message": "0.5"}]})
+    return lambda world: world.controllers.end_job("default", world.app()["analysis"]["jobName"], said=report)
+
+
+JUDGED = Scenario(
+    "a first revision passes its judgement, and a canary fails the second of its own",
+    (
+        Step(
+            deploy(
+                image="shop:1",
+                rollout={
+                    "strategy": "Canary",
+                    "steps": [{"trafficPercent": 50}],
+                    "analysis": [{"name": "errors", "max": "0.01", "pods": {"metric": "requestErrorRate"}}],
+                },
+            ),
+            is_judged(1, "promotion"),
+            "the first is judged before anybody is sent to it",
+        ),
+        Step(measured("Successful"), serves(1), "the first serves"),
+        Step(change_app(image="shop:2"), is_judged(2, "step-1"), "the second is judged at its step"),
+        Step(measured("Successful"), is_judged(2, "promotion"), "the second is judged once more"),
+        Step(measured("Failed"), is_set_aside(1), "the first has it all again"),
+    ),
+)
 TAKEN_AWAY = Scenario(
     "both are deleted, and nothing is left",
     (
@@ -327,5 +369,6 @@ SCENARIOS = (
     NEW_CONFIGURATION,
     CANARY,
     GIVES_BACK,
+    JUDGED,
     TAKEN_AWAY,
 )

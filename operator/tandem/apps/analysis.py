@@ -7,6 +7,7 @@ is made again. Whoever asks has to write down what he does about the answer.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
@@ -97,16 +98,13 @@ def tidy(case: Case, target: Target | None) -> None:
 
 def analysis_status(case: Case) -> AnalysisStatus | None:
     """The latest judgement, from what is there of it, or as it was told while its Job was there."""
-    before = case.stored.analysis
-    if before is not None and before.revision not in case.fleet.owned:
-        before = None
-    known = before.job_name if before is not None else ""
     jobs = [job for job in _analyses(case) if number_in(job.metadata.labels) in case.fleet.owned]
-    # Times have whole seconds: of two from the same one, that which nothing is known of yet is the later.
-    job = max(jobs, key=lambda job: (_age(job), job.metadata.name != known), default=None)
+    before = _still_true(case, jobs)
+    job = max(jobs, key=_later, default=None)
     if job is None or (started := job.metadata.creation_timestamp) is None:
         return before
-    if before is not None and (before.start_time > started or (known == job.metadata.name and _is_final(before, job))):
+    told = before is not None and before.job_name == job.metadata.name and _is_final(before, job)
+    if before is not None and (before.start_time > started or told):
         return before
     number, found = number_in(job.metadata.labels), _result(case, job)
     if number is None or found is None:
@@ -120,6 +118,15 @@ def analysis_status(case: Case) -> AnalysisStatus | None:
         message=found.message,
         metrics=found.metrics if found.phase != "Running" else (),
     )
+
+
+def _still_true(case: Case, jobs: Sequence[Job]) -> AnalysisStatus | None:
+    """What was told before, unless its revision is gone, or it was going on in a Job that is gone."""
+    told = case.stored.analysis
+    if told is None or told.revision not in case.fleet.owned:
+        return None
+    there = any(job.metadata.name == told.job_name for job in jobs)
+    return told if there or told.phase != "Running" else None
 
 
 def _result(case: Case, job: Job) -> Result | None:
@@ -222,5 +229,10 @@ def _is_awaited(case: Case, target: Target | None, job: Job) -> bool:
     return (target is None or number == target.number) and standing(case, owned) is None
 
 
-def _age(job: Job) -> str:
-    return str(job.metadata.creation_timestamp or "")
+def _later(job: Job) -> tuple[str, bool, int, str]:
+    """Times have whole seconds: of two from the same one that which goes on is the later, then the later revision's.
+
+    Never by what the status tells already: two would take turns in it for ever.
+    """
+    meta = job.metadata
+    return str(meta.creation_timestamp or ""), not job.ended, number_in(meta.labels) or 0, meta.name

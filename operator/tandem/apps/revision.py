@@ -267,8 +267,9 @@ def number_of(digest: str, fleet: Fleet, stored: AppDeploymentStatus) -> int:
     same = [number for number, owned in fleet.owned.items() if owned.digest == digest]
     if same:
         return max(same)
-    for known in (stored.stable, stored.candidate):
-        # Its Deployment was deleted by hand: it comes back under its number, which the Service may still select.
+    for known in (stored.stable, stored.candidate, *stored.revisions):
+        # Its Deployment was deleted by hand, or is not seen yet (one kind may be seen later than another): it comes
+        # back under its number, which the Service may still select, and where the verdict on it would be in the way.
         if known is not None and known.digest == digest and known.revision not in fleet.owned:
             return known.revision
     used = [*fleet.owned, *(record.revision for record in stored.revisions), fleet.serving or 0]

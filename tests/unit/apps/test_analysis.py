@@ -217,6 +217,30 @@ def test_a_model_version_that_no_run_has_made_has_no_metrics_of_a_run() -> None:
     assert "was made by no run of MLflow's" in world.condition("RolledOut").message
 
 
+# --- What is told of it ----------------------------------------------------------------------------------------------
+
+
+def test_of_two_from_the_same_second_the_one_that_goes_on_is_told_and_they_do_not_take_turns() -> None:
+    """Of another revision, because of one revision there is one judgement."""
+    world = passes(app(rollout={"analysis": [ERRORS]}))
+    end(world, PASSED)
+    passes(world)
+    world.change(image="shop:2")
+    passes(world, 4)
+    first, second = world.jobs.values()
+    second["metadata"]["creationTimestamp"] = first["metadata"]["creationTimestamp"]
+    for _ in range(3):
+        passes(world, 1)
+        assert (analysis(world).revision, analysis(world).phase) == (2, "Running")
+
+
+def test_what_was_going_on_in_a_job_that_is_gone_is_told_no_more() -> None:
+    world = passes(candidate(ERRORS))
+    assert analysis(world).phase == "Running"
+    world.annotations["tandem.dev/abort"] = "2"
+    assert passes(world).told.analysis is None
+
+
 # --- What is left of it ----------------------------------------------------------------------------------------------
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from tandem.api import names
 from tandem.api.appdeployment import AppDeploymentSpec, RevisionModel
+from tandem.api.plan import Create
 from tandem.apps.revision import content_of, digest_of
-from tests.unit.apps.world import World, app, model
+from tests.unit.apps.world import CRASH, World, app, model
 
 BASE = {"image": "shop:1", "port": 8080, "env": ({"name": "A", "value": "1"},), "command": ("run",), "args": ("-v",)}
 
@@ -120,6 +121,20 @@ def test_a_deployment_that_serves_and_was_deleted_comes_back_under_its_number() 
     del world.deployments["shop-2"]
     world.converge()
     assert (world.serving, world.scale, world.told.phase) == (2, {1: 0, 2: 1}, "Healthy")
+
+
+def test_a_failed_revision_whose_deployment_is_not_seen_is_not_tried_under_another_number() -> None:
+    """One kind may be seen as of later than another: its Deployment is there, and so is the verdict on it."""
+    world = app("shop:1").converge()
+    world.behaviour["shop:2"] = CRASH
+    world.change(image="shop:2")
+    world.converge()
+    assert world.record(2).state == "Failed"
+    hidden = world.deployments.pop("shop-2")
+    assert [action.id for action in world.plan().actions if isinstance(action, Create)] == ["create Deployment/shop-2"]
+    world.deployments["shop-2"] = hidden
+    world.converge()
+    assert (world.serving, world.record(2).state, list(world.scale)) == (1, "Failed", [1, 2])
 
 
 def test_a_number_that_the_service_still_selects_is_not_given_to_another_revision() -> None:
