@@ -2,8 +2,8 @@
 
 What is measured is a number, no data, or an error of whoever was asked. A number is held against bounds, no data
 against what its metric says of it, and errors are never the fault of what is judged. The counting is Argo Rollouts'
-(``assessMetricStatus``): a limit is what is still allowed, errors do not count as measurements. But nothing is Successful
-without one measurement that was: there, limits as large as the count let everything through.
+(``assessMetricStatus``): a limit is what is still allowed, errors do not count as measurements. But nothing is
+Successful without one measurement that was: there, limits as large as the count let everything through.
 
 ==========================  =================================================================
 a number within its bounds  Successful
