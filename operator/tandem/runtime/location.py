@@ -71,7 +71,7 @@ def parse(uri: str) -> Location:
         raise BadLocation(f"is no URI: {error}") from None
     if parts.scheme not in DATA_PROTOCOLS:
         raise BadLocation(f"must start with {' or '.join(f'{p}://' for p in DATA_PROTOCOLS)}")
-    if "@" in parts.netloc and parts.scheme not in ("abfs", "abfss"):
+    if "@" in parts.netloc and (parts.scheme not in ("abfs", "abfss") or parts.password is not None):
         raise BadLocation("must hold no user name or password: put them into a Secret and name it in secretRef")
     if (host == "") != (parts.scheme == "file"):
         raise BadLocation(

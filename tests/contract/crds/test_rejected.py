@@ -157,6 +157,13 @@ CASES = [
         "a folder cannot be listed over http",
         data("https://x.org/iris/?sig=x"),
     ),
+    Refusal(
+        "a password where Azure has a container",
+        TJ,
+        "spec.data[0].storageUri",
+        "must be abfs://CONTAINER@ACCOUNT",
+        data("abfs://box:hunter2@acme.dfs.core.windows.net/a.csv"),
+    ),
     Refusal("a web server alone", TJ, "spec.data[0].storageUri", "a folder cannot be listed", data("https://x.org")),
     Refusal(
         "a chain of file systems",

@@ -209,6 +209,14 @@ def test_a_store_that_does_not_answer_is_told_apart(pod: Pod, bucket: Bucket, en
     assert says in done.message
 
 
+def test_an_object_that_breaks_off_is_not_taken_for_whole(pod: Pod, bucket: Bucket, http: HttpServer) -> None:
+    http.files["/acme-data/broken.csv"] = (200, IRIS)
+    secret = pod.secret({**bucket.secret, "AWS_ENDPOINT_URL": http.url})
+    done = pod.fetch("s3://acme-data/broken.csv", secret=secret)
+    assert (done.code, pod.files()) == (4, {})
+    assert "data set iris: could not fetch s3://acme-data/broken.csv: " in done.message
+
+
 def test_half_a_pair_of_keys_is_told_before_anything_is_asked(pod: Pod) -> None:
     done = pod.fetch("s3://acme-data/iris.csv", secret=pod.secret({"AWS_ACCESS_KEY_ID": "x"}))
     assert done.code == 6

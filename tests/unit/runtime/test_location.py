@@ -80,6 +80,7 @@ def test_a_slash_at_the_end_makes_a_folder_and_nothing_else_does(uri: str, is_fo
         ("git+https://h/r.git//d?ref=--upload-pack=id", "a branch, a tag or a commit"),
         ("git+https://h/r.git//../d", "the part '..'"),
         ("abfs://box/a.csv", "CONTAINER@ACCOUNT"),
+        ("abfs://box:hunter2@acme.dfs.core.windows.net/a.csv", "no user name or password"),
         ("https://[::1/f", "must not contain '::'"),
         ("https://h:port/f", ""),
     ],

@@ -20,6 +20,11 @@ from tandem.runtime.redact import redacted
         ("'https://u:p@host/a?sig=1': 404", "'https://host/a': 404"),
         ("http://a:b@one/x and http://c:d@two/y", "http://one/x and http://two/y"),
         ("mail me@host about it?", "mail me@host about it?"),
+        ("abfs://box@acme.dfs.core.windows.net/a.csv", "abfs://box@acme.dfs.core.windows.net/a.csv"),
+        ("abfss://box@acme.dfs.core.windows.net", "abfss://box@acme.dfs.core.windows.net"),
+        ("abfs://me:secret@acme.dfs.core.windows.net/a", "abfs://acme.dfs.core.windows.net/a"),
+        ("abfs://box@me:secret@acme/a", "abfs://acme/a"),
+        ("abfs://box@acme/a?sig=1", "abfs://box@acme/a"),
     ],
 )
 def test_user_names_passwords_and_queries_are_taken_out(text: str, shown: str) -> None:
