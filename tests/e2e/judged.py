@@ -82,7 +82,7 @@ while True:
 # Somebody has to ask a revision that has no traffic yet; what it is answered, its pods count.
 _ASK_IT: Final = """
 import os, time, urllib.error, urllib.request
-for _ in range(40):
+for _ in range(125):
     try:
         urllib.request.urlopen(os.environ["URL"] + "/", timeout=5).read()
     except urllib.error.HTTPError:
@@ -96,11 +96,14 @@ signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 print("at work", flush=True)
 time.sleep(15)
 """
+# On a busy machine nobody may have asked anything for some seconds; one failure ends it at once all the same.
 ERRORS: Final[Json] = {
     "name": "errors",
     "pods": {"metric": "requestErrorRate", "minRequests": 2},
     "max": "0.01",
     "interval": "4s",
+    "count": 5,
+    "inconclusiveLimit": 4,
 }
 ASKED: Final[Json] = {
     "name": "asked",
@@ -199,7 +202,7 @@ def _evicted(kubectl: Kubectl, diary: Diary) -> Json:
 def _held(kubectl: Kubectl, diary: Diary) -> Json:
     """A Prometheus that nobody can reach, pods that nobody asks, and a dry run that fails."""
     away = {"address": "http://prometheus.nowhere.svc.cluster.local:9090", "query": "up"}
-    quick = {"interval": "1s", "max": "0.01"}
+    quick = {"interval": "1s", "max": "0.01", "count": 1, "inconclusiveLimit": 0}
     rollout = {
         "analysis": [
             {**quick, "name": "away", "prometheus": away, "consecutiveErrorLimit": 1},
