@@ -106,10 +106,13 @@ def _annotation(case: Case, name: str) -> str:
 def _question(case: Case, found: Findings, target: ModelTarget) -> str:
     meta, run = case.resource.metadata, found.run
     version = found.model.version if found.model else ""
-    command = f"kubectl annotate trainingjob/{meta.name} -n {meta.namespace} --overwrite"
+    command = f"kubectl tandem approve tj/{meta.name} -n {meta.namespace}"
+    # By that name, because Flux takes back what kubectl… has written (docs/gitops.md).
+    by_hand = f"kubectl annotate trainingjob/{meta.name} -n {meta.namespace} --overwrite"
     other = _annotation(case, names.APPROVED_ANNOTATION)
     return (
         f"version {version} of run {run.number} passed the gate; alias {target.alias} moves when a person approves: "
-        f"{command} {names.APPROVED_ANNOTATION}={run.mlflow_run_id} (or {names.REJECTED_ANNOTATION}=…)"
+        f"{command} (or reject); without it, {by_hand} {names.APPROVED_ANNOTATION}={run.mlflow_run_id} "
+        f"(or {names.REJECTED_ANNOTATION}=…) --field-manager=tandem-cli"
         + (f"; what is approved now is another run, {other[:64]}" if other else "")
     )

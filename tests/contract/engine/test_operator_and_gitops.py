@@ -23,7 +23,8 @@ from tests.contract.engine.operator_process import OperatorProcess
 TRACKING = "argocd.argoproj.io/tracking-id"
 INSTANCE = "app.kubernetes.io/instance"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-CHILDREN = "deployments,services,configmaps,poddisruptionbudgets,networkpolicies"
+OPERATOR = {"tandem", "tandem-operator"}  # what it applies, and what it creates
+CHILDREN = "deployments,services,configmaps,poddisruptionbudgets,networkpolicies,horizontalpodautoscalers"
 
 
 @dataclass
@@ -61,6 +62,11 @@ class Story:
         assert run([*words, meta["name"], "-n", meta["namespace"], "--as-decider", "anna"]) == 0
         self.sync()
 
+    def scaled_to(self, replicas: int) -> None:
+        meta = self.git["metadata"]
+        what = (f"appdeployment/{meta['name']}", "-n", meta["namespace"], f"--replicas={replicas}")
+        self.server.plane.kubectl("scale", *what)
+
     def until(self, condition: Callable[[], object], what: str) -> None:
         def looked() -> bool:
             self._pods_come_and_go()
@@ -81,7 +87,8 @@ class Story:
     def children(self, kinds: str = CHILDREN) -> list[Json]:
         meta = self.git["metadata"]
         mine = f"{names.APP_LABEL}={meta['name']}"
-        found = self.server.plane.kubectl("get", kinds, "-n", meta["namespace"], "-l", mine, "-o", "json")
+        get = ("get", kinds, "-n", meta["namespace"], "-l", mine, "-o", "json", "--show-managed-fields")
+        found = self.server.plane.kubectl(*get)
         return list(json.loads(found)["items"])
 
     def _pods_come_and_go(self) -> None:
@@ -104,7 +111,8 @@ def story(
 ) -> Iterator[Story]:
     monkeypatch.setenv("KUBECONFIG", str(api_server.plane.kubeconfig))
     tool: type[Any] = request.param
-    git = resource("AppDeployment", team, tool.__name__.lower(), image="shop:1", rollout={"approval": "Required"})
+    spec = {"image": "shop:1", "rollout": {"approval": "Required"}, "autoscaling": {"minReplicas": 1, "maxReplicas": 5}}
+    git = resource("AppDeployment", team, tool.__name__.lower(), **spec)
     git["metadata"] |= {"labels": {INSTANCE: "shop"}, "annotations": {TRACKING: "shop:tandem.dev/AppDeployment:x"}}
     yield Story(api_server, operator, tool(api_server.plane), git)
     api_server.plane.kubectl("delete", "appdeployment", git["metadata"]["name"], "-n", team)
@@ -118,15 +126,18 @@ def test_nothing_that_anybody_did_is_undone_and_no_field_is_fought_over(story: S
         story.says("approve")
     story.until(lambda: story.serves(1), "the first revision serves")
 
-    # an autoscaler scales: Git does not say how many
+    # its HorizontalPodAutoscaler scales, as the controller of it does: by /scale. Git does not say how many
     meta = story.git["metadata"]
-    story.server.plane.kubectl("scale", f"appdeployment/{meta['name']}", "-n", meta["namespace"], "--replicas=3")
+    story.scaled_to(3)
     story.sync(2)
     assert story.live["spec"]["replicas"] == 3
 
     # a rollout is paused, goes on and is approved
     story.commit(image="shop:2")
     story.until(lambda: story.awaits(2), "revision 2 waits for a person")
+    story.scaled_to(4)
+    story.sync(2)
+    assert story.live["spec"]["replicas"] == 4
     story.says("pause")
     story.sync()
     assert story.notes[names.PAUSE_ANNOTATION] == "2"
@@ -138,7 +149,12 @@ def test_nothing_that_anybody_did_is_undone_and_no_field_is_fought_over(story: S
     story.sync()
     assert story.notes[names.APPROVED_ANNOTATION] == "2/promotion"
     assert story.notes[names.DECIDED_BY_ANNOTATION] == "anna"
-    assert story.live["spec"]["replicas"] == 3
+    assert story.live["spec"]["replicas"] == 4
+    assert [(d["verb"], d["revision"], d["by"]) for d in story.status["decisions"][:3]] == [
+        ("Approved", 2, "anna"),
+        ("Resumed", 2, "anna"),
+        ("Paused", 2, "anna"),
+    ]
 
     # one is aborted, and Git, which still asks for it, does not bring it back
     story.commit(image="shop:3")
@@ -160,7 +176,9 @@ def test_nothing_that_anybody_did_is_undone_and_no_field_is_fought_over(story: S
     story.operator.await_resyncs(story.server.plane.audit, 1)
     assert story.operator.writes(mark, meta["namespace"]) == {}
     assert story.live["metadata"]["generation"] == generation
+    assert story.live["spec"]["replicas"] == 4
     _the_operator_owns_the_status_alone(story)
+    _nobody_else_owns_a_field_of_the_children(story)
     _pruning_does_not_find_the_children(story)
 
 
@@ -173,6 +191,14 @@ def _the_operator_owns_the_status_alone(story: Story) -> None:
     assert by_the_operator[0]["fieldsV1"].keys() == {"f:status"}
     of_the_status = [entry for entry in entries if "f:status" in entry["fieldsV1"]]
     assert of_the_status == by_the_operator, "nobody else writes the status"
+
+
+def _nobody_else_owns_a_field_of_the_children(story: Story) -> None:
+    children = story.children()
+    assert "HorizontalPodAutoscaler" in {child["kind"] for child in children}
+    for child in children:
+        writers = {e["manager"] for e in child["metadata"]["managedFields"] if e.get("subresource") != "status"}
+        assert writers <= OPERATOR, f"{child['kind']} {child['metadata']['name']}"
 
 
 def _pruning_does_not_find_the_children(story: Story) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from tandem.api.appdeployment import DeliveryEvent, DeliveryStatus
 from tandem.apps.delivery import KEPT, figures
+from tests.unit.apps.test_steps import UNTIL_APPROVED, canary, step, waits
 from tests.unit.apps.world import CRASH, START, Crash, World
 
 DEADLINE = 60
@@ -202,6 +203,32 @@ def test_a_revision_that_gets_through_at_the_second_try_was_a_failure_and_is_a_d
 
     assert happened(world) == [("Promoted", 1), ("Failed", 2), ("Promoted", 2), ("Restored", 2)]
     assert (told(world).deployments_30d, told(world).change_failure_rate) == (2, "0.500")
+
+
+def test_a_canary_that_is_aborted_is_a_failure_and_no_deployment() -> None:
+    world = canary(step(20, UNTIL_APPROVED))
+    waits(world, "AwaitingApproval")
+    world.say(abort="2")
+    world.converge()
+
+    assert happened(world) == [("Promoted", 1), ("Failed", 2)]
+    assert (told(world).deployments_30d, told(world).change_failure_rate) == (1, "0.500")
+
+
+def test_what_fails_while_it_is_watched_was_a_deployment_and_is_one_failure_and_what_comes_back_restores() -> None:
+    world = waits(canary(watchSeconds=600), "Watching")
+    world.say(abort="2")
+    world.converge()
+    world.say(abort=None)
+    world.change(image="shop:1")
+    world.wait(300)
+    world.converge()
+
+    assert happened(world)[:3] == [("Promoted", 1), ("Promoted", 2), ("Failed", 2)]
+    assert happened(world).count(("Failed", 2)) == 1
+    assert happened(world)[3:] == [("Restored", 1)]
+    assert (told(world).deployments_30d, told(world).change_failure_rate) == (2, "0.500")
+    assert told(world).time_to_restore_p50_seconds == 300
 
 
 def test_a_revision_that_a_person_rolls_back_has_failed() -> None:

@@ -37,6 +37,7 @@ def test_nothing_is_wrong_and_nothing_reconciles_and_nobody_takes_it_for_done() 
 def test_the_message_is_the_command() -> None:
     message = waiting().condition("Ready").message  # type: ignore[union-attr]
     assert "kubectl annotate trainingjob/iris -n ml --overwrite tandem.dev/approved=run-1" in message
+    assert "kubectl tandem approve tj/iris -n ml (or reject)" in message
     assert "version 1 of run 1 passed the gate" in message
 
 
