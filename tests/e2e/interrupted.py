@@ -1,6 +1,6 @@
 """Runs that are interrupted on real pods: evicted by the API, suspended and resumed, failed and tried again; two nodes.
 
-Three TrainingJobs share a volume for checkpoints. Each attempt leaves a file there, so that it knows which one it is; a
+Five TrainingJobs share a volume for checkpoints. Each attempt leaves a file there, so that it knows which one it is; a
 thread does to it what its turn is. Nearly all of it is waiting for pods, so it goes on beside the other tests.
 """
 
@@ -23,6 +23,8 @@ from tests.e2e.scripts import resource, step
 EVICTED: Final = "evicted"  # backoffLimit 0: an eviction has to cost nothing
 TRIED: Final = "tried"  # suspended in its first attempt, failed in its second, done in its third
 TOGETHER: Final = "together"  # on two nodes, the second of which fails in its first attempt while the first one waits
+FORCED: Final = "forced"  # its pod is deleted without waiting for anybody, as when a node is given up
+DELETED: Final = "deleted"  # its Job is
 CLAIM: Final = "checkpoints"
 IMAGE: Final = "tandem/runtime:dev"
 # As process 1 it has to say itself that a signal ends it.
@@ -67,7 +69,7 @@ print(f"rank {rank} of {nodes}x{processes}, attempt {attempt}: {total}", flush=T
 
 @dataclass(frozen=True)
 class Facts:
-    """``evicted``, ``tried`` and ``together``: as they ended. ``suspended``: while nothing ran, with its ``pods``.
+    """``evicted`` … ``deleted``: as they ended. ``suspended``: while nothing ran, with its ``pods``.
 
     ``said``: what the last attempt of each knew of those before it.
     """
@@ -75,10 +77,13 @@ class Facts:
     evicted: Json
     tried: Json
     together: Json
+    forced: Json
+    deleted: Json
     suspended: Json
     pods: tuple[str, ...]
     said: dict[str, str]
     sums: tuple[str, ...]  # what each rank of the last attempt got
+    jobs: tuple[str, ...]  # every one that was made
 
 
 @contextmanager
@@ -87,7 +92,7 @@ def interruptions(site: Site) -> Iterator[Future[Facts]]:
     namespace = f"interrupted-{os.getpid()}"
     site.kubectl.apply(namespace_object(namespace))
     kubectl = site.kubectl.within(namespace)
-    with diary_of(kubectl, "trainingjobs", "pods") as diary, ThreadPoolExecutor(1) as thread:
+    with diary_of(kubectl, "trainingjobs", "jobs", "pods") as diary, ThreadPoolExecutor(1) as thread:
         yield thread.submit(_interrupt, site, kubectl, diary)
     site.kubectl.run("delete", "namespace", namespace, "--wait=false")
     site.kubectl.run("delete", "persistentvolume", namespace, "--wait=false", "--ignore-not-found")
@@ -100,20 +105,24 @@ def _interrupt(site: Site, kubectl: Kubectl, diary: Diary) -> Facts:
         _job(TRIED, "waits", "fails", "succeeds", backoffLimit=1),
         _of(TOGETHER, step("train", "python", "-c", _ALL_REDUCE), backoffLimit=1, numNodes=2, numProcPerNode=1),
     )
+    kubectl.apply(_job(FORCED, "waits", "succeeds", backoffLimit=1), _job(DELETED, "waits", "succeeds"))
     _evict(kubectl, _at_work(kubectl, diary, EVICTED))
+    kubectl.run("delete", "pod", _at_work(kubectl, diary, FORCED), "--force", "--grace-period=0", "--wait=false")
+    _at_work(kubectl, diary, DELETED)
+    kubectl.run("delete", "job", f"{DELETED}-1", "--wait=false")
     _at_work(kubectl, diary, TRIED)
     kubectl.merge(f"trainingjob/{TRIED}", {"spec": {"suspend": True}})
     suspended = diary.until(f"trainingjobs/{TRIED}", lambda job: is_true(job, "Suspended"), "it is suspended")
     kubectl.run("wait", "--for=delete", "pods", "--selector", f"job-name={TRIED}-1", "--timeout=120s")
     pods = tuple(kubectl.names("pods", "--selector", f"job-name={TRIED}-1"))
     kubectl.merge(f"trainingjob/{TRIED}", {"spec": {"suspend": False}})
-    ends = {f"trainingjobs/{name}": _ended for name in (EVICTED, TRIED, TOGETHER)}
+    ends = {f"trainingjobs/{name}": _ended for name in (EVICTED, TRIED, TOGETHER, FORCED, DELETED)}
     ended = diary.until_all(ends, "all are over")
-    last = {name: _pod_of(diary, name, "Succeeded") for name in (EVICTED, TRIED)}
+    last = {name: _pod_of(diary, name, "Succeeded") for name in (EVICTED, TRIED, FORCED)}
     said = {name: kubectl.run("logs", pod, "--container=train").strip() for name, pod in last.items()}
     ranks = kubectl.run("logs", f"--selector=job-name={TOGETHER}-1", "--container=train").splitlines()
-    evicted, tried, together = (ended[target] for target in ends)
-    return Facts(evicted, tried, together, suspended, pods, said, tuple(sorted(ranks)))
+    made = tuple(sorted(diary.made("jobs").values()))
+    return Facts(*(ended[target] for target in ends), suspended, pods, said, tuple(sorted(ranks)), made)
 
 
 def volume(site: Site, kubectl: Kubectl) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from demo.kubectl import condition, is_true
-from tests.e2e.interrupted import EVICTED, TRIED, Facts
+from tests.e2e.interrupted import DELETED, EVICTED, FORCED, TOGETHER, TRIED, Facts
 
 
 def test_a_pod_that_is_evicted_is_replaced_and_costs_no_attempt(interrupted: Facts) -> None:
@@ -16,7 +16,29 @@ def test_a_pod_that_is_evicted_is_replaced_and_costs_no_attempt(interrupted: Fac
 
 
 def test_a_checkpoint_outlives_evictions_suspensions_and_retries(interrupted: Facts) -> None:
-    assert interrupted.said == {EVICTED: "attempt 1: succeeds", TRIED: "attempt 2: succeeds"}
+    assert interrupted.said == {
+        EVICTED: "attempt 1: succeeds",
+        TRIED: "attempt 2: succeeds",
+        FORCED: "attempt 1: succeeds",
+    }
+
+
+def test_a_pod_that_is_deleted_by_force_is_another_attempt_of_the_same_run(interrupted: Facts) -> None:
+    run = interrupted.forced["status"]["run"]
+
+    assert is_true(interrupted.forced, "Complete")
+    assert (run["number"], run["attempts"]) == (1, 2)
+
+
+def test_a_job_that_somebody_deletes_ends_its_run_and_says_how_to_go_on(interrupted: Facts) -> None:
+    ready = condition(interrupted.deleted, "Ready")
+
+    assert condition(interrupted.deleted, "Failed")["reason"] == ready["reason"] == "JobDeleted"
+    assert "tandem.dev/requestedAt" in ready["message"]
+
+
+def test_whatever_happens_nothing_trains_twice(interrupted: Facts) -> None:
+    assert interrupted.jobs == tuple(sorted(f"{name}-1" for name in (EVICTED, TRIED, TOGETHER, FORCED, DELETED)))
 
 
 def test_a_suspension_takes_the_pods_away_and_costs_no_attempt(interrupted: Facts) -> None:

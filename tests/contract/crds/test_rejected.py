@@ -40,9 +40,7 @@ CASES = [
     Refusal("an empty list of steps", TJ, "spec.steps", "at least 1 items", {"steps": []}),
     Refusal("more steps than 16", TJ, "spec.steps", "at most 16", {"steps": [step(name=f"s{i}") for i in range(17)]}),
     Refusal("two steps of one name", TJ, "spec.steps[1]", "Duplicate value", {"steps": [step(), step()]}),
-    Refusal(
-        "a step that is called fetch", TJ, "spec.steps[0].name", "the names fetch and validate are", steps(name="fetch")
-    ),
+    Refusal("a step that is called fetch", TJ, "spec.steps[0].name", "are taken by the steps", steps(name="fetch")),
     Refusal("a step that is called validate", TJ, "spec.steps[0].name", "are taken", steps(name="validate")),
     Refusal("a step's name with capitals", TJ, "spec.steps[0].name", "should match", steps(name="Train")),
     Refusal("a step without a command", TJ, "spec.steps[0].command", "at least 1 items", steps(command=[])),
@@ -623,6 +621,13 @@ CASES = [
         "spec.resourcesPerNode.limits",
         "is a whole number",
         {"resourcesPerNode": {"limits": {"nvidia.com/gpu": "0.5"}}},
+    ),
+    Refusal(
+        "GPUs of a node that are only requested",
+        TJ,
+        "spec.resourcesPerNode.requests",
+        "must be the same",
+        {"resourcesPerNode": {"requests": {"nvidia.com/gpu": 1}}},
     ),
     Refusal(
         "a node's request above its limit",

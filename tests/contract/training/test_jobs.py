@@ -17,7 +17,7 @@ import pytest
 from cluster.control_plane import ControlPlane
 from cluster.errors import ClusterError
 from tandem.api import names
-from tandem.api.children import Job
+from tandem.api.children import Job, Pod
 from tandem.api.plan import Apply
 from tandem.training.suspension import change
 from tests.crds import FILES
@@ -26,6 +26,7 @@ from tests.unit.training.world import UID, World
 Json = dict[str, Any]
 
 NODE = {"apiVersion": "v1", "kind": "Binding", "target": {"apiVersion": "v1", "kind": "Node", "name": "node-1"}}
+INDEX = "batch.kubernetes.io/job-completion-index"
 _numbers = count(1)
 
 
@@ -107,14 +108,21 @@ class Real:
         eventually(lambda: len(self.pods) == 1)
         return self.pods[0]
 
+    def named(self, pod: str) -> Json:
+        found: Json = json.loads(self.plane.kubectl("-n", "ml", "get", "pod", pod, "-o", "json"))
+        return found
+
     def runs(self) -> str:
         """Its pod has a node and runs there; its name."""
         name: str = self.pod()["metadata"]["name"]
+        self.binds(name)
+        return name
+
+    def binds(self, name: str) -> None:
         path = f"/api/v1/namespaces/ml/pods/{name}/binding"
         binding = {**NODE, "metadata": {"name": name, "namespace": "ml"}}
         self.plane.kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(binding))
         self.says(name, {"phase": "Running", "startTime": "2026-03-01T12:00:00Z"})
-        return name
 
     def says(self, pod: str, status: Json) -> None:
         self.plane.kubectl(
@@ -229,6 +237,40 @@ def test_a_job_that_hangs_ends_by_its_own_deadline(plane: ControlPlane) -> None:
     eventually(lambda: real.job["status"].get("conditions"))
     reasons = {c["type"]: c["reason"] for c in real.job["status"]["conditions"]}
     assert reasons.get("Failed", reasons.get("FailureTarget")) == "DeadlineExceeded"
+
+
+def test_the_pods_of_several_nodes_find_each_other_by_their_rank(plane: ControlPlane) -> None:
+    real = Real(plane, numNodes=2, backoffLimit=0)
+    eventually(lambda: len(real.pods) == 2)
+
+    hosts = {pod["metadata"]["labels"][INDEX]: pod["spec"]["hostname"] for pod in real.pods}
+    assert hosts == {"0": f"{real.name}-0", "1": f"{real.name}-1"}
+    assert {pod["spec"]["subdomain"] for pod in real.pods} == {"iris-nodes"}
+
+
+def test_nodes_that_begin_again_together_cost_what_had_failed_and_no_more(plane: ControlPlane) -> None:
+    real = Real(plane, numNodes=2, backoffLimit=0)
+    eventually(lambda: len(real.pods) == 2)
+    first = {pod["metadata"]["name"]: pod["metadata"]["labels"][INDEX] for pod in real.pods}
+    for name in first:
+        real.binds(name)
+    [lost, waits] = sorted(first, key=lambda name: first[name], reverse=True)
+    real.dies(lost)
+
+    real.changes({"suspend": True}, {names.RESTART_ANNOTATION: "2 node 1 failed"})
+    eventually(lambda: "deletionTimestamp" in real.named(waits)["metadata"])
+    real.dies(waits)
+    eventually(lambda: real.condition("Suspended") == "True" and real.job["status"].get("terminating") == 0)
+    real.changes({"suspend": False}, {names.RESTART_ANNOTATION: "2 node 1 failed"})
+
+    eventually(lambda: len(real.pods) == 2)
+    assert not {pod["metadata"]["name"] for pod in real.pods} & first.keys()
+    assert {pod["metadata"]["labels"][INDEX] for pod in real.pods} == {"0", "1"}
+    assert (real.condition("Failed"), real.view.status.failed) == ("", 1), "the pod that was taken away is not counted"
+    released = real.view.released
+    assert released is not None
+    made = {msgspec.convert(pod, Pod).metadata.creation_timestamp for pod in real.pods}
+    assert all(moment is not None and moment >= released for moment in made), "by which an attempt is known"
 
 
 def test_a_job_that_is_gone_is_not_made_again_by_a_change(plane: ControlPlane) -> None:
