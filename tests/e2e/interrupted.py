@@ -122,7 +122,19 @@ def _interrupt(site: Site, kubectl: Kubectl, diary: Diary) -> Facts:
     said = {name: kubectl.run("logs", pod, "--container=train").strip() for name, pod in last.items()}
     ranks = kubectl.run("logs", f"--selector=job-name={TOGETHER}-1", "--container=train").splitlines()
     made = tuple(sorted(diary.made("jobs").values()))
-    return Facts(*(ended[target] for target in ends), suspended, pods, said, tuple(sorted(ranks)), made)
+    job = {name: ended[f"trainingjobs/{name}"] for name in (EVICTED, TRIED, TOGETHER, FORCED, DELETED)}
+    return Facts(
+        evicted=job[EVICTED],
+        tried=job[TRIED],
+        together=job[TOGETHER],
+        forced=job[FORCED],
+        deleted=job[DELETED],
+        suspended=suspended,
+        pods=pods,
+        said=said,
+        sums=tuple(sorted(ranks)),
+        jobs=made,
+    )
 
 
 def volume(site: Site, kubectl: Kubectl) -> None:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import formatdate
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
@@ -26,6 +27,9 @@ from cluster.embedded import parts
 from cluster.embedded.parts import Part
 from cluster.lock import exclusive
 from tests.contract.runtime.conftest import free_port, until
+
+if TYPE_CHECKING:
+    from obstore.store import AzureConfig
 
 HERE = Path(__file__).parent
 # Azurite's own account, which its documentation names.
@@ -93,7 +97,7 @@ def azure() -> Iterator[Cloud]:
         until(lambda: server.poll() is not None or _listens(url), "Azurite")
         assert server.poll() is None
         _make_container(endpoint, "box")
-        config = {"endpoint": endpoint, "account_key": _KEY}
+        config: AzureConfig = {"endpoint": endpoint, "account_key": _KEY}
         store = AzureStore.from_url(root.replace("abfs:", "abfss:"), config=config, client_options={"allow_http": True})
         yield Cloud(root, nowhere, secret, (root, wrong), store.put)
     finally:

@@ -12,7 +12,7 @@ import pytest
 
 from tandem.runtime import data
 from tandem.runtime.failure import AccessDenied, Failure, NotFound
-from tandem.runtime.instruction import parse
+from tandem.runtime.instruction import Data, parse
 from tests.contract.runtime.clouds import Cloud, azure, google
 from tests.contract.runtime.test_data import IRIS, MORE, digest, folder_digest
 
@@ -34,16 +34,16 @@ class Pod:
     def __init__(self, folder: Path, cloud: Cloud) -> None:
         self.folder, self.cloud = folder, cloud
 
-    def told(self, uri: str, secret: Mapping[str, str] | None = None, **others: object) -> data.Data:
+    def told(self, uri: str, secret: Mapping[str, str] | None = None, digest: str | None = None) -> Data:
         place = self.folder / f"secret-{next(_numbers)}"
         place.mkdir()
         for key, value in (self.cloud.secret if secret is None else secret).items():
             (place / key).write_text(value)
-        one = {"name": "iris", "storageUri": uri, "secret": str(place), **others}
+        one = {"name": "iris", "storageUri": uri, "secret": str(place), "digest": digest}
         return parse(json.dumps({"data": [one], "workspace": str(self.folder)})).data[0]
 
-    def fetch(self, uri: str, **others: object) -> data.Fetched:
-        return data.fetch(self.told(uri, **others), self.folder / "iris")
+    def fetch(self, uri: str, secret: Mapping[str, str] | None = None, digest: str | None = None) -> data.Fetched:
+        return data.fetch(self.told(uri, secret, digest), self.folder / "iris")
 
     def version(self, uri: str) -> str:
         return data.version_now(self.told(uri))
