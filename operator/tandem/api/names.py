@@ -25,6 +25,7 @@ MLFLOW_RUN_ANNOTATION: Final = f"{GROUP}/mlflow-run-id"
 SUSPENDED_ANNOTATION: Final = f"{GROUP}/suspended"  # it was Tandem that suspended this Job
 HUNG_ANNOTATION: Final = f"{GROUP}/hung"  # why Tandem let this Job's deadline pass
 DISRUPTED_ANNOTATION: Final = f"{GROUP}/disrupted"  # why, too: the cluster took its pods away too often
+DEFAULT_CONTAINER_ANNOTATION: Final = "kubectl.kubernetes.io/default-container"
 RESTART_ANNOTATION: Final = f"{GROUP}/restart"  # the attempt that all nodes of a run begin together, and why
 ENDED_ANNOTATION: Final = f"{GROUP}/ended"  # why, too: its nodes cannot go on together; "Reason: message"
 

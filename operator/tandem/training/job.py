@@ -65,7 +65,11 @@ def job_manifest(case: Case, run: RunStatus, tracked: TrackedRun) -> Json:
     job_spec: Json = {
         **nodes.job_spec(spec),
         "podFailurePolicy": {"rules": _failure_rules(case)},
-        "template": {"metadata": {"labels": labels}, "spec": _pod_spec(case, run, tracked)},
+        "template": {
+            # What `kubectl logs` shows unasked: the last step, whatever runs after it.
+            "metadata": {"labels": labels, "annotations": {names.DEFAULT_CONTAINER_ANNOTATION: spec.steps[-1].name}},
+            "spec": _pod_spec(case, run, tracked),
+        },
     }
     if names.QUEUE_LABEL in queue:
         job_spec["suspend"] = True  # Kueue lets it go when there is quota; without this a Kueue that is down would not

@@ -44,6 +44,11 @@ def test_the_last_step_is_the_main_container_where_no_model_is_registered() -> N
     assert [c["name"] for c in made["containers"]] == ["train"]
 
 
+def test_kubectl_logs_shows_the_last_step_unasked() -> None:
+    template = job()["spec"]["template"]
+    assert template["metadata"]["annotations"] == {"kubectl.kubernetes.io/default-container": "train"}
+
+
 def test_what_sums_up_the_model_is_told_the_run_and_nothing_else() -> None:
     [digest] = pod(checkpoint={"persistentVolumeClaim": {"claimName": "c"}})["containers"]
     assert digest["command"] == ["python", "-m", "tandem.runtime.digest"]

@@ -3,6 +3,7 @@
 
 TFDV's list is docs/anomalies.md of tensorflow/data-validation. What is not here has no meaning for tables: value counts
 (LOW|HIGH_NUMBER_VALUES), images, embeddings, sequences, natural language; environments and life cycles of a schema.
+LOW_NUMBER_PRESENT is told as NOT_PRESENT where it is none; any other number is a share (minPresence) of so many rows.
 """
 
 from __future__ import annotations
