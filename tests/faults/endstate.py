@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any, Final
 
 from tandem.api import names
@@ -15,8 +16,11 @@ _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d
 _OF_THE_SERVER: Final = frozenset({"resourceVersion", "generation", "managedFields", "since", "observedGeneration"})
 # How far a run had come when it was last asked for, if it ever was.
 _IN_PASSING: Final = frozenset({"progress"})
+# How long nothing served is told by whoever saw it: an older view shows pods that are not ready yet.
+_RESTORED: Final = frozenset({"timeToRestoreP50Seconds", "degradedSince"})
 # The mark is a hash over what was applied, the moment at which a rollout began among it.
 _MARKS: Final = ("tandem.dev/applied", "tandem.dev/started-at")
+_LEFT_OUT: Final = _OF_THE_SERVER | _IN_PASSING | _RESTORED
 
 
 def picture(world: World) -> Json:
@@ -60,10 +64,17 @@ def _is_judgement(job: Json) -> bool:
 def differences(one: Json, other: Json) -> str:
     """For a person: which parts differ, and how."""
     told = []
-    for name in sorted(one.keys() | other.keys()):
-        if one.get(name) != other.get(name):
-            told.append(f"{name}:\n  wanted: {json.dumps(one.get(name))}\n  is:     {json.dumps(other.get(name))}")
+    for path, wanted, there in _leaves(one, other):
+        told.append(f"{path}:\n  wanted: {json.dumps(wanted)}\n  is:     {json.dumps(there)}")
     return "\n".join(told)
+
+
+def _leaves(one: Any, other: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(one, dict) and isinstance(other, dict):
+        for name in sorted(one.keys() | other.keys()):
+            yield from _leaves(one.get(name), other.get(name), f"{path}.{name}" if path else name)
+    elif one != other:
+        yield path, one, other
 
 
 def violations(world: World) -> list[str]:
@@ -116,8 +127,8 @@ def _statuses(world: World) -> list[str]:
 
 def _timeless(value: Any) -> Any:
     if isinstance(value, dict):
-        kept = {k: v for k, v in value.items() if k not in _OF_THE_SERVER | _IN_PASSING and not k.startswith(_MARKS)}
+        kept = {k: v for k, v in value.items() if k not in _LEFT_OUT and not k.startswith(_MARKS)}
         return {key: _timeless(item) for key, item in kept.items()}
     if isinstance(value, list):
-        return [_timeless(item) for item in value]
+        return [_timeless(item) for item in value if not (isinstance(item, dict) and item.get("type") == "Restored")]
     return _MOMENT.sub("<moment>", value) if isinstance(value, str) else value

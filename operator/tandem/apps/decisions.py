@@ -7,7 +7,7 @@ what stands is told again, without a time: nobody knows it any more.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, get_args
 
 from tandem.api.appdeployment import AppDeploymentStatus, Decision, DecisionVerb
 from tandem.api.meta import condition_of
@@ -55,12 +55,15 @@ def _new_words(case: Case, status: AppDeploymentStatus) -> Iterator[_Word]:
         is_paused = _latest(case, number, "Paused", "Resumed") == "Paused"
         if people.wants_pause(case, number) != is_paused:
             yield "Resumed" if is_paused else "Paused", number, ""
-        if people.wants_promotion(case, number) and _latest(case, number, "Promoted", _ABORTED) != "Promoted":
-            yield "Promoted", number, ""
+    tried = status.candidate or case.stored.candidate  # it may have got through before the status could be written
+    said = tried is not None and people.wants_promotion(case, tried.revision)
+    if tried is not None and said and _latest(case, tried.revision, "Promoted") is None:
+        yield "Promoted", tried.revision, ""
     rolled_out, told = condition_of(status.conditions, _ROLLED_OUT), case.told(_ROLLED_OUT)
     if rolled_out is not None and rolled_out.reason == _ABORTED and (told is None or told.reason != _ABORTED):
         given_up = people.aborted(case)
-        if given_up is not None:
+        # An older view, after a restart, shows for a moment what was before; that was told then.
+        if given_up is not None and _latest(case, given_up, *get_args(DecisionVerb)) != _ABORTED:
             yield _ABORTED, given_up, ""
 
 

@@ -99,8 +99,12 @@ def registry_for(
 ) -> kopf.OperatorRegistry:
     """One handler per watched kind."""
     registry = kopf.OperatorRegistry()
-    _log_in(registry, kopf.login_with_service_account, watches, watch_from)
-    _log_in(registry, kopf.login_with_kubeconfig, watches, watch_from)
+
+    def session(credentials: kopf.ConnectionInfo) -> kopf.AiohttpSession:
+        return listening(credentials, watches, watch_from, store.knows)
+
+    _log_in(registry, kopf.login_with_service_account, session)
+    _log_in(registry, kopf.login_with_kubeconfig, session)
     for type_ in store.watched():
         _watch(registry, type_, store, enqueue, watches)
     return registry
@@ -109,12 +113,11 @@ def registry_for(
 def _log_in(
     registry: kopf.OperatorRegistry,
     login: Callable[..., kopf.ConnectionInfo | None],
-    watches: Watches,
-    watch_from: WatchFrom,
+    session: Callable[[kopf.ConnectionInfo], kopf.AiohttpSession],
 ) -> None:
     async def logged_in(**arguments: Any) -> kopf.AiohttpSession | None:
         credentials = login(**arguments)
-        return listening(credentials, watches, watch_from) if credentials is not None else None
+        return session(credentials) if credentials is not None else None
 
     kopf.on.login(registry=registry, id=login.__name__)(logged_in)
 
@@ -128,7 +131,8 @@ def _watch(
 ) -> None:
     async def seen(event: kopf.RawEvent, **_: object) -> None:
         body: Json = dict(event["object"])
-        watches.delivered(type_.kind, body)
+        meta = body.get("metadata", {})
+        watches.delivered(type_.kind, meta.get("namespace", ""), meta.get("resourceVersion", ""))
         gone = event["type"] == "DELETED"
         for key in store.forget(type_.kind, body) if gone else store.observe(type_.kind, body):
             enqueue(key)

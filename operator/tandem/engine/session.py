@@ -1,7 +1,7 @@
 """kopf's connection to the API server, with an ear on it: bookmarks reach no handler, yet they are a sign of life.
 
 And with a word in it: where kopf lists before it watches, it is told the version of a list of ours and no objects
-(resync.py). Measured at 1,000 resources and their Jobs: …
+(resync.py); what a watch tells that is known already does not reach it (echo.py).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import kopf
 
 from tandem.api.meta import Json
 from tandem.engine.api import ApiError, ApiUnavailable
+from tandem.engine.echo import Known, Version, without_echoes
 from tandem.engine.watches import Watches
 
 _REFUSED: Final = 400
@@ -36,11 +37,19 @@ class ListeningSession(kopf.AiohttpSession):
     aiohttp_session: aiohttp.ClientSession = field(compare=False)
 
 
-def listening(credentials: kopf.ConnectionInfo, watches: Watches, watch_from: WatchFrom) -> ListeningSession:
+def listening(
+    credentials: kopf.ConnectionInfo, watches: Watches, watch_from: WatchFrom, known: Known
+) -> ListeningSession:
     """A session as kopf would have made it of these credentials, that tells ``watches`` of every attempt and sign."""
 
     async def tried(_: aiohttp.ClientSession, __: SimpleNamespace, request: aiohttp.TraceRequestStartParams) -> None:
         watches.tried(request.url.path)
+
+    def delivered(kind: str, version: Version) -> bool:
+        if not known(kind, version):
+            return False
+        watches.delivered(kind, version.namespace, version.resource_version)
+        return True
 
     class Response(aiohttp.ClientResponse):
         known = ""  # in answer to one of kopf's lists: the version of our own
@@ -54,7 +63,8 @@ def listening(credentials: kopf.ConnectionInfo, watches: Watches, watch_from: Wa
             if self.status < _REFUSED:
                 path = self.url.path
                 watches.heard(path)
-                self.content = cast(aiohttp.StreamReader, _Overheard(self.content, lambda: watches.heard(path)))
+                heard = _Overheard(self.content, lambda: watches.heard(path), delivered)
+                self.content = cast(aiohttp.StreamReader, heard)
             return self
 
     async def listed(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
@@ -95,13 +105,17 @@ def listening(credentials: kopf.ConnectionInfo, watches: Watches, watch_from: Wa
 
 
 class _Overheard:
-    """A stream whose every chunk is told of. (StreamReader has slots, and feeds from inside the parser.)"""
+    """A stream whose every chunk is told of, without echoes. (StreamReader has slots and feeds from inside the parser.)"""
 
-    def __init__(self, stream: aiohttp.StreamReader, heard: Callable[[], None]) -> None:
+    def __init__(self, stream: aiohttp.StreamReader, heard: Callable[[], None], known: Known) -> None:
         self._stream = stream
         self._heard = heard
+        self._known = known
 
-    async def iter_chunked(self, size: int) -> AsyncIterator[bytes]:
+    def iter_chunked(self, size: int) -> AsyncIterator[bytes]:
+        return without_echoes(self._chunks(size), self._known)
+
+    async def _chunks(self, size: int) -> AsyncIterator[bytes]:
         async for chunk in self._stream.iter_chunked(size):
             self._heard()
             yield chunk

@@ -20,6 +20,7 @@ import msgspec
 
 from tandem.api.meta import Json, Key, ObjectMeta
 from tandem.engine.controller import Child, Controller, Figure, Named, ResourceType
+from tandem.engine.echo import Version
 
 logger = logging.getLogger(__name__)
 
@@ -126,6 +127,19 @@ class Store:
         if kind in self._controllers:
             return self._forget_resource(Key(kind, meta.namespace, meta.name), meta.uid)
         return self._forget_child(meta.uid)
+
+    def knows(self, kind: str, version: Version) -> bool:
+        """Whether this version of an object, or a later one, was observed, or that it is gone since."""
+        if not version.resource_version.isdecimal():
+            return False
+        known = self._gone.get(version.uid, -1)
+        if kind in self._controllers:
+            key = self._keys.get(version.uid)
+            entry = self._resources.get(key) if key is not None else None
+            known = int(entry.metadata.resource_version) if entry is not None else known
+        elif version.uid in self._objects:
+            known = int(self._objects[version.uid][1].metadata.resource_version)
+        return int(version.resource_version) <= known
 
     def known(self, kind: str) -> dict[str, ObjectMeta]:
         """uid → metadata of every object of a kind: what a resync compares with the server's own list."""

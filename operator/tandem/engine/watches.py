@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tandem.api import names
-from tandem.api.meta import Json, ObjectMeta
+from tandem.api.meta import ObjectMeta
 from tandem.engine.controller import ResourceType, list_path
 
 # Children are watched by this label, on the server's side: not every Job and pod of the cluster streams through here.
@@ -97,15 +97,11 @@ class Watches:
 
     # --- what is told by objects -------------------------------------------------------------------------------------
 
-    def delivered(self, kind: str, body: Json) -> None:
+    def delivered(self, kind: str, namespace: str, version: str) -> None:
         """The watch has brought an object."""
-        try:
-            version = int(body["metadata"]["resourceVersion"])
-        except (KeyError, ValueError):  # whatever it is, nothing that comes through a watch may stop it
-            return
-        watch = self._watch(kind, body["metadata"].get("namespace", ""))
-        if watch is not None:
-            self._advance(watch, version)
+        watch = self._watch(kind, namespace)
+        if watch is not None and version.isdecimal():  # nothing that comes through a watch may stop it
+            self._advance(watch, int(version))
 
     def begins(self, path: str, version: str) -> None:
         """A watch goes on from this version: everything before it has been listed, and comes no more."""

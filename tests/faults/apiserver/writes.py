@@ -196,7 +196,9 @@ class Writes:
 
     def _checked(self, kind: Kind, body: Json, before: Json | None = None) -> Json:
         kept = shape.complete(kind, body)
-        kept["metadata"] = dict(kept["metadata"])
+        # Nothing is left of the last note or label that is taken away, not an empty map either.
+        emptied = {name for name in ("annotations", "labels") if kept["metadata"].get(name) == {}}
+        kept["metadata"] = {name: value for name, value in kept["metadata"].items() if name not in emptied}
         causes: Iterable[Cause] = shape.complaints(kind, kept, before)
         if before is not None:
             causes = [*causes, *(_fixed(path) for path in kind.fixed if _at(before, path) != _at(kept, path))]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 
 from tandem.apps.decisions import KEPT
 from tests.unit.apps.test_steps import UNTIL_APPROVED, canary, passes, step, waits
-from tests.unit.apps.world import START, World
+from tests.unit.apps.world import NEVER, START, Crash, World
 
 ANNA = {"decided-by": "anna", "decided-because": "looks good"}
 
@@ -97,6 +98,17 @@ def test_what_is_aborted_while_it_is_watched_is_told() -> None:
     assert world.converge().serving == 1
 
 
+def test_a_promotion_that_still_stands_when_it_is_aborted_is_not_told_again() -> None:
+    world = at_a_step()
+    world.behaviour["shop:2"] = NEVER
+    world.say(promote="2", **ANNA)
+    passes(world, 2)
+    world.say(promote="2", abort="2", **ANNA)
+    passes(world, 6)
+
+    assert said(world) == [("Promoted", 2, ""), ("Aborted", 2, "")]
+
+
 def test_a_word_that_stands_when_the_status_is_lost_is_told_without_a_time_and_without_an_event() -> None:
     world = at_a_step()
     world.say(pause="2", **ANNA)
@@ -107,6 +119,19 @@ def test_a_word_that_stands_when_the_status_is_lost_is_told_without_a_time_and_w
 
     assert [(one.verb, one.by, one.time) for one in world.told.decisions] == [("Paused", "anna", None)]
     assert [one.reason for one in world.events[before:] if one.reason == "RolloutPaused"] == []
+
+
+@pytest.mark.parametrize("crash_after", range(1, 9))
+def test_a_promotion_is_told_also_when_the_operator_dies_before_it_can_tell(crash_after: int) -> None:
+    """A candidate that is ready gets through in the pass that sees the word."""
+    world = waits(canary(approval="Required"), "AwaitingApproval")
+    world.say(promote="2", **ANNA)
+    with suppress(Crash):
+        world.reconcile(crash_after)
+    world.look()
+    world.converge()
+
+    assert (world.serving, said(world).count(("Promoted", 2, ""))) == (2, 1)
 
 
 def test_the_last_ones_are_kept() -> None:

@@ -97,7 +97,7 @@ async def test_a_watch_that_withholds_what_is_there_is_deaf(
 
         assert [record.message for record in caplog.records] == deaf(liveness), "told once, in the log too"
 
-        watches.delivered("Job", child("Job", "iris-1", "uid-1", 8))
+        watches.delivered("Job", "ns", "8")
         assert deaf(liveness) == []
 
 

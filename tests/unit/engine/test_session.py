@@ -14,8 +14,10 @@ from aiohttp.test_utils import TestServer
 
 from tandem.engine.api import ApiError, ApiUnavailable
 from tandem.engine.controller import JOBS
+from tandem.engine.echo import Known, Version
 from tandem.engine.session import ListeningSession, WatchFrom, listening
 from tandem.engine.watches import Watches
+from tests.unit.engine.test_echo import event
 
 pytestmark = pytest.mark.asyncio
 
@@ -34,6 +36,9 @@ class Ear(Watches):
 
     def heard(self, path: str) -> None:
         self.told.append(f"heard {path}")
+
+    def delivered(self, kind: str, namespace: str, version: str) -> None:
+        self.told.append(f"{kind} of {namespace} in version {version}")
 
     def begins(self, path: str, version: str) -> None:
         self.told.append(f"goes on from {version}")
@@ -63,13 +68,17 @@ async def unknown(_: str) -> str:
     return ""
 
 
+def news(_kind: str, _version: Version) -> bool:
+    return False
+
+
 @asynccontextmanager
 async def connected(
-    stream: Stream, ear: Ear, watch_from: WatchFrom = unknown, **credentials: str
+    stream: Stream, ear: Ear, watch_from: WatchFrom = unknown, known: Known = news, **credentials: str
 ) -> AsyncIterator[tuple[ListeningSession, str]]:
     async with TestServer(stream.app) as server:
         url = f"http://{server.host}:{server.port}"
-        session = listening(kopf.ConnectionInfo(server=url, **credentials), ear, watch_from)  # type: ignore[arg-type]
+        session = listening(kopf.ConnectionInfo(server=url, **credentials), ear, watch_from, known)  # type: ignore[arg-type]
         async with session.aiohttp_session:
             yield session, url + PATH
 
@@ -100,6 +109,21 @@ async def test_the_answer_to_a_list_is_read_as_ever() -> None:
     stream.send.set()
     async with connected(stream, ear) as (session, url), session.aiohttp_session.get(url) as response:
         assert await response.json(content_type=None) == {"type": "BOOKMARK"}
+
+
+async def test_an_echo_is_delivered_yet_kopf_does_not_see_it() -> None:
+    stream, ear = Stream(), Ear()
+    stream.send.set()
+    stream.content = event("MODIFIED", 7) + event("MODIFIED", 8)
+
+    def until_7(kind: str, version: Version) -> bool:
+        return kind == "Job" and int(version.resource_version) <= 7
+
+    async with connected(stream, ear, known=until_7) as (session, url), session.aiohttp_session.get(url) as response:
+        chunks = [chunk async for chunk in response.content.iter_chunked(1024)]
+
+    assert b"".join(chunks) == event("MODIFIED", 8)
+    assert ear.told[-1] == "Job of ns in version 7"
 
 
 # --- lists -----------------------------------------------------------------------------------------------------------
@@ -176,7 +200,7 @@ async def test_it_carries_the_credentials() -> None:
 
 async def test_two_of_the_same_credentials_are_equal_or_kopf_would_never_stop_to_try_refused_ones() -> None:
     def session(token: str) -> ListeningSession:
-        return listening(kopf.ConnectionInfo(server="https://here", token=token), Ear(), unknown)
+        return listening(kopf.ConnectionInfo(server="https://here", token=token), Ear(), unknown, news)
 
     one, same, other = session("t"), session("t"), session("u")
     assert one == same

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from tandem.api.meta import Key
+from tandem.engine.echo import Version
 from tandem.engine.store import Store
 from tests.unit.engine.objects import Json, Widget, child, controller, resource
 
@@ -60,6 +61,39 @@ def test_a_spec_that_cannot_be_read_is_an_error_that_names_its_field(store: Stor
 
     with pytest.raises(msgspec.ValidationError, match=r"\$\.spec\.size"):
         entry.read(Strict)
+
+
+# --- echoes ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "uid", "version", "knows"),
+    [
+        ("Widget", "uid-w", "9", True),
+        ("Widget", "uid-w", "8", True),
+        ("Widget", "uid-w", "10", False),
+        ("Widget", "uid-x", "1", False),
+        ("Job", "uid-j", "9", True),
+        ("Job", "uid-j", "10", False),
+        ("Job", "uid-w", "1", False),
+        ("Widget", "uid-w", "not a number", False),
+    ],
+)
+def test_a_version_is_known_when_it_or_a_later_one_was_observed(
+    store: Store, kind: str, uid: str, version: str, knows: bool
+) -> None:
+    store.observe("Widget", resource(version=9))
+    store.observe("Job", child("Job", "j", "uid-j", 9, owner="uid-w"))
+
+    assert store.knows(kind, Version(uid, version)) is knows
+
+
+@pytest.mark.parametrize(("version", "knows"), [("9", True), ("10", False)])
+def test_of_what_is_gone_nothing_is_news_but_a_later_version(store: Store, version: str, knows: bool) -> None:
+    store.observe("Widget", resource(version=8))
+    store.forget("Widget", resource(version=9))
+
+    assert store.knows("Widget", Version("uid-w", version)) is knows
 
 
 # --- resources -------------------------------------------------------------------------------------------------------
