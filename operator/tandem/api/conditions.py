@@ -123,6 +123,21 @@ def summarise(
     )
 
 
+def waiting_since(
+    previous: tuple[Condition, ...], since: datetime | None, told: tuple[Condition, ...], now: datetime
+) -> datetime | None:
+    """Since when Ready is not True for the reason that it has; None while it is True.
+
+    A condition's own time is that of its status, which is Unknown from a rollout's or a run's first step to its last.
+    ``since``: what was told before.
+    """
+    before, ready = condition_of(previous, READY), condition_of(told, READY)
+    if ready is None or ready.status == "True":
+        return None
+    same = before is not None and (before.status, before.reason) == (ready.status, ready.reason)
+    return (since if same else None) or now.replace(microsecond=0)
+
+
 def condition(
     type_: str,
     status: ConditionStatus,

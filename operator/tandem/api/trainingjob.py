@@ -422,6 +422,7 @@ class TrainingJobStatus(Wire, frozen=True):
     phase: str = ""
     key_figure: str = ""
     conditions: tuple[Condition, ...] = ()
+    waiting_since: datetime | None = None  # Ready is not True, for the reason that it has now
     run: RunStatus | None = None
     failure: Failure | None = None
     source: SourceStatus | None = None

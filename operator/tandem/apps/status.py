@@ -9,8 +9,7 @@ from typing import Final, Literal
 import msgspec
 
 from tandem.api.appdeployment import AppDeploymentStatus, RevisionRecord, RevisionStatus
-from tandem.api.conditions import READY, Awaiting, Failed, Outcome, Passed, Undecided, summarise
-from tandem.api.meta import condition_of
+from tandem.api.conditions import Awaiting, Failed, Outcome, Passed, Undecided, summarise, waiting_since
 from tandem.apps.analysis import analysis_status
 from tandem.apps.case import Case
 from tandem.apps.decisions import decided
@@ -69,7 +68,7 @@ def status_of(
         told,
         delivery=delivered(case, told),
         decisions=decided(case, told),
-        waiting_since=_waiting_since(case, told),
+        waiting_since=waiting_since(case.stored.conditions, case.stored.waiting_since, told.conditions, case.now),
     )
 
 
@@ -81,15 +80,6 @@ def _preview_url(case: Case) -> str:
 def _explained(rolled_out: Outcome) -> str:
     """What a rollout waits for, where it waits for a person or the clock."""
     return rolled_out.message if rolled_out.reason in WAITS else ""
-
-
-def _waiting_since(case: Case, told: AppDeploymentStatus) -> datetime | None:
-    """A condition's own time is that of its status, which is Unknown from a rollout's first step to its last."""
-    before, ready = case.told(READY), condition_of(told.conditions, READY)
-    if ready is None or ready.status == "True":
-        return None
-    same = before is not None and (before.status, before.reason) == (ready.status, ready.reason)
-    return (case.stored.waiting_since if same else None) or case.second
 
 
 def _settled(case: Case, outcomes: Mapping[str, Outcome]) -> Passed:

@@ -199,7 +199,7 @@ def _since(resource: Resource, ready: Condition) -> datetime:
     approval = resource.status.approval
     if approval is not None and approval.state == "Awaiting" and approval.last_transition_time is not None:
         return approval.last_transition_time
-    if isinstance(resource, AppDeployment) and resource.status.waiting_since is not None:
+    if resource.status.waiting_since is not None:
         return resource.status.waiting_since
     same = [c for c in resource.status.conditions if c.reason == ready.reason and c.type not in _ABOUT_ITSELF]
     return max((c.last_transition_time for c in same), default=ready.last_transition_time)

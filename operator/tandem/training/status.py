@@ -22,6 +22,7 @@ from tandem.api.conditions import (
     shortened,
     summarise,
     transitions,
+    waiting_since,
 )
 from tandem.api.meta import Condition, ConditionStatus, Json, condition_of, to_json
 from tandem.api.trainingjob import RunStatus, TrainingJobStatus
@@ -185,7 +186,10 @@ def _write(case: Case, status: TrainingJobStatus) -> Json:
     data_poll = data_poll_status(case, status)
     others = tuple(c for c in status.conditions if c.type not in {SCHEDULED, DATA_POLLED})
     conditions = (*others, *schedule_conditions(case, schedule), *data_poll_conditions(case, data_poll))
-    status = msgspec.structs.replace(status, schedule=schedule, data_poll=data_poll, conditions=conditions)
+    since = waiting_since(case.status.conditions, case.status.waiting_since, conditions, case.now)
+    status = msgspec.structs.replace(
+        status, schedule=schedule, data_poll=data_poll, conditions=conditions, waiting_since=since
+    )
     case.draft.events.extend(transitions(case.status.conditions, status.conditions))
     told = to_json(status)
     told.pop("drift", None)  # the model-drift controller's, and its alone

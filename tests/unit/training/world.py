@@ -648,7 +648,7 @@ def _merge(stored: Any, patch: Any) -> Any:
 
 def _timeless(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _timeless(item) for key, item in value.items() if not key.endswith("Time")}
+        return {key: _timeless(item) for key, item in value.items() if not key.endswith(("Time", "Since"))}
     return [_timeless(item) for item in value] if isinstance(value, list) else value
 
 
