@@ -37,9 +37,14 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """Server-side apply of an object that Tandem owns, with one field manager."""
+    """Server-side apply of an object that Tandem owns, with one field manager.
+
+    ``rests_on``: the name of a Service whose selector the plan went by. It is asked for first: one that is not as the
+    plan saw it makes a new plan. (An older view takes pods for spare that have got the traffic since.)
+    """
 
     manifest: Json
+    rests_on: str = ""
 
     @property
     def id(self) -> str:

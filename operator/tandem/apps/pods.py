@@ -40,7 +40,8 @@ def keep(
         manifest = with_note(manifest, write(note) if note is not None else "")
     if owned.replicas == replicas and owned.applied == mark_of(manifest):
         return None
-    return case.draft.act(Apply(manifest))
+    service = case.fleet.service if replicas < owned.replicas else None
+    return case.draft.act(Apply(manifest, rests_on=service.metadata.name if service is not None else ""))
 
 
 def progress(case: Case, owned: Owned, replicas: int, otherwise: str) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from tandem.engine.controller import (
     CONFIG_MAPS,
     DEPLOYMENTS,
     EVENTS,
+    SERVICES,
     WRITABLE,
     Controller,
     ResourceType,
@@ -133,6 +134,17 @@ class Cluster:
         present = await self._read_again(DEPLOYMENTS, {"namespace": namespace, "name": name})
         if (present["metadata"]["uid"] if present else "") != (known.uid if known else ""):
             raise StaleView(f"Deployment {name} was not seen as it is")
+
+    async def confirm_service(self, namespace: str, name: str, known: ObjectMeta | None) -> None:
+        """The plan saw the Service as it is: who has the traffic.
+
+        Raises:
+            StaleView: it did not.
+        """
+        present = await self._read_again(SERVICES, {"namespace": namespace, "name": name})
+        version = present["metadata"]["resourceVersion"] if present else ""
+        if version != (known.resource_version if known else ""):
+            raise StaleView(f"Service {name} was not seen as it is")
 
     async def delete(self, action: Delete, known: ObjectMeta | None = None) -> None:
         """Delete exactly this object (by uid), its children after it; gone already is as good.

@@ -230,6 +230,11 @@ class Reconciler:
             case CopyConfigMap():
                 await self._cluster.copy(action)
             case Apply():
+                if action.rests_on:
+                    service = seen.child("Service", action.rests_on)
+                    await self._cluster.confirm_service(
+                        action.manifest["metadata"]["namespace"], action.rests_on, service
+                    )
                 await self._cluster.apply(action, controller.field_manager, seen.named(action))
             case Delete():
                 if action.rests_on:

@@ -105,7 +105,7 @@ def listening(
 
 
 class _Overheard:
-    """A stream whose every chunk is told of, without echoes. (StreamReader has slots and feeds from inside the parser.)"""
+    """A stream whose every chunk is told of, without echoes. (StreamReader has slots, and feeds from the parser.)"""
 
     def __init__(self, stream: aiohttp.StreamReader, heard: Callable[[], None], known: Known) -> None:
         self._stream = stream

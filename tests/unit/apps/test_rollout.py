@@ -70,6 +70,17 @@ def test_a_change_of_replicas_scales_and_makes_no_revision() -> None:
     assert (world.scale, world.told.replicas) == ({1: 4}, 4)
 
 
+@pytest.mark.parametrize(("replicas", "rests_on"), [(1, "shop"), (5, "")])
+def test_pods_are_taken_away_only_if_the_service_is_as_the_plan_saw_it(replicas: int, rests_on: str) -> None:
+    """More pods harm nobody; those that are too many by an older view may have got the traffic since."""
+    world = app(replicas=3).converge()
+    world.change(replicas=replicas)
+
+    (scaled,) = (action for action in world.plan().actions if isinstance(action, Apply))
+
+    assert (scaled.manifest["spec"]["replicas"], scaled.rests_on) == (replicas, rests_on)
+
+
 def test_replicas_changed_by_hand_are_healed() -> None:
     world = app(replicas=2).converge()
     world.deployments["shop-1"]["spec"]["replicas"] = 9

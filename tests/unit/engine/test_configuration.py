@@ -215,3 +215,24 @@ async def test_a_copy_goes_only_if_its_deployment_is_as_the_plan_saw_it(
     else:
         with pytest.raises(StaleView):
             await asked
+
+
+@pytest.mark.parametrize(
+    ("there", "seen", "current"), [(0, 0, True), (7, 7, True), (7, 0, False), (0, 7, False), (8, 7, False)]
+)
+async def test_pods_are_taken_away_only_if_the_service_is_as_the_plan_saw_it(
+    cluster: Cluster, api: StrictApi, there: int, seen: int, current: bool
+) -> None:
+    """Found by the sieve: an older view of the Service alone scaled down what had got the traffic since."""
+    version = ""
+    for _ in range(there):
+        version = api.put("services", {"kind": "Service", "metadata": {"name": "shop", "namespace": "ns", "uid": "a"}})[
+            "metadata"
+        ]["resourceVersion"]
+    known = ObjectMeta(name="shop", uid="a", resource_version=version if current else "1") if seen else None
+    asked = cluster.confirm_service("ns", "shop", known)
+    if current:
+        await asked
+    else:
+        with pytest.raises(StaleView):
+            await asked
