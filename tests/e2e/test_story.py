@@ -5,16 +5,18 @@ Each fixture is a chapter and needs the one before; each test says what must hol
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
+import yaml
 
 from demo import iris, stage, web
 from demo.facts import Drifted, Lineage, Released, Served, Trained, Watched
-from demo.kubectl import Kubectl, is_true
+from demo.kubectl import Kubectl, condition, is_true
 from demo.lineage import trace
 from demo.mlflow import Mlflow
-from demo.scene import Scene
+from demo.scene import IRIS, Scene
 from demo.setup import Site
 from demo.story import goodbye
 from demo.visitor import Tally
@@ -75,7 +77,18 @@ def recovered(scene: Scene, replaced: Served) -> Watched:
 
 
 @pytest.fixture(scope="module")
-def released(scene: Scene, recovered: Watched) -> Released:
+def again(scene: Scene, trained: Trained, drifted: Drifted, recovered: Watched) -> None:
+    """Both runs are asked for again, from what each was made from; they train while the app is released."""
+    job = yaml.safe_load((IRIS / "trainingjob.yaml").read_text())
+    spec = {field: value for field, value in job["spec"].items() if field not in {"gate", "model", "retrain"}}
+    for name, before in {"iris-first": trained, "iris-second": drifted.trained}.items():
+        run = before.job.status.run
+        assert run is not None
+        scene.kubectl.apply({**job, "metadata": {"name": name}, "spec": {**spec, "reproduceFrom": run.mlflow_run_id}})
+
+
+@pytest.fixture(scope="module")
+def released(scene: Scene, again: None) -> Released:
     return web.release(scene)
 
 
@@ -245,6 +258,10 @@ def test_the_lineage_that_is_shown_has_no_gap(lineage: Lineage) -> None:
     assert "missing" not in lineage.links[0].value
 
 
+def test_a_version_has_one_digest_of_the_files_of_its_model(lineage: Lineage) -> None:
+    assert re.fullmatch("sha256:[0-9a-f]{64}", lineage.tags[names.TAG_MODEL_DIGEST])
+
+
 def test_a_release_and_a_better_one_take_the_traffic(released: Released) -> None:
     assert [image(released.first), image(released.second)] == ["web:1", "web:2"]
 
@@ -259,6 +276,24 @@ def test_a_broken_release_is_set_aside_and_the_status_says_why(scene: Scene, rel
     assert "web:broken" in ready.message or "revision 3" in ready.message
     assert "kubectl" in ready.message
     assert is_true(scene.kubectl.get("appdeployment/web"), "Available")
+
+
+def test_the_same_code_data_and_image_give_the_same_model_bit_for_bit(scene: Scene, again: None) -> None:
+    scene.kubectl.wait_for("trainingjob/iris-second", "condition=Reproduced")
+    scene.kubectl.wait_for("trainingjob/iris-second", "condition=Ready")
+    status = scene.kubectl.get("trainingjob/iris-second")["status"]
+
+    assert status["reproduction"]["files"] > 3
+    assert "difference" not in status["reproduction"]
+    assert "model" not in status, "nothing was registered"
+
+
+def test_a_run_whose_data_are_others_by_now_is_not_trained_again(scene: Scene, again: None) -> None:
+    """The garden has published grown flowers over the ordinary ones."""
+    scene.kubectl.wait_for("trainingjob/iris-first", "condition=Reproduced=False")
+    job = scene.kubectl.get("trainingjob/iris-first")
+
+    assert {condition(job, type_)["reason"] for type_ in ("Ready", "Trained", "Reproduced")} == {"DigestMismatch"}
 
 
 def test_no_request_failed_in_the_whole_story(tallies: dict[str, Tally]) -> None:
