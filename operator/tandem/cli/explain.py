@@ -129,6 +129,7 @@ def _of_app(app: AppDeployment, now: datetime) -> Iterator[tuple[str, str]]:
     if app.status.preview_url:
         yield "preview", app.status.preview_url
     yield from _judgement(app, now)
+    yield from _decided(app, now)
     if app.status.delivery is not None and app.status.delivery.history:
         yield "delivery", _delivered(app.status.delivery)
 
@@ -147,6 +148,19 @@ def _judgement(app: AppDeployment, now: datetime) -> Iterator[tuple[str, str]]:
     if judged.job_name:
         namespace = app.metadata.namespace
         yield "", f"kubectl -n {namespace} logs job/{judged.job_name} --all-containers   # each measurement"
+
+
+def _decided(app: AppDeployment, now: datetime) -> Iterator[tuple[str, str]]:
+    """What a person has said last about what is tried, or about what was tried last."""
+    if not app.status.decisions or not app.status.revisions:
+        return
+    last, latest = app.status.decisions[0], max(record.revision for record in app.status.revisions)
+    if last.revision != latest:
+        return
+    step = {"": "", "promotion": ", the promotion"}.get(last.step, f", step {last.step}")
+    by = f" by {last.by}" if last.by else ""
+    since = f", {duration(now - last.time)} ago" if last.time is not None else ""
+    yield "decided", f"revision {last.revision}{step}: {last.verb}{by}{since}" + (f": {last.why}" if last.why else "")
 
 
 def _revision(one: RevisionStatus) -> str:

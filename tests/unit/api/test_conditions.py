@@ -17,6 +17,7 @@ from tandem.api.conditions import (
     Working,
     summarise,
     transitions,
+    waiting_since,
 )
 from tandem.api.meta import Condition
 
@@ -232,3 +233,36 @@ def test_a_condition_that_is_bad_news_when_true_warns() -> None:
 
 def test_drift_is_told_by_its_own_controller_and_not_a_second_time() -> None:
     assert transitions((), summarise({"Drifted": PASSED}, (), 1, NOW, SETTLED)) == []
+
+
+# --- since when ------------------------------------------------------------------------------------------------------
+
+OTHER = Working("Queued", "A quota is used up.")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (None, WORKING, LATER),
+        (WORKING, WORKING, NOW),
+        (OTHER, WORKING, LATER),
+        (WORKING, FAILED, LATER),
+        (PASSED, WORKING, LATER),
+        (WORKING, PASSED, None),
+        (PASSED, PASSED, None),
+    ],
+    ids=["new", "goes on", "waits for something else", "has failed", "was ready", "is ready", "stays ready"],
+)
+def test_it_waits_since_its_reason_changed(before: Outcome | None, after: Outcome, expected: datetime | None) -> None:
+    """Ready stays Unknown through all of these, and with it the time of the condition."""
+    told = () if before is None else summarise({"A": before}, (), 1, NOW, SETTLED)
+    since = None if before in {None, PASSED} else NOW
+    now = summarise({"A": after}, told, 1, LATER, SETTLED)
+
+    assert waiting_since(told, since, now, LATER) == expected
+
+
+def test_what_was_told_by_an_operator_that_knew_no_such_time_counts_from_now() -> None:
+    told = summarise({"A": WORKING}, (), 1, NOW, SETTLED)
+
+    assert waiting_since(told, None, told, LATER) == LATER

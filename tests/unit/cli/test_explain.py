@@ -174,6 +174,30 @@ def test_a_judgement_without_a_verdict_says_what_each_metric_came_to() -> None:
     assert "  next:      kubectl tandem -n team retry appd/shop   # it is judged once more" in told
 
 
+@pytest.mark.parametrize(
+    ("decision", "line"),
+    [
+        ({"verb": "Paused", "by": "anna"}, "revision 5: Paused by anna"),
+        ({"verb": "Approved", "step": "2", "by": "anna"}, "revision 5, step 2: Approved by anna"),
+        ({"verb": "Approved", "step": "promotion"}, "revision 5, the promotion: Approved"),
+        (
+            {"verb": "Aborted", "by": "anna", "why": "errors", "time": "2026-03-01T12:10:00Z"},
+            "revision 5: Aborted by anna, 20m ago: errors",
+        ),
+    ],
+)
+def test_what_a_person_has_said_last_is_told(decision: Json, line: str) -> None:
+    records = [{"revision": 5}, {"revision": 4}]
+    given = shop(*WORKING, candidate=CANDIDATE, revisions=records, decisions=[{"revision": 5, **decision}])
+    assert f"  decided:   {line}" in explain(given, NOW)
+
+
+def test_what_was_said_of_an_older_revision_is_told_no_more() -> None:
+    said = [{"revision": 4, "verb": "Aborted"}]
+    given = shop(*WORKING, candidate=CANDIDATE, revisions=[{"revision": 5}, {"revision": 4}], decisions=said)
+    assert not any("decided" in line for line in explain(given, NOW))
+
+
 def test_a_judgement_is_not_told_of_what_serves() -> None:
     given = shop(
         condition("Ready", "True", "Serving"),
