@@ -611,6 +611,13 @@ CASES = [
         "Unsupported value",
         {"tolerations": [{"key": "a", "effect": "Never"}]},
     ),
+    Refusal(
+        "a canary without steps",
+        AD,
+        "spec.rollout.steps",
+        "steps belong to strategy Canary",
+        {"rollout": {"strategy": "Canary"}},
+    ),
     Refusal("no node at all", TJ, "spec.numNodes", "greater than or equal to 1", {"numNodes": 0}),
     Refusal("nodes without end", TJ, "spec.numNodes", "less than or equal to 256", {"numNodes": 257}),
     Refusal("no process on a node", TJ, "spec.numProcPerNode", "greater than or equal to 1", {"numProcPerNode": 0}),

@@ -23,7 +23,7 @@ def blocks(page: Path) -> list[str]:
     return re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
 
 
-WHOLE = [(page, block) for page in PAGES for block in blocks(page) if f"apiVersion: {GROUP}/" in block]
+WHOLE = [(page, block) for page in PAGES for block in blocks(page) if re.search(f"^apiVersion: {GROUP}/", block, re.M)]
 PARTS = [
     (kind, block) for kind, page in PAGE_OF.items() for block in blocks(page) if not re.search("^kind:", block, re.M)
 ]
