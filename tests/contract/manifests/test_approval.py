@@ -40,9 +40,11 @@ def place(api_server: ApiServer) -> Iterator[str]:
     kubectl("create", "rolebinding", "authors", "-n", namespace, "--role=authors", "--user=bert")
     api_server.create(resource("TrainingJob", namespace, "iris"))
     api_server.create(resource("AppDeployment", namespace, "shop"))
-    _wait_until_it_is_enforced(api_server, namespace)
+    _wait_until_it_is(api_server, namespace, enforced=True)
     yield namespace
     kubectl("delete", "-f", str(FOLDER / "policy.yaml"))
+    # Others decide on this API server, too.
+    _wait_until_it_is(api_server, namespace, enforced=False)
 
 
 @pytest.fixture
@@ -61,11 +63,12 @@ def _annotate(server: ApiServer, namespace: str, user: str, *given: str, what: s
         return str(refused)
 
 
-def _wait_until_it_is_enforced(server: ApiServer, namespace: str) -> None:
-    """The API server takes a new policy up within seconds."""
+def _wait_until_it_is(server: ApiServer, namespace: str, *, enforced: bool) -> None:
+    """The API server takes a new policy up within seconds, and lets go of one as late."""
     deadline = time.monotonic() + 60
-    while "may not decide" not in _annotate(server, namespace, "bert", f"{APPROVED}=probe", "--dry-run=server"):
-        assert time.monotonic() < deadline, "the policy is not enforced"
+    probe = ("bert", f"{APPROVED}=probe", "--dry-run=server")
+    while ("may not decide" in _annotate(server, namespace, *probe)) != enforced:
+        assert time.monotonic() < deadline, f"the policy is {'not' if enforced else 'still'} enforced"
         time.sleep(0.5)
 
 
