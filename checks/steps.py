@@ -22,8 +22,9 @@ def _pytest(*paths: str) -> tuple[str, ...]:
     return ("{python}", "-m", "pytest", "-q", "--durations=5", *paths)
 
 
-# What a contract is with: the API server, or what pods and the operator talk to besides.
-_NOT_THE_API_SERVER = ("tests/contract/runtime", "tests/contract/tracking")
+# What a contract is with: the API server, Kubernetes' own controllers, or what pods and the operator talk to besides.
+_STORES = ("tests/contract/runtime", "tests/contract/tracking")
+_CONTROLLERS = ("tests/contract/apps", "tests/contract/training", "tests/contract/bench")
 
 
 # Quick ones, one after the other: whoever breaks a rule of style need not wait for a cluster to hear of it.
@@ -48,10 +49,13 @@ LANES = (
         Check(
             "contract",
             "a real API server, no pods",
-            (_pytest("tests/contract", *(f"--ignore={folder}" for folder in _NOT_THE_API_SERVER)),),
+            (_pytest("tests/contract", *(f"--ignore={folder}" for folder in (*_STORES, *_CONTROLLERS))),),
         ),
     ),
-    (Check("stores", "a real MLflow, S3, Git and registry, no pods", (_pytest(*_NOT_THE_API_SERVER),)),),
+    (
+        Check("stores", "a real MLflow, S3, Git and registry, no pods", (_pytest(*_STORES),)),
+        Check("controllers", "Kubernetes' own controllers, writes counted", (_pytest(*_CONTROLLERS),)),
+    ),
     (
         Check("e2e", "the whole story, its faults and bad input, on real pods", (_pytest("tests/e2e"),)),
         Check("cluster", "the local cluster itself", (_pytest("tests/cluster"),)),

@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeAlias
 
 from tandem.api import names
 from tandem.api.facts import MetricPoint, MonitoredModel, MonitorOf
@@ -28,6 +28,8 @@ POINTS_KEPT: Final = 1000
 # A window may be logged again when more of its labels are there: so many steps (minutes) back are read again.
 REVISED_STEPS: Final = 2 * 24 * 60
 
+_AsOf: TypeAlias = tuple[float, int, int]
+
 _IS_MONITOR: Final = f"tags.`{names.TAG_ROLE}` = '{names.ROLE_MONITOR}'"
 
 
@@ -38,14 +40,19 @@ class _Run:
     run_id: str
     age: tuple[int, str]
     evaluated_at: float
-    last_steps: Mapping[str, int]
+    last: Mapping[str, wire.Metric]  # of each metric the point with the highest step
+
+    def as_of(self, metric: str) -> _AsOf:
+        """Changes with every evaluation; two of one second differ in their windows."""
+        last = self.last[metric]
+        return self.evaluated_at, last.step, last.timestamp
 
 
 @dataclass(slots=True)
 class _Series:
-    """The points of one metric of one run, as of the evaluation at ``evaluated_at``."""
+    """The points of one metric of one run, and as of which evaluation."""
 
-    evaluated_at: float
+    as_of: _AsOf
     points: dict[int, float] = field(default_factory=dict)
     ordered: tuple[MetricPoint, ...] = ()
 
@@ -98,10 +105,10 @@ class Monitors:
         if names.TAG_MODEL not in tags or names.TAG_MODEL_VERSION not in tags or not math.isfinite(evaluated_at):
             return  # nothing was evaluated yet
         model = (tags[names.TAG_MODEL], tags[names.TAG_MODEL_VERSION])
-        steps = {metric.key: metric.step for metric in found.data.metrics}
+        last = {metric.key: metric for metric in found.data.metrics}
         known = self._runs.get(model)
         if known is None or found.age <= known.age:
-            self._runs[model] = _Run(found.info.run_id, found.age, evaluated_at, steps)
+            self._runs[model] = _Run(found.info.run_id, found.age, evaluated_at, last)
 
     async def _read(self, queries: Collection[MonitorOf]) -> None:
         stale: dict[str, dict[str, _Run]] = {}
@@ -111,7 +118,7 @@ class Monitors:
                 continue
             for metric in query.metrics:
                 series = self._series.get((run.run_id, metric))
-                if metric in run.last_steps and (series is None or series.evaluated_at != run.evaluated_at):
+                if metric in run.last and (series is None or series.as_of != run.as_of(metric)):
                     stale.setdefault(metric, {})[run.run_id] = run
         for metric, runs in stale.items():
             # Runs of which nothing was read yet go together: the first step asked for is that of the whole request.
@@ -121,7 +128,7 @@ class Monitors:
 
     async def _read_metric(self, metric: str, runs: Sequence[_Run]) -> None:
         start = min(self._first_step(run, metric) for run in runs)
-        end = max(run.last_steps[metric] for run in runs)
+        end = max(run.last[metric].step for run in runs)
         rows: dict[str, list[wire.Metric]] = {run.run_id: [] for run in runs}
         for row in await self._client.metric_history(list(rows), metric, start_step=start, end_step=end):
             rows[row.run_id].append(row)
@@ -150,12 +157,12 @@ class Monitors:
         return max(0, series.ordered[-1].step - REVISED_STEPS) if series and series.ordered else 0
 
     def _keep(self, run: _Run, metric: str, rows: Sequence[wire.Metric]) -> None:
-        series = self._series.setdefault((run.run_id, metric), _Series(run.evaluated_at))
+        series = self._series.setdefault((run.run_id, metric), _Series(run.as_of(metric)))
         series.points |= {row.step: row.number for row in rows}  # of one step, the value with the latest timestamp
         kept = sorted(series.points)[-self._points_kept :]
         series.points = {step: series.points[step] for step in kept}
         series.ordered = tuple(MetricPoint(step, value) for step, value in series.points.items())
-        series.evaluated_at = run.evaluated_at
+        series.as_of = run.as_of(metric)
 
     def _monitored(self, query: MonitorOf) -> MonitoredModel | None:
         run = self._runs.get((query.model, query.version))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -17,10 +15,8 @@ from tests.contract.runtime.conftest import (
     IRIS,
     Finished,
     Iris,
-    Serve,
     free_port,
     pod_environment,
-    registered,
     run_module,
     run_script,
 )
@@ -88,77 +84,6 @@ def test_the_scripts_know_nothing_of_tandem() -> None:
     for name in ("train.py", "flowers.py", "garden.py", "monitor.py"):
         assert "import tandem" not in (IRIS / name).read_text()
         assert "from tandem" not in (IRIS / name).read_text()
-
-
-def test_when_petals_grow_the_old_model_fails_and_one_trained_on_new_flowers_recovers(
-    script: Run, serve: Serve, mlflow_server: str, tmp_path: Path
-) -> None:
-    """Publish, fetch, train, serve, visit, monitor; then the petals grow; then all of it again."""
-    client = MlflowClient(mlflow_server)
-    uri = f"{mlflow_server}/api/2.0/mlflow-artifacts/artifacts/datasets/iris/iris.csv"
-
-    def train() -> tuple[str, float]:
-        """As the pod does it: fetch, then train; the registered version and its accuracy."""
-        instruction = f'{{"data": [{{"name": "iris", "storageUri": "{uri}"}}], "workspace": "{tmp_path}"}}'
-        variables = {"TANDEM_FETCH": instruction, "TANDEM_TERMINATION_LOG": str(tmp_path / "log")}
-        fetched = run_module("tandem.runtime.fetch", cwd=tmp_path, env=pod_environment(tmp_path, **variables))
-        assert fetched.code == 0, fetched.err
-        experiment = client.create_experiment(f"loop/{len(client.search_experiments())}")
-        run_id = client.create_run(experiment).info.run_id
-        data = str(tmp_path / "data/iris/iris.csv")
-        script("train.py", MLFLOW_RUN_ID=run_id, MLFLOW_EXPERIMENT_ID=experiment, IRIS_CSV=data)
-        return registered(client, "garden", run_id, experiment), client.get_run(run_id).data.metrics["accuracy"]
-
-    def accuracies(version: str) -> list[float]:
-        """What the drift controller would read: the points of this version's one monitoring run, oldest first."""
-        script("monitor.py")
-        experiment = client.get_experiment_by_name("tandem-monitoring")
-        assert experiment
-        where = f"tags.`tandem.dev/model` = 'garden' AND tags.`tandem.dev/model-version` = '{version}'"
-        [run] = client.search_runs([experiment.experiment_id], where)
-        points = client.get_metric_history(run.info.run_id, "accuracy")
-        counts = client.get_metric_history(run.info.run_id, "n")
-        assert [point.value for point in counts] == [200.0] * len(points)
-        assert [point.step for point in counts] == sorted({point.step for point in points}), "a window logged twice"
-        assert run.data.tags["tandem.dev/role"] == "monitor"
-        assert run.data.metrics["eval_ts"] > 1.7e9
-        return [point.value for point in sorted(points, key=lambda point: point.step)]
-
-    # Given a model of today's flowers, which passes the gate and does well,
-    script("garden.py", "publish")
-    old, gate = train()
-    assert gate >= 0.9
-    server = serve(f"models:/garden/{old}")
-    script("garden.py", "visit", "--windows", "3", "--model-url", server.url)
-    assert min(accuracies(old)) >= 0.9
-
-    # when the petals grow, it falls below the bound and below what the change tolerates,
-    script("garden.py", "visit", "--windows", "3", "--grown", "--model-url", server.url)
-    healthy, drifted = accuracies(old)[:3], accuracies(old)[3:]
-    assert len(drifted) == 3
-    assert max(drifted) < min(0.9, gate - 0.05)
-    assert min(healthy) > max(drifted)
-    server.stop()
-
-    # and one trained on the grown flowers passes the gate and does well again.
-    script("garden.py", "publish", "--grown")
-    new, gate = train()
-    assert (new, gate >= 0.9) == (str(int(old) + 1), True)
-    server = serve(f"models:/garden/{new}")
-    script("garden.py", "visit", "--windows", "3", "--grown", "--model-url", server.url)
-    assert min(accuracies(new)) >= 0.9
-    assert len(accuracies(old)) == 6
-
-
-@pytest.fixture
-def flowers(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("flowers", IRIS / "flowers.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "flowers", module)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_a_seed_determines_every_flower(flowers: ModuleType) -> None:

@@ -357,6 +357,19 @@ async def test_the_last_window_logged_again_is_read_again(
     assert points(await one(monitors, ACCURACY)) == [(60, 0.5)]
 
 
+async def test_two_windows_of_one_second_are_both_read_however_they_are_asked_for(
+    monitors: Monitors, monitoring: Monitoring
+) -> None:
+    """``eval_ts`` has whole seconds: a monitor that catches up logs several windows in one."""
+    run_id = monitoring.run("iris")
+    monitoring.log(run_id, {"accuracy": [(60, 0.9)]})
+    await one(monitors, ACCURACY)
+
+    monitoring.log(run_id, {"accuracy": [(120, 0.5)]})
+
+    assert points(await one(monitors, ACCURACY)) == [(60, 0.9), (120, 0.5)]
+
+
 async def test_an_earlier_window_logged_again_is_read_again_with_the_next_one(
     monitors: Monitors, monitoring: Monitoring, clock: Clock
 ) -> None:
