@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Protocol
@@ -21,8 +21,8 @@ class Builder(Protocol):
     def image_id(self, tag: str) -> str:
         """Empty where there is no such image."""
 
-    def export(self, tag: str, target: Path) -> None:
-        """As an archive that containerd imports."""
+    def export(self, tag: str, target: Path, known: Collection[str] = ()) -> None:
+        """As an archive that containerd imports; layers that it knows (``sha256:…``) may be left out."""
 
 
 @cache

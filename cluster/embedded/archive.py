@@ -48,8 +48,8 @@ def write_image(target: Path, reference: str, layer: Path, runs: Runs) -> None:
     manifest = json.dumps([{"Config": config_name, "RepoTags": [reference], "Layers": [layer_name]}]).encode()
     partial = target.with_name(target.name + ".part")
     with tarfile.open(partial, "w") as archive:
-        _add_bytes(archive, "manifest.json", manifest)
-        _add_bytes(archive, config_name, config)
+        add_bytes(archive, "manifest.json", manifest)
+        add_bytes(archive, config_name, config)
         with layer.open("rb") as file:
             entry = tarfile.TarInfo(layer_name)
             entry.size = layer.stat().st_size
@@ -70,7 +70,7 @@ def write_binary_image(target: Path, reference: str, binary: Path, user: str = "
     layer.unlink()
 
 
-def _add_bytes(archive: tarfile.TarFile, name: str, content: bytes) -> None:
+def add_bytes(archive: tarfile.TarFile, name: str, content: bytes) -> None:
     entry = tarfile.TarInfo(name)
     entry.size = len(content)
     archive.addfile(entry, io.BytesIO(content))

@@ -71,7 +71,7 @@ class EmbeddedCluster:
                     continue
                 with step(f"Loading {name} into cluster {self.name}"):
                     archive = node.incoming / "image.tar"
-                    images.builder().export(name, archive)
+                    images.builder().export(name, archive, node.content())
                     node.load(name, image_id, archive)
                     archive.unlink()
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from cluster import paths
 from cluster.command import run
 from cluster.embedded import debian, overlay
 from cluster.embedded.archive import Runs, write_image
+from cluster.embedded.layers import write_archive
 from cluster.embedded.versions import BASE_IMAGE, DEBIAN_RELEASE
 from cluster.lock import exclusive
 from cluster.progress import step
@@ -41,9 +43,13 @@ class Buildah:
         debian.ensure(debian.IMAGE_TOOLS)
         return _image_id(tag)
 
-    def export(self, tag: str, target: Path) -> None:
-        target.unlink(missing_ok=True)
-        run(_buildah("push", "--quiet", tag, f"docker-archive:{target}:{tag}"))
+    def export(self, tag: str, target: Path, known: Collection[str] = ()) -> None:
+        def whole(archive: Path) -> None:
+            archive.unlink(missing_ok=True)
+            run(_buildah("push", "--quiet", tag, f"docker-archive:{archive}:{tag}"))
+
+        config = json.loads(run(_buildah("inspect", "--type", "image", tag)))["Config"]
+        write_archive(target, tag, str(config).encode(), known, whole)
 
 
 def build_words(

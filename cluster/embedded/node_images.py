@@ -30,6 +30,10 @@ class NodeImages:
         self._run_ctr("images", "tag", "--force", reference, f"{repository(reference)}@{digest}")
         self._note(reference, image_id)
 
+    def content(self) -> frozenset[str]:
+        """The digests of what it has: layers, configurations, manifests."""
+        return frozenset(self._run_ctr("content", "ls", "--quiet").split())
+
     @property
     def incoming(self) -> Path:
         folder = self._state / "incoming"
