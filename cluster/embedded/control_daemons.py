@@ -114,7 +114,7 @@ def controller_manager(plan: Plan, port: int) -> Daemon:
         f"--flex-volume-plugin-dir={plan.data / 'volume-plugins'}",  # the default is made on the machine's /usr
         "--leader-elect=false",
         "--concurrent-job-syncs=20",
-        "--horizontal-pod-autoscaler-sync-period=5s",  # 15 by default: tests wait for it
+        "--horizontal-pod-autoscaler-sync-period=1s",  # 15 by default: tests wait for it
         f"--service-cluster-ip-range={plan.services}",
         *CLIENT_LIMITS,
     )

@@ -28,10 +28,10 @@ ORDER = (
     "test_story",
     "test_bad_input",
     "test_configuration",
-    "test_autoscaling",
     "test_interruptions",
     "test_judgement",
     "test_rollouts",
+    "test_autoscaling",
     "test_faults",
 )
 OWN_CLUSTER = "e2e"
@@ -95,9 +95,20 @@ def judged(site: Site) -> Iterator[Judged]:
 @pytest.fixture(scope="session", autouse=True)
 def mistakes_are_made_first(request: pytest.FixtureRequest) -> None:
     """Where any test asks for them."""
-    for begins_first in ("world", "load", "interrupting", "judged"):
-        if any(begins_first in getattr(item, "fixturenames", ()) for item in request.session.items):
+    for begins_first in ("world", "interrupting", "judged"):
+        if asked_for(begins_first, request):
             request.getfixturevalue(begins_first)
+
+
+@pytest.fixture(autouse=True)
+def load_begins_after_the_story(request: pytest.FixtureRequest) -> None:
+    """Which has enough beside it."""
+    if request.path.stem != "test_story" and asked_for("load", request):
+        request.getfixturevalue("load")
+
+
+def asked_for(fixture: str, request: pytest.FixtureRequest) -> bool:
+    return any(fixture in getattr(item, "fixturenames", ()) for item in request.session.items)
 
 
 @pytest.fixture(scope="session")

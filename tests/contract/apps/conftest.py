@@ -16,6 +16,8 @@ def plane() -> Iterator[ControlPlane]:
     with ControlPlane(controllers=True) as plane:
         plane.kubectl("apply", "-f", str(FILES["AppDeployment"]))
         plane.kubectl("wait", "--for=condition=Established", "crd/appdeployments.tandem.dev")
+        # The autoscalers' controller asks which kinds there are when it starts, and then every 30 seconds.
+        plane.kill("kube-controller-manager")
         plane.kubectl("create", "namespace", "team")
         plane.kubectl("label", "namespace", "team", "pod-security.kubernetes.io/enforce=restricted")
         yield plane

@@ -19,7 +19,11 @@ from tests.contract.apps.real import Json
 from tests.contract.apps.scaled import Scaled, path
 from tests.crds import ROOT
 
-AT_ONCE: Json = {"scaleDown": {"stabilizationWindowSeconds": 0}}  # Kubernetes would wait for five minutes
+# Kubernetes' own would be four pods every 15 seconds, and five minutes until there are fewer.
+AT_ONCE: Json = {
+    "scaleUp": {"policies": [{"type": "Pods", "value": 100, "periodSeconds": 1}]},
+    "scaleDown": {"stabilizationWindowSeconds": 0},
+}
 CANARY: Json = {"strategy": "Canary", "steps": [{"trafficPercent": 50, "pause": {}}]}
 
 
