@@ -177,7 +177,7 @@ def _comparison(case: Case, tracked: TrackedRun, original: str) -> Json:
 def _digest(case: Case, tracked: TrackedRun) -> Json:
     """The last container of any other run whose model is registered: what its files are."""
     command = ["python", "-m", "tandem.runtime.digest"]
-    # Half a minute. MLflow's client would try for four, and the end of a training is not to wait that long for a digest.
+    # Half a minute. MLflow's client would try for four, and the end of a training does not wait so long for a digest.
     patience = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4"}
     return _container(DIGEST, case.settings.runtime_image, command, _run(case, tracked) | patience, Resources(), [])
 
