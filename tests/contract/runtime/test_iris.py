@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -84,6 +86,17 @@ def test_the_scripts_know_nothing_of_tandem() -> None:
     for name in ("train.py", "flowers.py", "garden.py", "monitor.py"):
         assert "import tandem" not in (IRIS / name).read_text()
         assert "from tandem" not in (IRIS / name).read_text()
+
+
+@pytest.fixture
+def flowers(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("flowers", IRIS / "flowers.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "flowers", module)
+    spec.loader.exec_module(module)
+    return module
 
 
 def test_a_seed_determines_every_flower(flowers: ModuleType) -> None:
