@@ -52,7 +52,8 @@ def test_kubectl_logs_shows_the_last_step_unasked() -> None:
 def test_what_sums_up_the_model_is_told_the_run_and_nothing_else() -> None:
     [digest] = pod(checkpoint={"persistentVolumeClaim": {"claimName": "c"}})["containers"]
     assert digest["command"] == ["python", "-m", "tandem.runtime.digest"]
-    assert set(env(digest)) == {"HOME", "MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID"}
+    run = {"MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID"}
+    assert set(env(digest)) == {"HOME", *run, "MLFLOW_HTTP_REQUEST_MAX_RETRIES"}
     assert {mount["name"] for mount in digest["volumeMounts"]} == {"tmp", "workspace"}
 
 
