@@ -20,7 +20,7 @@ _IN_PASSING: Final = frozenset({"progress"})
 _RESTORED: Final = frozenset({"timeToRestoreP50Seconds", "degradedSince"})
 # The mark is a hash over what was applied, the moment at which a rollout began among it.
 _MARKS: Final = ("tandem.dev/applied", "tandem.dev/started-at")
-# What a judgement's Job said is told by whoever saw it before it was collected; what came of it stands in the revisions.
+# What a judgement's Job said is told by whoever saw it before it was collected; what came of it, by the revisions.
 _TOLD_BY_JOBS: Final = frozenset({"analysis"})
 _LEFT_OUT: Final = _OF_THE_SERVER | _IN_PASSING | _RESTORED | _TOLD_BY_JOBS
 

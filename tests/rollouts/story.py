@@ -81,7 +81,7 @@ class Story:
         """To the good revision before the one that serves, whose pods are gone."""
         moment, begun = self._begins()
         app = self._app.get(f"appdeployment/{NAME}")
-        retired = [r["revision"] for r in app["status"]["revisions"] if r.get("state", "Retired") == "Retired"]
+        retired = [r["revision"] for r in app["status"]["revisions"] if r.get("state") == "Retired"]
         number = max(retired)
         if moment == "start":
             self._dies()
