@@ -279,7 +279,8 @@ class Draft:
         """
         refusal = self._refusals.get(action.id)
         if refusal is None or refusal.retry_at <= self._now:
-            self._actions.append(action)
+            if action not in self._actions:  # two steps may both find the same thing missing
+                self._actions.append(action)
         else:
             self.requeue(refusal.retry_at - self._now)
         return refusal

@@ -6,17 +6,23 @@ is only widened or switched when the candidate's pods are there.
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Final
+
 from tandem.api.children import Service
 from tandem.api.conditions import Outcome, Working
 from tandem.api.meta import Json
 from tandem.api.plan import Apply, Create, Delete, Refusal
 from tandem.apps import route
 from tandem.apps.case import Case, refused
+from tandem.apps.health import pods
 from tandem.apps.manifest import is_applied, preview_name
-from tandem.apps.note import Traffic
+from tandem.apps.note import TRAFFIC_ANNOTATION, Traffic, read
 from tandem.apps.revision import Owned
 from tandem.apps.strategy import share_of, steps_of
 from tandem.apps.workload import preview_manifest, service_manifest
+
+KNOWN_AFTER: Final = timedelta(seconds=3)
 
 
 def send(case: Case, number: int, previous: int | None = None) -> Refusal | None:
@@ -38,7 +44,11 @@ def divide(case: Case, owned: Owned, percent: int) -> Outcome | None:
     fleet, what = case.fleet, f"{percent} % of the traffic to revision {owned.number}"
     assert fleet.serving is not None
     if route.by_weight(case):
-        refusal = send(case, fleet.serving) or route.keep(case, owned.number, percent)
+        refusal = send(case, fleet.serving)
+        unknown = None if refusal is not None or route.has_candidate(case) else _made_known(case, owned, what)
+        if unknown is not None:
+            return unknown
+        refusal = refusal or route.keep(case, owned.number, percent)
         dividing = not route.is_divided(case, owned.number, percent)
     elif percent == 0:
         refusal, dividing = send(case, fleet.serving), fleet.shared
@@ -80,7 +90,12 @@ def has_preview(case: Case) -> bool:
 
 def show(case: Case, number: int) -> Refusal | None:
     """The candidate has an address of its own."""
-    return _keep(case, preview_manifest(case, number), preview_of(case)) if has_preview(case) else None
+    if not has_preview(case):
+        return None
+    there = preview_of(case)
+    known = _shown(there)
+    note = known if known is not None and known.stable == number else Traffic(stable=number, since=case.second)
+    return _keep(case, preview_manifest(case, number, note), there)
 
 
 def hide(case: Case) -> Refusal | None:
@@ -105,6 +120,34 @@ def _keep(case: Case, manifest: Json, there: Service | None) -> Refusal | None:
     if there.spec.selector == wanted and is_applied(manifest, there.metadata):
         return None
     return case.draft.act(Apply(manifest))
+
+
+def _shown(preview: Service | None) -> Traffic | None:
+    """The revision that the candidate's Service selects, and since when."""
+    return read(preview.metadata.annotations, TRAFFIC_ANNOTATION, Traffic) if preview is not None else None
+
+
+def _made_known(case: Case, owned: Owned, what: str) -> Outcome | None:
+    """None: a Gateway has had the time to learn of the candidate's pods.
+
+    It learns of them by other watches than of the route, in no order; and Traefik, which found that, answered 503 for
+    two seconds where it knew the weight before it knew a pod.
+    """
+    shown = _shown(preview_of(case))
+    waits = Working("DividingTraffic", f"{what}: in a moment, when every Gateway knows its pods")
+    if shown is None or shown.stable != owned.number or shown.since is None:
+        return waits
+    ready = [
+        told.last_transition_time
+        for pod in pods(case, owned)
+        for told in pod.status.conditions
+        if (told.type, told.status) == ("Ready", "True") and told.last_transition_time is not None
+    ]
+    left = max(shown.since, min(ready, default=shown.since)) + KNOWN_AFTER - case.now
+    if left <= timedelta():
+        return None
+    case.draft.requeue(left)
+    return waits
 
 
 def _pods_of_others(case: Case, owned: Owned) -> int | None:

@@ -119,9 +119,9 @@ def service_manifest(case: Case, number: int, traffic: Traffic | None = None, *,
     return _service(case, case.app.metadata.name, everyone if shared else selector(case, number), notes)
 
 
-def preview_manifest(case: Case, number: int) -> Json:
+def preview_manifest(case: Case, number: int, shown: Traffic) -> Json:
     """The Service in front of the candidate alone: what testers and analyses ask, and what a gateway gives weights."""
-    return _service(case, preview_name(case), selector(case, number), {})
+    return _service(case, preview_name(case), selector(case, number), {TRAFFIC_ANNOTATION: write(shown)})
 
 
 def _service(case: Case, name: str, selected: dict[str, str], notes: dict[str, str]) -> Json:

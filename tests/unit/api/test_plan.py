@@ -43,6 +43,15 @@ def test_an_action_that_nobody_refused_is_planned() -> None:
     assert pass_.finish(None).actions == (CREATE,)
 
 
+def test_what_two_steps_both_find_missing_is_made_once() -> None:
+    pass_ = draft()
+
+    pass_.act(CREATE)
+    pass_.act(CREATE)
+
+    assert pass_.finish(None).actions == (CREATE,)
+
+
 def test_a_refused_action_is_not_planned_before_its_time() -> None:
     waiting = replace(REFUSAL, retry_at=NOW + timedelta(seconds=30))
     pass_ = draft(waiting)

@@ -58,6 +58,9 @@ class Machine(World):
             made = self.reconcile()
             self.looked()
             self.at_rest = not made.actions and before == (self._objects(), self.status)
+            if self.at_rest and self.condition("RolledOut").reason == "DividingTraffic":
+                self.at_rest = False
+                self.wait(3)  # the moment that a Gateway gets
             yield
             if self.at_rest:
                 return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from tandem.api.meta import Json
 from tests.unit.apps.test_steps import UNTIL_APPROVED, passes, percent, step, waits
 from tests.unit.apps.world import CRASH, World, app
@@ -41,12 +43,13 @@ def _accepted(route: Json, status: str, generation: int | None) -> Json:
 
 
 def walks(world: World, reason: str) -> World:
-    """As ``waits``, with a Gateway that looks after each pass."""
+    """As ``waits``, with a Gateway that looks after each pass, of which there is one a second."""
     for _ in range(20):
         if world.condition("RolledOut").reason == reason and world.told.observed_generation == world.generation:
             return world
         passes(world, 1)
         accept(world)
+        world.wait(1)
     raise AssertionError(f"{world.condition('RolledOut')} instead of {reason}")
 
 
@@ -54,10 +57,34 @@ def ends(world: World) -> World:
     for _ in range(20):
         passes(world, 1)
         accept(world)
+        world.wait(1)
     return world.converge()
 
 
 # --- Weights ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_candidate_has_no_share_before_a_gateway_can_know_its_pods() -> None:
+    """Traefik answered 503 for two seconds where it knew the weight before it knew a pod."""
+    world = behind(None, step(25, UNTIL_APPROVED))
+    passes(world, 4)
+    assert (world.condition("RolledOut").reason, world.weights) == ("DividingTraffic", {"shop": 1})
+    assert world.plan().requeue_after == timedelta(seconds=3)
+    world.wait(3)
+    passes(world, 1)
+    assert world.weights == {"shop": 75, "shop-candidate": 25}
+
+
+def test_pods_that_have_just_become_ready_are_not_known_yet() -> None:
+    world = behind(None, step(25, UNTIL_APPROVED))
+    passes(world, 2)
+    world.wait(60)
+    world.ready["shop:2"] = world.now - timedelta(seconds=1)
+    passes(world, 1)
+    assert world.weights == {"shop": 1}
+    world.wait(2)
+    passes(world, 1)
+    assert world.weights["shop-candidate"] == 25
 
 
 def test_at_rest_the_route_leads_to_the_service_alone() -> None:

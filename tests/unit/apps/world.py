@@ -109,6 +109,7 @@ class World:
     gateway_api: bool = False
     crashed: dict[str, datetime] = field(default_factory=dict)  # image → when a container of it ended, and came back
     unready: dict[str, datetime] = field(default_factory=dict)  # image → since when its first pod is not ready
+    ready: dict[str, datetime] = field(default_factory=dict)  # image → since when its pods are ready; else untold
     events: list[Emit] = field(default_factory=list)
     done: list[Action] = field(default_factory=list)
     status_writes: int = 0
@@ -416,7 +417,8 @@ class World:
             return [_UNSCHEDULABLE]
         since = self.unready.get(deployment["written"])
         if since is None or number > 0:
-            return []
+            since = self.ready.get(deployment["written"])
+            return [{"type": "Ready", "status": "True", "lastTransitionTime": since.isoformat()}] if since else []
         return [{"type": "Ready", "status": "False", "lastTransitionTime": since.isoformat()}]
 
     # --- what a test asks --------------------------------------------------------------------------------------------
