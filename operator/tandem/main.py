@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import msgspec
+
 from tandem.api import appdeployment, names, trainingjob
 from tandem.api.appdeployment import AppDeployment, AppDeploymentStatus
 from tandem.api.children import (
@@ -93,6 +95,14 @@ async def watch_drift(configuration: Configuration, options: Options) -> None:
         await run(lambda _: (drift_controller(),), source, options, metrics)
 
 
+def _taken_away(child: Named) -> Named | None:
+    """Why a pod was taken away is told by the pod alone, and it may be gone within a second of being told."""
+    return msgspec.structs.replace(child, departed=True) if isinstance(child, Pod) and child.disruption else None
+
+
+_PODS = Child(k8s.PODS, Pod, departed=_taken_away)
+
+
 def training_controller(configuration: Configuration) -> Controller:
     settings = TrainingSettings(configuration.runtime_image, configuration.mlflow_uri)
 
@@ -109,7 +119,7 @@ def training_controller(configuration: Configuration) -> Controller:
     return Controller(
         resource=TRAINING_JOBS,
         view=TrainingJob,
-        children=(Child(k8s.JOBS, Job), Child(k8s.PODS, Pod)),
+        children=(Child(k8s.JOBS, Job), _PODS),
         plan=plan,
         status_fields=_fields(TrainingJobStatus) - {"drift"},
         field_manager="tandem",
@@ -129,7 +139,7 @@ def app_controller(configuration: Configuration, *, gateway_api: bool = False) -
         owned = AppChildren(
             deployments=tuple(child for child in children if isinstance(child, Deployment)),
             replica_sets=tuple(child for child in children if isinstance(child, ReplicaSet)),
-            pods=tuple(child for child in children if isinstance(child, Pod)),
+            pods=tuple(child for child in children if isinstance(child, Pod) and not child.departed),
             services=tuple(child for child in children if isinstance(child, Service)),
             config_maps=tuple(child for child in children if isinstance(child, ConfigMap)),
             jobs=tuple(child for child in children if isinstance(child, Job)),
@@ -147,7 +157,7 @@ def app_controller(configuration: Configuration, *, gateway_api: bool = False) -
         children=(
             Child(k8s.DEPLOYMENTS, Deployment),
             Child(k8s.REPLICA_SETS, ReplicaSet),
-            Child(k8s.PODS, Pod),
+            _PODS,
             Child(k8s.SERVICES, Service),
             Child(k8s.CONFIG_MAPS, ConfigMap),
             Child(k8s.JOBS, Job),

@@ -116,6 +116,7 @@ class Pod(Wire, frozen=True):
 
     metadata: ObjectMeta
     status: PodStatus = PodStatus()
+    departed: bool = False  # it is gone, and this is what was last seen of it
 
     @property
     def disruption(self) -> ChildCondition | None:

@@ -48,6 +48,8 @@ class Child:
 
     resource: ResourceType
     view: type[Named]  # the part of it that plans read
+    # What is still told of one that is gone, if anything: it may come and go while a plan is made, or an API is slow.
+    departed: Callable[[Named], Named | None] = lambda _: None
 
 
 @dataclass(frozen=True)

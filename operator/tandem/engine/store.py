@@ -18,16 +18,19 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from tandem.api.meta import Json, Key, ObjectMeta
+from tandem.api.meta import Json, Key, ObjectMeta, OwnerReference
 from tandem.engine.controller import Child, Controller, Figure, Named, ResourceType
 from tandem.engine.echo import Version
 
 logger = logging.getLogger(__name__)
 
 Keys: TypeAlias = tuple[Key, ...]
+Keepsakes: TypeAlias = tuple[Named, ...]
 
 _LONGEST_CHAIN: Final = 3  # Pod → ReplicaSet → Deployment → AppDeployment
 _GONE_REMEMBERED: Final = 4096
+_DEPARTED_OF_ONE: Final = 8
+_OWNERS_OF_DEPARTED: Final = 1024
 _NEW, _OTHER = "New", "Other"
 
 
@@ -71,6 +74,7 @@ class Store:
         self._keys: dict[str, Key] = {}  # uid → key of our resources
         self._objects: dict[str, tuple[str, Named]] = {}  # uid → (kind, view) of children
         self._owned: defaultdict[str, set[str]] = defaultdict(set)  # controller uid → uids of its children
+        self._departed: OrderedDict[str, Keepsakes] = OrderedDict()  # controller uid → what is told of those gone
         self._gone: OrderedDict[str, int] = OrderedDict()  # uid → the version at which it was last known to be gone
 
     def watched(self) -> Iterator[ResourceType]:
@@ -87,14 +91,19 @@ class Store:
         return self._resources.get(key)
 
     def children_of(self, uid: str) -> list[Named]:
-        """Every child of a resource, and theirs, trusted by the uid of the controller and the namespace alone."""
+        """Every child of a resource, and theirs, trusted by the uid of the controller and the namespace alone.
+
+        Those that are gone too, as far as their kind has something to tell of them (:class:`Child`).
+        """
         key = self._keys.get(uid)
         if key is None:
             return []
         found: list[Named] = []
         pending = [uid]
         while pending:
-            for child in self._owned.get(pending.pop(), ()):
+            owner = pending.pop()
+            found += [view for view in self._departed.get(owner, ()) if view.metadata.namespace == key.namespace]
+            for child in self._owned.get(owner, ()):
                 view = self._objects[child][1]
                 if view.metadata.namespace == key.namespace:
                     found.append(view)
@@ -126,7 +135,7 @@ class Store:
             self._gone.popitem(last=False)
         if kind in self._controllers:
             return self._forget_resource(Key(kind, meta.namespace, meta.name), meta.uid)
-        return self._forget_child(meta.uid)
+        return self._forget_child(kind, meta.uid)
 
     def knows(self, kind: str, version: Version) -> bool:
         """Whether this version of an object, or a later one, was observed, or that it is gone since."""
@@ -209,14 +218,23 @@ class Store:
         self._keys.pop(uid, None)
         return (key,)
 
-    def _forget_child(self, uid: str) -> Keys:
+    def _forget_child(self, kind: str, uid: str) -> Keys:
+        self._departed.pop(uid, None)
         before = self._objects.get(uid)
         if before is None:
             return ()
         owners = self._owners(before[1].metadata)
         del self._objects[uid]
         self._disown(uid, before[1])
+        self._keep(before[1].metadata.controller, self._children[kind].departed(before[1]))
         return owners
+
+    def _keep(self, controller: OwnerReference | None, departed: Named | None) -> None:
+        if controller is None or departed is None:
+            return
+        self._departed[controller.uid] = (*self._departed.pop(controller.uid, ()), departed)[-_DEPARTED_OF_ONE:]
+        if len(self._departed) > _OWNERS_OF_DEPARTED:
+            self._departed.popitem(last=False)
 
     def _disown(self, uid: str, view: Named) -> None:
         controller = view.metadata.controller

@@ -19,9 +19,8 @@ TOO_MANY = "TooManyDisruptions"
 _MESSAGE = 256
 
 
-def with_disruption(run: RunStatus, pods: tuple[Pod, ...]) -> RunStatus:
-    """The run with the pod that the cluster took away last, counted once."""
-    taken = [pod for pod in pods if pod.disruption]
+def with_disruption(run: RunStatus, taken: tuple[Pod, ...]) -> RunStatus:
+    """The run with the pod that the cluster took away last, counted once; ``taken``: oldest first."""
     if not taken or (run.last_disruption and run.last_disruption.pod == taken[-1].metadata.name):
         return run
     cause = taken[-1].disruption

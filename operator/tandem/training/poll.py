@@ -107,7 +107,7 @@ def pods_of(case: Case, job: Job) -> tuple[Pod, ...]:
     mine = [
         pod
         for pod in case.observed.children.pods
-        if pod.metadata.controller and pod.metadata.controller.uid == job.metadata.uid
+        if not pod.departed and pod.metadata.controller and pod.metadata.controller.uid == job.metadata.uid
     ]
     return tuple(sorted(mine, key=lambda pod: pod.metadata.creation_timestamp or case.now))
 

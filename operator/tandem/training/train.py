@@ -43,7 +43,7 @@ def train(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
     job = next(iter(jobs_of(case, run)), None)
     if job is None:
         return _lost(case, found) if run.job_name or _has_run(found) else _create(case, found)
-    pods = _pods_of(case, job)
+    pods, taken = _pods_of(case, job)
     several = nodes.several(case.spec)
     pods = nodes.in_order(job, pods) if several else pods
     counted = job.status.failed + job.status.active + job.status.succeeded
@@ -54,7 +54,7 @@ def train(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
         attempts=nodes.attempts_of(job, run) if several else max(run.attempts, counted),
         step=_step_now(pods) or run.step,
     )
-    run = with_disruption(run, pods)
+    run = with_disruption(run, taken)
     found = with_provenance(replace(found, run=run), images.written(case.spec, case.settings.runtime_image), pods)
     if job.condition("Complete"):
         other = nodes.difference(nodes.present(job, pods)) if several else ""
@@ -167,10 +167,11 @@ def _at_work(run: RunStatus) -> Outcome:
     return Working("JobRunning", f"Job {run.job_name}: {step}{attempt}")
 
 
-def _pods_of(case: Case, job: Job) -> tuple[Pod, ...]:
-    """Oldest first."""
+def _pods_of(case: Case, job: Job) -> tuple[tuple[Pod, ...], tuple[Pod, ...]]:
+    """Those that are there, and those that the cluster takes or took away; oldest first."""
     mine = [pod for pod in case.observed.children.pods if _controlled_by(pod, job)]
-    return tuple(sorted(mine, key=lambda pod: pod.metadata.creation_timestamp or case.now))
+    mine.sort(key=lambda pod: (pod.metadata.creation_timestamp or case.now, pod.metadata.name))
+    return tuple(pod for pod in mine if not pod.departed), tuple(pod for pod in mine if pod.disruption)
 
 
 def _controlled_by(pod: Pod, job: Job) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from tandem.api.children import Job, Pod
 from tandem.api.meta import ObjectMeta, Wire
-from tandem.engine.controller import JOBS, PODS, Child, Controller, Figure, ResourceType
+from tandem.engine.controller import JOBS, PODS, Child, Controller, Figure, Named, ResourceType
 
 Json = dict[str, Any]
 
@@ -25,11 +25,15 @@ class Widget(Wire, frozen=True):
     status: dict[str, Any] = {}
 
 
+def _disrupted(child: Named) -> Named | None:
+    return child if isinstance(child, Pod) and child.disruption else None
+
+
 def controller(plan: Any = None, phases: frozenset[str] = frozenset(), figures: tuple[Figure, ...] = ()) -> Controller:
     return Controller(
         resource=WIDGETS,
         view=Widget,
-        children=(Child(JOBS, Job), Child(PODS, Pod)),
+        children=(Child(JOBS, Job), Child(PODS, Pod, departed=_disrupted)),
         plan=plan,
         status_fields=frozenset({"observedGeneration", "conditions", "phase"}),
         field_manager="tandem",

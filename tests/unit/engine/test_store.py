@@ -326,3 +326,45 @@ def test_everything_that_came_and_went_leaves_nothing(store: Store) -> None:
     assert all(store.known(kind) == {} for kind, _ in bodies)
     assert not store._owned
     assert not store._keys
+
+
+# --- what is told of those that are gone -----------------------------------------------------------------------------
+
+
+def evicted(name: str, version: int = 3) -> Json:
+    told = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}
+    return child("Pod", name, f"uid-{name}", version=version, owner="uid-j") | {"status": {"conditions": [told]}}
+
+
+@pytest.fixture
+def with_job(store: Store) -> Store:
+    store.observe("Widget", resource())
+    store.observe("Job", child("Job", "j", "uid-j", owner="uid-w"))
+    return store
+
+
+def test_a_child_that_is_gone_is_still_told_of_where_its_kind_asks_for_it(with_job: Store) -> None:
+    for body in (evicted("evicted"), child("Pod", "deleted", "uid-deleted", version=3, owner="uid-j")):
+        with_job.observe("Pod", body)
+        assert with_job.forget("Pod", body) == (W,)
+        assert with_job.forget("Pod", body) == (), "the resync, which looks for it too"
+
+    assert names(with_job) == {"j", "evicted"}
+    assert with_job.known("Pod") == {}, "it is not there: a resync has nothing to find out"
+
+
+def test_what_is_told_of_those_that_are_gone_goes_with_their_owner(with_job: Store) -> None:
+    with_job.observe("Pod", evicted("p"))
+    with_job.forget("Pod", evicted("p"))
+    with_job.forget("Job", child("Job", "j", "uid-j", version=4, owner="uid-w"))
+    with_job.observe("Job", child("Job", "j", "uid-j2", version=5, owner="uid-w"))
+
+    assert names(with_job) == {"j"}
+
+
+def test_only_the_last_ones_of_each_owner_are_kept(with_job: Store) -> None:
+    for number in range(100):
+        with_job.observe("Pod", evicted(f"p{number}"))
+        with_job.forget("Pod", evicted(f"p{number}"))
+
+    assert names(with_job) == {"j", *(f"p{number}" for number in range(92, 100))}

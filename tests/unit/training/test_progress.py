@@ -201,6 +201,20 @@ def test_a_pod_that_the_cluster_took_away_is_told_and_costs_no_attempt() -> None
     assert run["lastDisruption"] == {"pod": "iris-1-0", "reason": "EvictionByEvictionAPI", "message": "node drained"}
 
 
+def test_a_pod_that_was_gone_before_anybody_looked_is_told_all_the_same() -> None:
+    """Evicted, ended and deleted within one second, while the operator was busy with others."""
+    world = training()
+    [(name, pod)] = world.pods.items()
+    told = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}
+    gone = {**pod, "status": {**pod["status"], "conditions": [told]}, "departed": True}
+    new = {**pod, "metadata": {**pod["metadata"], "name": f"{name}x", "uid": f"{name}x"}}
+    world.pods = {name: gone, f"{name}x": new}
+    world.settle()
+    run = world.status["run"]
+    assert (run["disruptions"], run["attempts"], run["lastDisruption"]["pod"]) == (1, 1, name)
+    assert world.status["phase"] == "Running", "what is gone holds nothing up"
+
+
 @pytest.mark.parametrize("limit", [0, 2])
 def test_a_run_that_is_interrupted_too_often_is_ended_by_its_jobs_deadline(limit: int) -> None:
     world = training(disruptionLimit=limit)
