@@ -59,9 +59,7 @@ class Ground:
 @contextmanager
 def prepared() -> Iterator[Ground]:
     with ControlPlane() as plane, mlflow_stub() as mlflow:
-        plane.kubectl("apply", "--server-side", f"--filename={ROOT / 'crds/trainingjobs.yaml'}")
-        plane.kubectl("apply", "--server-side", f"--filename={ROOT / 'crds/appdeployments.yaml'}")
-        plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+        plane.define(ROOT / "crds/trainingjobs.yaml", ROOT / "crds/appdeployments.yaml")
         for namespace in NAMESPACES:
             plane.kubectl("create", "namespace", namespace)
         plane.kubeconfig_for(_USER, [ADMINISTRATORS])

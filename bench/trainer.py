@@ -110,9 +110,7 @@ async def _clear(client: Client) -> None:
 def _prepare(plane: ControlPlane) -> None:
     """Its kinds, a runtime, and what its certificates need. Again changes nothing."""
     for module, folder in ((_MODULE, "manifests/base/crds"), ("sigs.k8s.io/jobset", "config/components/crd/bases")):
-        files = [f"--filename={file}" for file in sorted((_folder_of(module) / folder).glob("*_*.yaml"))]
-        plane.kubectl("apply", "--server-side", *files)
-    plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+        plane.define(*sorted((_folder_of(module) / folder).glob("*_*.yaml")))
     for body in (_namespace(), _secret(), _webhook(), _runtime()):
         plane.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(body))
 

@@ -122,6 +122,14 @@ class ControlPlane:
             )
         return done.stdout
 
+    def define(self, *files: Path) -> None:
+        """Custom resource definitions: applied, and returned from when they are served."""
+        named = [f"--filename={file}" for file in files]
+        self.kubectl("apply", "--server-side", *named)
+        # Two waits: while a CRD has no conditions at all, waiting for one of them is an error (kubectl 1.34).
+        self.kubectl("wait", "--for=jsonpath={.status.conditions[0].type}", "--timeout=60s", *named)
+        self.kubectl("wait", "--for=condition=Established", "--timeout=60s", *named)
+
     def kill(self, daemon: str = "kube-apiserver") -> None:
         """A crash, for tests of faults: the daemon is started again on the same port with the same data."""
         before = read_status(self.state).daemons[daemon]

@@ -58,7 +58,9 @@ def set_up(name: str = "tandem", backend: Backend = Backend.AUTO) -> Site:
 
 def install(kubectl: Kubectl, ids: dict[str, str]) -> None:
     kubectl.run("apply", "--server-side", "--force-conflicts", f"--kustomize={MANIFESTS}")
-    kubectl.run("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+    # Two waits: while a CRD has no conditions at all, waiting for one of them is an error (kubectl 1.34).
+    for condition in ("jsonpath={.status.conditions[0].type}", "condition=Established"):
+        kubectl.run("wait", f"--for={condition}", "crd", "--all", "--timeout=60s")
     for deployment, tag in RUNS.items():
         note = {"metadata": {"annotations": {IMAGE_ID: ids[tag]}}}
         kubectl.merge(f"deployment/{deployment}", {"spec": {"template": note}})

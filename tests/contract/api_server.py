@@ -111,10 +111,7 @@ class ApiServer:
 @contextmanager
 def running_api_server() -> Iterator[ApiServer]:
     with ControlPlane() as plane:
-        plane.kubectl("apply", "--server-side", *(f"--filename={file}" for file in FILES.values()))
-        # Two waits: while a CRD has no conditions at all, waiting for one of them is an error (kubectl 1.34).
-        plane.kubectl("wait", "--for=jsonpath={.status.conditions[0].type}", "crd", "--all", "--timeout=60s")
-        plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+        plane.define(*FILES.values())
         tls = Configuration()
         kubernetes.config.load_kube_config(str(plane.kubeconfig), client_configuration=tls)  # type: ignore[no-untyped-call]
         with urllib3.PoolManager(ca_certs=tls.ssl_ca_cert, cert_file=tls.cert_file, key_file=tls.key_file) as http:

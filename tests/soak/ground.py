@@ -73,9 +73,7 @@ def exit_code(operator: OperatorProcess) -> int | None:
 def prepared(folder: Path) -> Iterator[Ground]:
     mlflow = MlflowServer(folder)
     with ControlPlane(controllers=True) as plane:
-        plane.kubectl("apply", "--server-side", *(f"--filename={file}" for file in FILES.values()))
-        plane.kubectl("wait", "--for=jsonpath={.status.conditions[0].type}", "crd", "--all", "--timeout=60s")
-        plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+        plane.define(*FILES.values())
         for namespace in NAMESPACES:
             plane.kubectl("create", "namespace", namespace)
         mlflow.start()

@@ -14,8 +14,7 @@ from tests.crds import FILES
 def plane() -> Iterator[ControlPlane]:
     """An API server with the Deployment controller, and a namespace that takes `restricted` pods alone."""
     with ControlPlane(controllers=True) as plane:
-        plane.kubectl("apply", "-f", str(FILES["AppDeployment"]))
-        plane.kubectl("wait", "--for=condition=Established", "crd/appdeployments.tandem.dev")
+        plane.define(FILES["AppDeployment"])
         # The autoscalers' controller asks which kinds there are when it starts, and then every 30 seconds.
         plane.kill("kube-controller-manager")
         plane.kubectl("create", "namespace", "team")

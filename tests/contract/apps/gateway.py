@@ -166,8 +166,7 @@ class Client:
 def gateway(plane: ControlPlane) -> Iterator[int]:
     """Gateway API's own definitions, a Gateway `public` in the namespace team, and Traefik behind it; its port."""
     program = traefik()
-    plane.kubectl("apply", "--server-side", "-f", str(definitions()))
-    plane.kubectl("wait", "--for=condition=Established", "crd/httproutes.gateway.networking.k8s.io")
+    plane.define(*definitions())
     port, admin = free_ports(2)
     plane.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": _objects(port)}))
     words = [

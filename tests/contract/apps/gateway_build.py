@@ -69,10 +69,11 @@ def _lego(folder: Path) -> None:
     shutil.copyfile(SOURCE / "dns.go", folder / "providers/dns/dns.go")
 
 
-def definitions() -> Path:
-    """Of Gateway API's own module, which Traefik is built with."""
+def definitions() -> list[Path]:
+    """Files of Gateway API's own module, which Traefik is built with."""
     words = [str(go.toolchain("1.26.0")), "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/gateway-api"]
     told = subprocess.run(
         words, check=True, capture_output=True, text=True, env={**os.environ, **go.environment()}, cwd=_laid_out()
     )
-    return Path(told.stdout.strip()) / "config/crd/standard"
+    folder = Path(told.stdout.strip()) / "config/crd/standard"
+    return [file for file in sorted(folder.glob("*.yaml")) if "CustomResourceDefinition" in file.read_text()]

@@ -39,7 +39,8 @@ def served(plane: ControlPlane) -> None:
         "spec": {"group": _GROUP, "scope": "Namespaced", "names": names, "versions": [version]},
     }
     plane.kubectl("apply", "-f", "-", stdin=json.dumps(definition))
-    plane.kubectl("wait", "--for=condition=Established", f"crd/{METRIC}.{_GROUP}")
+    for condition in ("jsonpath={.status.conditions[0].type}", "condition=Established"):
+        plane.kubectl("wait", f"--for={condition}", f"crd/{METRIC}.{_GROUP}")
 
 
 def says(plane: ControlPlane, length: int, **labels: str) -> None:

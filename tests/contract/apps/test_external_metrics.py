@@ -126,8 +126,7 @@ def keda_scales(scaled: Scaled, replicas: int) -> None:
 
 
 def test_keda_scales_an_app_from_none_and_back(plane: ControlPlane) -> None:
-    plane.kubectl("apply", "--server-side", "-f", str(Path(__file__).parent / "keda/scaledobjects.yaml"))
-    plane.kubectl("wait", "--for=condition=Established", "crd/scaledobjects.keda.sh")
+    plane.define(Path(__file__).parent / "keda/scaledobjects.yaml")
     scaled_object = documented()
     plane.kubectl("apply", "-n", "team", "-f", "-", stdin=json.dumps(scaled_object))
     scaled = Scaled(plane, scaled_object["metadata"]["name"])

@@ -61,9 +61,7 @@ def test_case_25_a_kind_that_goes_ends_the_process_and_the_next_one_waits_until_
             operator.await_that(lambda: "trainingjobs cannot be listed" in operator.log, "it says what it waits for")
             assert (operator.probe("/readyz"), operator.probe("/healthz")) == (503, 200)
 
-            plane.kubectl("apply", "--server-side", f"--filename={FILES['TrainingJob']}")
-            plane.kubectl("wait", "--for=jsonpath={.status.conditions[0].type}", "crd", "--all", "--timeout=60s")
-            plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+            plane.define(FILES["TrainingJob"])
 
             operator.await_ready()
             training = api_server.create(resource("TrainingJob", namespace, "iris"))

@@ -34,9 +34,7 @@ _numbers = count(1)
 def plane() -> Iterator[ControlPlane]:
     """An API server with the Job controller, and a namespace that takes `restricted` pods alone."""
     with ControlPlane(controllers=True) as plane:
-        plane.kubectl("apply", "--server-side", "-f", str(FILES["TrainingJob"]))
-        plane.kubectl("wait", "--for=jsonpath={.status.conditions[0].type}", "crd", "--all", "--timeout=60s")
-        plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+        plane.define(FILES["TrainingJob"])
         plane.kubectl("create", "namespace", "ml")
         plane.kubectl("label", "namespace", "ml", "pod-security.kubernetes.io/enforce=restricted")
         plane.kubectl("create", "priorityclass", "batch-low", "--value=10")
