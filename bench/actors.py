@@ -64,12 +64,12 @@ UNLIMITED = 100_000
 BARE = Actor("bare client", "aiohttp; makes the resource, its Job and its status itself, no operator at all")
 BARE_MLFLOW = Actor(
     "bare client with MLflow",
-    "the same, and before each Job the five requests to the stub that Tandem makes",
+    "the same, and before each Job the three requests to the stub that Tandem makes",
     asks_mlflow=True,
 )
 TANDEM = _tandem(
     "Tandem",
-    "`tandem operator`, its limit of requests lifted; makes an MLflow run first (five requests to the stub)",
+    "`tandem operator`, its limit of requests lifted; makes an MLflow run first (three requests to the stub)",
     "bench.observed",
     (),
     UNLIMITED,

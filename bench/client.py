@@ -53,18 +53,15 @@ class Client:
         await self.send("PATCH", path, workload.status(number, uid), "application/merge-patch+json")
 
     async def _make_run(self, workload: Workload, number: int, uid: str) -> None:
-        """What Tandem asks MLflow for before it makes a Job: is there a run, an experiment; both, please; and again."""
+        """What Tandem asks MLflow for before it makes a Job: is there an experiment; then that and a run, please."""
         at = f"{workload.mlflow_uri}{MLFLOW}"
         name = f"{workload.namespace(number)}/{workload.name(number)}"
         tags = [{"key": TAG_RESOURCE_UID, "value": uid}, {"key": TAG_RUN, "value": "1"}]
-        wanted = f"tags.`{TAG_RESOURCE_UID}` = '{uid}'"
-        for _ in range(2):
-            async with self._session.get(f"{at}experiments/get-by-name", params={"experiment_name": name}) as answer:
-                await answer.read()
+        async with self._session.get(f"{at}experiments/get-by-name", params={"experiment_name": name}) as answer:
+            await answer.read()
         experiment = json.loads(await self.send("POST", f"{at}experiments/create", _json(name=name)))["experiment_id"]
         run = _json(experiment_id=experiment, run_name=f"{name}-1", start_time=0, tags=tags)
         await self.send("POST", f"{at}runs/create", run)
-        await self.send("POST", f"{at}runs/search", _json(experiment_ids=[experiment], filter=wanted, max_results=1000))
 
     async def clear(self, *collections: str) -> None:
         """Delete all that any row has made. (Jobs by the default policy would wait for a collector that never runs.)"""

@@ -24,7 +24,7 @@ from tandem.api.children import (
     ReplicaSet,
     Service,
 )
-from tandem.api.facts import Facts, Query
+from tandem.api.facts import Facts, Query, Told
 from tandem.api.plan import Observed, Outside, Plan, Refusal
 from tandem.api.trainingjob import TrainingJob, TrainingJobStatus
 from tandem.apps.case import AppChildren, AppSettings
@@ -210,8 +210,8 @@ class MlflowSource:
     def poll_interval(self, query: Query[object]) -> timedelta | None:
         return poll_interval(query, self._poll_every)
 
-    async def carry_out(self, write: Outside) -> None:
-        await self._writer.carry_out(write)
+    async def carry_out(self, write: Outside) -> Told:
+        return await self._writer.carry_out(write)
 
 
 @asynccontextmanager

@@ -23,6 +23,7 @@ from tandem.api.facts import (
     Query,
     RegisteredModel,
     RunsOf,
+    Told,
     TrackedRun,
     Unavailable,
     VersionNumbered,
@@ -134,6 +135,12 @@ class Mlflow:
             self.writes.append(write.id)
         return changed
 
+    def told(self, write: EnsureRun) -> Told:
+        """As the writer tells it: of the first run in an experiment of its own."""
+        query = RunsOf(write.uid, write.experiment)
+        first = list(self.experiments.values()).count(write.experiment) == 1
+        return {query: self.answer(query)} if first and self.outage is None else {}
+
     def _ensure(self, write: EnsureRun) -> None:
         run_id = f"run-{write.uid}-{write.number}-{write.experiment}"
         if run_id not in self.runs:
@@ -184,12 +191,13 @@ class Tracking:
     def poll_interval(self, query: Query[object]) -> timedelta | None:
         return POLL_EVERY if isinstance(query, ModelNamed | MonitorOf) else None
 
-    async def carry_out(self, write: Outside) -> None:
-        async def carried_out() -> None:
+    async def carry_out(self, write: Outside) -> Told:
+        async def carried_out() -> Told:
             if not self.dead and self.server.carry_out(write):
                 self.wrote(write.id)
+            return self.server.told(write) if isinstance(write, EnsureRun) and not self.dead else {}
 
-        await self._at_home(carried_out())
+        return await self._at_home(carried_out())
 
     async def _at_home(self, coroutine: Coroutine[Any, Any, T]) -> T:
         result = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self.home))

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Generic, Literal, TypeVar
+from typing import Final, Generic, Literal, TypeAlias, TypeVar
 
 Answer = TypeVar("Answer", covariant=True)
 
@@ -21,6 +21,10 @@ Answer = TypeVar("Answer", covariant=True)
 @dataclass(frozen=True, slots=True)
 class Query(Generic[Answer]):
     """A question to a source. Subclasses say what it asks and what type answers it."""
+
+
+# New answers to questions, told by whoever wrote what they depend on: they need not be asked again.
+Told: TypeAlias = Mapping["Query[object]", object]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from tandem.api.configuration import digest_of_data
-from tandem.api.facts import ConfigMapContent, ConfigMapNamed, Query, Unavailable
+from tandem.api.facts import ConfigMapContent, ConfigMapNamed, Query, Told, Unavailable
 from tandem.api.meta import Json
 from tandem.api.plan import Outside
 from tandem.engine.api import ApiError, ApiServer, ApiUnavailable
@@ -58,8 +58,8 @@ class ConfigMaps:
             return self._others.poll_interval(query)
         return max(self._poll_every, timedelta(seconds=len(self._namespaces) / _NAMESPACES_PER_SECOND))
 
-    async def carry_out(self, write: Outside) -> None:
-        await self._others.carry_out(write)
+    async def carry_out(self, write: Outside) -> Told:
+        return await self._others.carry_out(write)
 
     async def _look(self, queries: Iterable[ConfigMapNamed]) -> dict[Query[object], object]:
         answers: dict[Query[object], object] = {}

@@ -13,9 +13,10 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Final, Protocol
 
-from tandem.api.facts import Facts, Query, Unavailable
+from tandem.api.facts import Facts, Query, Told, Unavailable
 from tandem.api.meta import Key
 from tandem.api.plan import Outside
 
@@ -39,8 +40,11 @@ class Source(Protocol):
     def poll_interval(self, query: AnyQuery) -> timedelta | None:
         """How often the answer may change by itself; None: only by our own writes."""
 
-    async def carry_out(self, write: Outside) -> None:
-        """Raises :class:`tandem.api.plan.Refused` when it could not be done."""
+    async def carry_out(self, write: Outside) -> Told:
+        """The answers that are known by having done it, where there are any.
+
+        Raises :class:`tandem.api.plan.Refused` when it could not be done.
+        """
 
 
 class FactBoard:
@@ -80,11 +84,14 @@ class FactBoard:
         else:
             self._reads.pop(key, None)
 
-    def ask_again(self, key: Key) -> None:
-        """After a write of this key's: everything it reads may be different now."""
+    def ask_again(self, key: Key, told: Told = MappingProxyType({})) -> None:
+        """After a write of this key's: everything it reads may be different now, but for what it was told by that."""
         for query in self._reads.get(key, ()):
             self._notify.add(query)
-            self._ask(query)
+            if query in told and query not in self._asking and query not in self._pending:
+                self._take(query, told[query], asyncio.get_running_loop().time())
+            else:
+                self._ask(query)
         if not self._reads.get(key):
             self._enqueue(key)
 

@@ -17,6 +17,7 @@ from typing import Final
 import msgspec
 
 from tandem.api.conditions import Failed, Passed, summarise
+from tandem.api.facts import Query, Told
 from tandem.api.meta import Condition, Key, ObjectMeta, to_json
 from tandem.api.plan import (
     Action,
@@ -201,16 +202,18 @@ class Reconciler:
         self, key: Key, controller: Controller, seen: _Seen, plan: Plan, refusals: dict[str, Refusal]
     ) -> bool:
         """All actions in order; False at the first that is refused."""
-        asked_outside = confirmed = False
+        written_outside = confirmed = False
+        told: dict[Query[object], object] = {}
         try:
             for action in plan.actions:
                 if _is_fenced(action) and not confirmed:
                     await self._cluster.confirm(controller, seen.resource)
                     confirmed = True
                 # A copy may find that its source has changed: then that is asked for again, too.
-                asked_outside |= isinstance(action, CopyConfigMap)
+                written_outside |= isinstance(action, CopyConfigMap)
                 try:
-                    asked_outside |= await self._act(action, controller, seen)
+                    told |= await self._act(action, controller, seen)
+                    written_outside |= isinstance(action, Outside)
                 except (Refused, ApiError) as error:
                     refusals[action.id] = self._refusal(error, refusals.get(action.id))
                     logger.warning("refused: %s: %s", action.id, error)
@@ -218,12 +221,12 @@ class Reconciler:
                 if refusals.pop(action.id, None) is not None:
                     self._queue.add(key)  # this plan's status still tells the refusal
         finally:
-            if asked_outside:
-                self._board.ask_again(key)
+            if written_outside:
+                self._board.ask_again(key, told)
         return True
 
-    async def _act(self, action: Action, controller: Controller, seen: _Seen) -> bool:
-        """Carry out one action; True when it wrote outside the cluster."""
+    async def _act(self, action: Action, controller: Controller, seen: _Seen) -> Told:
+        """Carry out one action; the answers that are known by that, of what is outside the cluster."""
         match action:
             case Create():
                 await self._cluster.create(action)
@@ -245,15 +248,14 @@ class Reconciler:
             case Emit():
                 await self._cluster.emit(controller, seen.resource, action, self._clock())
             case _:
-                await self._write_outside(action)
-                return True
-        return False
+                return await self._write_outside(action)
+        return {}
 
-    async def _write_outside(self, action: Outside) -> None:
+    async def _write_outside(self, action: Outside) -> Told:
         if not self._may_write():
             raise ApiUnavailable(f"{action.id}: not done, this process does not lead any more")
         try:
-            await self._source.carry_out(action)
+            return await self._source.carry_out(action)
         except Refused:
             raise
         except Exception as error:  # a source's own fault is told like any other refusal

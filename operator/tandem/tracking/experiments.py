@@ -16,6 +16,7 @@ from tandem.tracking.client import MlflowClient
 from tandem.tracking.errors import ALREADY_EXISTS, TrackingError, TrackingUnavailable
 
 REMEMBERED: Final = 60.0  # seconds
+MISSED: Final = 10.0  # seconds for which one that was not there is made without looking again
 _AT_MOST: Final = 50_000
 
 ResultT = TypeVar("ResultT")
@@ -36,13 +37,17 @@ class Experiments:
         self._client = client
         self._clock = clock
         self._ids: dict[str, tuple[str, float]] = {}  # by name: id, and until when it is believed
+        self._missed: dict[str, float] = {}  # by name, until when
 
     async def active(self, name: str) -> str | None:
         """Its id; None when there is none, or it was deleted."""
         if known := self._known(name):
             return known
         experiment = await self._client.experiment_named(name)
-        return None if experiment is None or experiment.deleted else self._remember(name, experiment.experiment_id)
+        if experiment is None:
+            self._miss(name)
+            return None
+        return None if experiment.deleted else self._remember(name, experiment.experiment_id)
 
     async def ensure(self, name: str) -> Found:
         """It is there, made if there was none.
@@ -52,7 +57,8 @@ class Experiments:
         """
         if known := self._known(name):
             return Found(known)
-        experiment = await self._client.experiment_named(name)
+        missed = self._missed.pop(name, 0.0) > self._clock()
+        experiment = None if missed else await self._client.experiment_named(name)
         if experiment is None:
             try:
                 made = await self._client.create_experiment(name)
@@ -88,6 +94,11 @@ class Experiments:
     def _known(self, name: str) -> str | None:
         id_, until = self._ids.get(name, ("", 0.0))
         return id_ if id_ and self._clock() < until else None
+
+    def _miss(self, name: str) -> None:
+        if len(self._missed) >= _AT_MOST:
+            self._missed.clear()
+        self._missed[name] = self._clock() + MISSED
 
     def _remember(self, name: str, id_: str) -> str:
         if len(self._ids) >= _AT_MOST:

@@ -29,6 +29,7 @@ from tandem.tracking.experiments import Experiments
 from tandem.tracking.monitoring import Monitors
 from tandem.tracking.outages import Outages
 from tandem.tracking.promotions import Ledger
+from tandem.tracking.runs import number_of, tracked
 from tandem.tracking.transport import CONCURRENCY
 
 Answers: TypeAlias = Mapping[Query[object], object]
@@ -145,11 +146,11 @@ class TrackingReader:
         filter_ = f"tags.`{names.TAG_RESOURCE_UID}` = {literal(query.uid)}"
         found = await self._client.search_runs(experiment_id, filter_)
         numbered = sorted(
-            ((number, run) for run in found if (number := _number(run))), key=lambda pair: (pair[0], pair[1].age)
+            ((number, run) for run in found if (number := number_of(run))), key=lambda pair: (pair[0], pair[1].age)
         )
         chosen = [next(runs)[1] for _, runs in groupby(numbered, key=lambda pair: pair[0])]
         models = await self._models_of(experiment_id, [run.info.run_id for run in chosen if run.ended])
-        return tuple(_tracked(run, models.get(run.info.run_id, ())) for run in chosen)
+        return tuple(tracked(run, models.get(run.info.run_id, ())) for run in chosen)
 
     async def _models_of(self, experiment_id: str, run_ids: Sequence[str]) -> Mapping[str, Sequence[wire.LoggedModel]]:
         models: dict[str, list[wire.LoggedModel]] = {}
@@ -175,8 +176,8 @@ class TrackingReader:
         run = await self._client.run(query.run_id)
         if run is None:
             return None
-        tracked = _tracked(run, ())
-        return replace(tracked, status=facts.DELETED) if run.deleted else tracked
+        found = tracked(run)
+        return replace(found, status=facts.DELETED) if run.deleted else found
 
     async def _progress(self, query: ProgressOf) -> facts.LoggedProgress:
         run = await self._client.run(query.run_id)
@@ -210,31 +211,6 @@ class _Round:
                 )
                 if not answered:
                     self._away = failure
-
-
-def _number(run: wire.Run) -> int:
-    """The number of the TrainingJob's run; 0 for a run that carries none (not made by Tandem)."""
-    number = run.tags.get(names.TAG_RUN, "")
-    return int(number) if number.isdecimal() else 0
-
-
-def _tracked(run: wire.Run, models: Sequence[wire.LoggedModel]) -> facts.TrackedRun:
-    return facts.TrackedRun(
-        run_id=run.info.run_id,
-        experiment_id=run.info.experiment_id,
-        number=_number(run),
-        status=run.info.status,
-        started_at=wire.moment(run.info.start_time),
-        metrics=run.metrics,
-        tags=run.tags,
-        models=tuple(_logged_model(model) for model in models),
-    )
-
-
-def _logged_model(model: wire.LoggedModel) -> facts.LoggedModel:
-    info = model.info
-    created_at = wire.moment(info.creation_timestamp_ms)
-    return facts.LoggedModel(info.model_id, info.name, model.status, created_at, info.artifact_uri)
 
 
 def _registered_model(name: str, model: wire.RegisteredModel | None) -> facts.RegisteredModel:

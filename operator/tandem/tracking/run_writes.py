@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from tandem.api import names
+from tandem.api.facts import RunsOf, Told
 from tandem.api.plan import EndRun, EnsureRun, Refused, TagRun
 from tandem.tracking import wire
 from tandem.tracking.client import PAIRS_PER_BATCH, MlflowClient, literal
 from tandem.tracking.errors import TrackingError
 from tandem.tracking.experiments import Experiments
+from tandem.tracking.runs import tracked
 
 _RUN_NAME: Final = "mlflow.runName"
 
@@ -21,10 +23,11 @@ class RunWrites:
         self._experiments = experiments
         self._milliseconds = milliseconds
 
-    async def ensure(self, write: EnsureRun) -> None:
-        await self._experiments.trusted(write.experiment, lambda: self._ensure(write))
+    async def ensure(self, write: EnsureRun) -> Told:
+        """Where there was no run before, what :class:`RunsOf` would be answered now."""
+        return await self._experiments.trusted(write.experiment, lambda: self._ensure(write))
 
-    async def _ensure(self, write: EnsureRun) -> None:
+    async def _ensure(self, write: EnsureRun) -> Told:
         mine = f"tags.`{names.TAG_RESOURCE_UID}` = {literal(write.uid)} AND tags.`{names.TAG_RUN}` = '{write.number:d}'"
         experiment = await self._experiments.ensure(write.experiment)
         tags = _tags(write)
@@ -39,6 +42,8 @@ class RunWrites:
             await self._client.log_batch(run.info.run_id, parameters=some)
         for some in _batches(tags):
             await self._client.log_batch(run.info.run_id, tags=some)
+        # Another one may have been made before it in an experiment that was there; then only a search can tell.
+        return {RunsOf(write.uid, write.experiment): (tracked(run),)} if experiment.new and not tags else {}
 
     async def tag(self, write: TagRun) -> None:
         try:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
+from tandem.api.facts import Told
 from tandem.api.plan import EndRun, EnsureRun, MoveAlias, Outside, Refused, RegisterVersion, TagRun, TagVersion
 from tandem.tracking.client import MlflowClient
 from tandem.tracking.errors import TrackingFailure
@@ -37,8 +38,8 @@ class TrackingWriter:
         self._runs = RunWrites(client, experiments, milliseconds)
         self._registry = RegistryWrites(client, Ledger(client, experiments, milliseconds), sleep)
 
-    async def carry_out(self, write: Outside) -> None:
-        """Returns when it is done, or was done before.
+    async def carry_out(self, write: Outside) -> Told:
+        """Returns when it is done, or was done before; with the answers that are known by that.
 
         Raises:
             Refused: MLflow could not or would not; the reason is fit for a condition and the message says what to do.
@@ -46,7 +47,7 @@ class TrackingWriter:
         try:
             match write:
                 case EnsureRun():
-                    await self._runs.ensure(write)
+                    return await self._runs.ensure(write)
                 case TagRun():
                     await self._runs.tag(write)
                 case EndRun():
@@ -59,3 +60,4 @@ class TrackingWriter:
                     await self._registry.move_alias(write)
         except TrackingFailure as failure:
             raise Refused(failure.reason, failure.message) from failure
+        return {}

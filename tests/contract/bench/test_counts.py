@@ -42,7 +42,7 @@ def test_the_bare_client_with_mlflow_asks_it_what_tandem_asks(ground: Ground) ->
     ground.clear()
 
     assert throughput.measure(ground, BARE_MLFLOW, FEW).asked_mlflow == asked
-    assert sum(asked.values()) == 5 * FEW
+    assert sum(asked.values()) == 3 * FEW
 
 
 def test_the_naive_operator_makes_the_same_job_and_status_with_more_writes(ground: Ground) -> None:

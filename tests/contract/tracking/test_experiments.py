@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import mlflow
 import pytest
@@ -11,7 +12,7 @@ from tandem.api.facts import RunsOf
 from tandem.api.plan import EnsureRun, Refused
 from tandem.tracking import Experiments, MlflowClient, TrackingReader, TrackingWriter
 from tandem.tracking.errors import TrackingUnavailable
-from tandem.tracking.experiments import REMEMBERED
+from tandem.tracking.experiments import MISSED, REMEMBERED
 from tests.contract.tracking.probes import Recorded, ask
 
 pytestmark = pytest.mark.asyncio
@@ -57,14 +58,47 @@ def id_of(oracle: mlflow.MlflowClient, write: EnsureRun) -> str:
     return found.experiment_id
 
 
-async def test_a_first_run_costs_five_requests(tracking: Tracking, recorded: Recorded, ensure: EnsureRun) -> None:
-    """Read, made, read: a new experiment can hold no run, so none is searched for."""
+async def test_a_first_run_costs_three_requests(tracking: Tracking, recorded: Recorded, ensure: EnsureRun) -> None:
+    """Read and made: a new experiment can hold no run, so none is searched for, and what it holds then is known."""
     assert await ask(tracking.reader, of(ensure)) == ()
-    await tracking.writer.carry_out(ensure)
-    assert len(await ask(tracking.reader, of(ensure, "made"))) == 1
+    assert of(ensure) in await tracking.writer.carry_out(ensure)
 
-    made = ["experiments/get-by-name", "experiments/create", "runs/create"]
-    assert recorded.paths == ["experiments/get-by-name", *made, "runs/search"]
+    assert recorded.paths == ["experiments/get-by-name", "experiments/create", "runs/create"]
+
+
+async def test_what_is_told_of_a_first_run_is_what_would_be_answered(tracking: Tracking, ensure: EnsureRun) -> None:
+    ensure = replace(ensure, tags={"a": "tag"}, parameters={"seed": "7"})
+    told = await tracking.writer.carry_out(ensure)
+
+    assert told == {of(ensure): await ask(tracking.reader, of(ensure))}
+
+
+async def test_of_a_second_run_nothing_is_told_as_there_may_be_others(tracking: Tracking, ensure: EnsureRun) -> None:
+    await tracking.writer.carry_out(ensure)
+
+    assert await tracking.writer.carry_out(ensure) == {}
+    assert await tracking.writer.carry_out(replace(ensure, number=2)) == {}
+
+
+async def test_an_experiment_that_was_missed_is_looked_for_again_after_a_while(
+    tracking: Tracking, recorded: Recorded, ensure: EnsureRun
+) -> None:
+    await ask(tracking.reader, of(ensure))
+    tracking.seconds.now = MISSED
+    await tracking.writer.carry_out(ensure)
+
+    assert recorded.paths == [*["experiments/get-by-name"] * 2, "experiments/create", "runs/create"]
+
+
+async def test_an_experiment_that_somebody_made_since_it_was_missed_is_taken(
+    tracking: Tracking, oracle: mlflow.MlflowClient, ensure: EnsureRun
+) -> None:
+    await ask(tracking.reader, of(ensure))
+    made = oracle.create_experiment(ensure.experiment)
+
+    assert await tracking.writer.carry_out(ensure) == {}, "it may hold runs"
+
+    assert [run.info.run_name for run in oracle.search_runs([made])] == ["iris-1"]
 
 
 async def test_the_next_run_costs_four(tracking: Tracking, recorded: Recorded, ensure: EnsureRun) -> None:

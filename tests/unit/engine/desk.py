@@ -13,7 +13,7 @@ import pytest
 from aiolimiter import AsyncLimiter
 from kubernetes.aio.client import ApiClient
 
-from tandem.api.facts import Facts, Query
+from tandem.api.facts import Facts, Query, Told
 from tandem.api.meta import Key
 from tandem.api.plan import Create, Draft, Emit, Outside, Plan, Refusal
 from tandem.engine.api import ApiServer
@@ -60,6 +60,7 @@ class Desk:
     events: tuple[Emit, ...] = ()
     carried_out: list[Outside] = field(default_factory=list)
     source_raises: Exception | None = None
+    told: Told = field(default_factory=dict)  # by the source, of what it carried out
     plans: list[str] = field(default_factory=list)
     outcomes: list[tuple[str, str]] = field(default_factory=list)  # (kind, how it went) of each look at a resource
     stopped_at: datetime | None = None
@@ -147,7 +148,8 @@ class Desk:
     def poll_interval(self, query: Query[object]) -> timedelta | None:
         return None
 
-    async def carry_out(self, write: Outside) -> None:
+    async def carry_out(self, write: Outside) -> Told:
         self.carried_out.append(write)
         if self.source_raises is not None:
             raise self.source_raises
+        return self.told

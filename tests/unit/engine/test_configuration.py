@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestServer
 from aiolimiter import AsyncLimiter
 
 from tandem.api.configuration import digest_of_data
-from tandem.api.facts import ConfigMapContent, ConfigMapNamed, ModelNamed, Query, Unavailable
+from tandem.api.facts import ConfigMapContent, ConfigMapNamed, ModelNamed, Query, Told, Unavailable
 from tandem.api.meta import ObjectMeta
 from tandem.api.plan import CopyConfigMap, Outside, Refused, TagRun
 from tandem.engine.api import ApiServer
@@ -38,8 +38,9 @@ class Others:
     def poll_interval(self, query: Query[object]) -> timedelta | None:
         return None
 
-    async def carry_out(self, write: Outside) -> None:
+    async def carry_out(self, write: Outside) -> Told:
         self.written.append(write)
+        return {ModelNamed("iris"): "known"}
 
 
 @pytest.fixture
@@ -143,7 +144,7 @@ async def test_every_other_question_and_write_goes_on_to_the_others(server: ApiS
     put(api, A="1")
     assert await maps.answer([iris, SHOP]) == {iris: "theirs", SHOP: content(A="1")}
     assert (maps.poll_interval(iris), maps.poll_interval(SHOP)) == (None, timedelta(seconds=10))
-    await maps.carry_out(TagRun("r", {}))
+    assert await maps.carry_out(TagRun("r", {})) == {ModelNamed("iris"): "known"}
     assert others.written == [TagRun("r", {})]
 
 

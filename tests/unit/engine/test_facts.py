@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import pytest_asyncio
 
-from tandem.api.facts import Query, Unavailable
+from tandem.api.facts import Query, Told, Unavailable
 from tandem.api.meta import Key
 from tandem.api.plan import Outside
 from tandem.engine.facts import FactBoard
@@ -62,7 +62,7 @@ class World:
     def poll_interval(self, query: Query[object]) -> timedelta | None:
         return timedelta(seconds=10) if isinstance(query, Polled) else None
 
-    async def carry_out(self, write: Outside) -> None:
+    async def carry_out(self, write: Outside) -> Told:
         raise NotImplementedError
 
     def asked_at(self, query: Query[object]) -> list[float]:
@@ -156,6 +156,35 @@ async def test_after_a_write_everything_is_asked_again_and_the_reader_is_woken_e
 
     assert world.asked_at(Once("x")) == [0, 5]
     assert world.woken == [(5, A)]
+
+
+async def test_what_a_write_tells_is_not_asked_for_and_wakes_the_reader(world: World) -> None:
+    world.answers |= {Once("x"): 1, Once("y"): 1}
+    world.board.subscribe(A, [Once("x"), Once("y")])
+    await asyncio.sleep(5)
+    world.woken.clear()
+
+    world.board.ask_again(A, {Once("x"): 2, Once("nobody's"): 3})
+    assert (world.board.facts.read(Once("x")), world.woken) == (2, [(5, A)])
+    await asyncio.sleep(1)
+
+    assert world.asked_at(Once("x")) == [0]
+    assert world.asked_at(Once("y")) == [0, 5], "of the other one nothing was told"
+    assert not world.board.facts.answered(Once("nobody's"))
+
+
+async def test_what_a_write_tells_does_not_overtake_a_question_that_is_under_way(world: World) -> None:
+    """Its answer would come later, and may be older."""
+    world.takes = 2
+    world.answers[Once("x")] = "before"
+    world.board.subscribe(A, [Once("x")])
+    await asyncio.sleep(1)
+    world.answers[Once("x")] = "after"
+    world.board.ask_again(A, {Once("x"): "told"})
+    await asyncio.sleep(4)
+
+    assert world.asked_at(Once("x")) == [0, 2]
+    assert world.board.facts.read(Once("x")) == "after"
 
 
 async def test_after_a_write_who_reads_nothing_is_woken_at_once(world: World) -> None:

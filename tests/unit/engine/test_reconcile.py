@@ -220,6 +220,22 @@ async def test_after_a_write_outside_the_resource_is_planned_again(desk: Desk) -
     assert desk.carried_out == [write]
 
 
+async def test_what_a_write_outside_tells_is_what_the_next_plan_reads(desk: Desk) -> None:
+    desk.told = {Weather(): "rain"}
+
+    def rule(_: Widget, __: Sequence[Named], draft: Draft) -> str:
+        weather = str(draft.read(Weather()))
+        if weather == "sunny":
+            draft.act(EndRun("r1", "KILLED"))
+        return weather
+
+    desk.rule = rule
+    desk.submit()
+    await desk.until_phase("rain")
+
+    assert len(desk.carried_out) == 1
+
+
 @pytest.mark.parametrize(
     ("error", "phase"),
     [(Refused("TrackingUnavailable", "down"), "TrackingUnavailable"), (ValueError("broken"), "SourceFailed")],
