@@ -44,7 +44,7 @@ unit: setup ## Tests that need nothing but Python
 	@$(BIN)/python -m checks unit
 
 contract: setup ## Tests against a real API server, MLflow, S3, Git and registry (no root, no pods)
-	@$(BIN)/python -m checks contract stores controllers
+	@$(BIN)/python -m checks contract stores controllers states
 
 faults: setup ## Every fault we can name, on a strict API server of our own
 	@$(BIN)/python -m checks faults

@@ -25,6 +25,7 @@ def _pytest(*paths: str) -> tuple[str, ...]:
 # What a contract is with: the API server, Kubernetes' own controllers, or what pods and the operator talk to besides.
 _STORES = ("tests/contract/runtime", "tests/contract/tracking")
 _CONTROLLERS = ("tests/contract/apps", "tests/contract/training")
+_STATES = ("tests/contract/kstatus",)
 
 
 # Quick ones, one after the other: whoever breaks a rule of style need not wait for a cluster to hear of it.
@@ -49,12 +50,14 @@ LANES = (
         Check(
             "contract",
             "a real API server, no pods",
-            (_pytest("tests/contract", *(f"--ignore={folder}" for folder in (*_STORES, *_CONTROLLERS))),),
+            (_pytest("tests/contract", *(f"--ignore={folder}" for folder in (*_STORES, *_CONTROLLERS, *_STATES))),),
         ),
     ),
     (
         Check("stores", "a real MLflow, S3, Git and registry, no pods", (_pytest(*_STORES),)),
         Check("controllers", "Kubernetes' own controllers, no pods", (_pytest(*_CONTROLLERS),)),
+        # After the unit tests have ended, beside which it would tell their stories once more.
+        Check("states", "what kstatus and Argo CD say of every state", (_pytest(*_STATES),)),
     ),
     (
         Check("e2e", "the whole story, its faults and bad input, on real pods", (_pytest("tests/e2e"),)),

@@ -21,6 +21,7 @@ from demo.stage import namespace_object
 from tests.e2e import interrupted as interruptions
 from tests.e2e.judged import Judged, judgements
 from tests.e2e.mistaken import World, everything_wrong
+from tests.e2e.rolled import Seen, rollouts
 from tests.e2e.scaled import Facts, under_load
 
 # The story first, while what bad input comes to takes its time; then what kills what the others need.
@@ -30,9 +31,9 @@ ORDER = (
     "test_configuration",
     "test_interruptions",
     "test_judgement",
-    "test_rollouts",
     "test_autoscaling",
     "test_faults",
+    "test_rollouts",
 )
 OWN_CLUSTER = "e2e"
 _numbers = count(1)
@@ -90,6 +91,13 @@ def judged(site: Site) -> Iterator[Judged]:
     """Revisions that are judged, while others are tested."""
     with judgements(site) as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def rolling(site: Site) -> Iterator[Future[Seen]]:
+    """An app that is rolled out and back; it kills the operator, so nothing else may do so meanwhile."""
+    with rollouts(site) as seen:
+        yield seen
 
 
 @pytest.fixture(scope="session", autouse=True)

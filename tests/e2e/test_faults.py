@@ -191,88 +191,6 @@ def looked_at_everything(system: Kubectl) -> bool:
     return "tandem_queue_depth 0.0" in system.exec(f"pod/{pod}", "python", "-c", ask).splitlines()
 
 
-# --- MLflow is away --------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def away(system: Kubectl) -> Iterator[None]:
-    """MLflow has no pod; it is back, and ready, afterwards."""
-    system.run("scale", "deployment/mlflow", "--replicas=0")
-    try:
-        system.run(
-            "wait", "--for=delete", "pod", "--selector=app.kubernetes.io/name=mlflow", f"--timeout={WITHIN:.0f}s"
-        )
-        yield
-    finally:
-        system.run("scale", "deployment/mlflow", "--replicas=1")
-        available(system, "mlflow")
-
-
-def waits_for_mlflow(object_: Json) -> bool:
-    """In the words of the contract: it retries by itself, nobody is needed."""
-    return (
-        "waiting for MLflow since" in condition(object_, "Ready").get("message", "")
-        and says("Ready", "False", "TrackingUnavailable")(object_)
-        and says("Reconciling", "True", "ProgressingWithRetry")(object_)
-    )
-
-
-def test_mlflow_that_is_away_fails_nothing_and_everything_goes_on_when_it_is_back(
-    system: Kubectl, kubectl: Kubectl, mlflow: Mlflow, diary: Diary, model: Callable[[str], str]
-) -> None:
-    # given an app that serves and is asked all the time, a run that has logged, and one that has not
-    models = {name: model(name) for name in ("served", "finishing", "running", "pending")}
-    kubectl.apply(
-        job("served", models["served"], *trains(accuracy=0.95)),
-        job("finishing", models["finishing"], *LOGS_UNTIL_TOLD),
-        job("running", models["running"], *TRAINS_UNTIL_TOLD),
-        app(models["served"]),
-        resource("AppDeployment", "visitor", {"image": "tandem/runtime:dev", "command": ["python", "-c", VISITS]}),
-    )
-    serving_now = says("Ready", "True", "Serving")
-    diary.until_all({"appdeployments/app": serving_now, "appdeployments/visitor": serving_now}, "the app is asked")
-    diary.until_all({f"trainingjobs/{name}": trains_now for name in ("finishing", "running")}, "both train")
-    until(lambda: logged(mlflow, f"{kubectl.namespace}/finishing"), "one of them has logged its model")
-    serving = kubectl.get("deployments/app-1")["metadata"]
-    before = tally(kubectl)
-
-    # when MLflow goes, one run ends, and another one is asked for
-    with away(system):
-        tell(kubectl, "finishing")
-        kubectl.apply(job("pending", models["pending"], *trains(accuracy=0.95)))
-
-        # then the status says what is waited for
-        targets = ["trainingjobs/finishing", "trainingjobs/pending", "appdeployments/app"]
-        seen = diary.until_all(dict.fromkeys(targets, waits_for_mlflow), "the status says that MLflow is away")
-        assert condition(seen["trainingjobs/finishing"], "Trained")["reason"] == "JobComplete"
-        assert "jobName" not in seen["trainingjobs/pending"]["status"].get("run", {}), "no Job without an MLflow run"
-        assert says("Available", "True", "Serving")(seen["appdeployments/app"])
-        # and the version that serves is not touched
-        enough = tally(kubectl).total() + 20
-        until(lambda: tally(kubectl).total() > enough, "the visitor goes on asking")
-        assert kubectl.get("deployments/app-1")["metadata"]["generation"] == serving["generation"]
-
-    # then, when it is back, everything goes on
-    tell(kubectl, "running")
-    wanted = {f"trainingjobs/{name}": says("Ready", "True", "Succeeded") for name in models}
-    diary.until_all(wanted, "every run succeeds")
-    kubectl.wait_for("appdeployments/app", "condition=Ready", WITHIN)
-    trained_once(kubectl, mlflow, diary, models)
-    assert ever_failed(diary, "appdeployments/app") == []
-    assert kubectl.get("deployments/app-1")["metadata"]["uid"] == serving["uid"]
-    assert set(tally(kubectl) - before) == {"1"}, "every question was answered, by version 1"
-
-
-def logged(mlflow: Mlflow, experiment: str) -> bool:
-    found = mlflow("experiments/get-by-name", experiment_name=experiment)["experiment"]["experiment_id"]
-    return bool(mlflow.post("logged-models/search", {"experiment_ids": [found]}).get("models"))
-
-
-def tally(kubectl: Kubectl) -> Counter[str]:
-    """Answer → how often."""
-    return Counter(json.loads(kubectl.exec("deployment/visitor-1", "cat", "/tmp/tally")))
-
-
 # --- the drift controller is killed ----------------------------------------------------------------------------------
 
 
@@ -345,3 +263,85 @@ def monitoring_experiment(mlflow: Mlflow) -> str:
     if found.get("experiments"):
         return str(found["experiments"][0]["experiment_id"])
     return str(mlflow.post("experiments/create", {"name": names.MONITORING_EXPERIMENT})["experiment_id"])
+
+
+# --- MLflow is away --------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def away(system: Kubectl) -> Iterator[None]:
+    """MLflow has no pod; it is back, and ready, afterwards."""
+    system.run("scale", "deployment/mlflow", "--replicas=0")
+    try:
+        system.run(
+            "wait", "--for=delete", "pod", "--selector=app.kubernetes.io/name=mlflow", f"--timeout={WITHIN:.0f}s"
+        )
+        yield
+    finally:
+        system.run("scale", "deployment/mlflow", "--replicas=1")
+        available(system, "mlflow")
+
+
+def waits_for_mlflow(object_: Json) -> bool:
+    """In the words of the contract: it retries by itself, nobody is needed."""
+    return (
+        "waiting for MLflow since" in condition(object_, "Ready").get("message", "")
+        and says("Ready", "False", "TrackingUnavailable")(object_)
+        and says("Reconciling", "True", "ProgressingWithRetry")(object_)
+    )
+
+
+def test_mlflow_that_is_away_fails_nothing_and_everything_goes_on_when_it_is_back(
+    system: Kubectl, kubectl: Kubectl, mlflow: Mlflow, diary: Diary, model: Callable[[str], str], rolling: object
+) -> None:
+    # given an app that serves and is asked all the time, a run that has logged, and one that has not
+    models = {name: model(name) for name in ("served", "finishing", "running", "pending")}
+    kubectl.apply(
+        job("served", models["served"], *trains(accuracy=0.95)),
+        job("finishing", models["finishing"], *LOGS_UNTIL_TOLD),
+        job("running", models["running"], *TRAINS_UNTIL_TOLD),
+        app(models["served"]),
+        resource("AppDeployment", "visitor", {"image": "tandem/runtime:dev", "command": ["python", "-c", VISITS]}),
+    )
+    serving_now = says("Ready", "True", "Serving")
+    diary.until_all({"appdeployments/app": serving_now, "appdeployments/visitor": serving_now}, "the app is asked")
+    diary.until_all({f"trainingjobs/{name}": trains_now for name in ("finishing", "running")}, "both train")
+    until(lambda: logged(mlflow, f"{kubectl.namespace}/finishing"), "one of them has logged its model")
+    serving = kubectl.get("deployments/app-1")["metadata"]
+    before = tally(kubectl)
+
+    # when MLflow goes, one run ends, and another one is asked for
+    with away(system):
+        tell(kubectl, "finishing")
+        kubectl.apply(job("pending", models["pending"], *trains(accuracy=0.95)))
+
+        # then the status says what is waited for
+        targets = ["trainingjobs/finishing", "trainingjobs/pending", "appdeployments/app"]
+        seen = diary.until_all(dict.fromkeys(targets, waits_for_mlflow), "the status says that MLflow is away")
+        assert condition(seen["trainingjobs/finishing"], "Trained")["reason"] == "JobComplete"
+        assert "jobName" not in seen["trainingjobs/pending"]["status"].get("run", {}), "no Job without an MLflow run"
+        assert says("Available", "True", "Serving")(seen["appdeployments/app"])
+        # and the version that serves is not touched
+        enough = tally(kubectl).total() + 20
+        until(lambda: tally(kubectl).total() > enough, "the visitor goes on asking")
+        assert kubectl.get("deployments/app-1")["metadata"]["generation"] == serving["generation"]
+
+    # then, when it is back, everything goes on
+    tell(kubectl, "running")
+    wanted = {f"trainingjobs/{name}": says("Ready", "True", "Succeeded") for name in models}
+    diary.until_all(wanted, "every run succeeds")
+    kubectl.wait_for("appdeployments/app", "condition=Ready", WITHIN)
+    trained_once(kubectl, mlflow, diary, models)
+    assert ever_failed(diary, "appdeployments/app") == []
+    assert kubectl.get("deployments/app-1")["metadata"]["uid"] == serving["uid"]
+    assert set(tally(kubectl) - before) == {"1"}, "every question was answered, by version 1"
+
+
+def logged(mlflow: Mlflow, experiment: str) -> bool:
+    found = mlflow("experiments/get-by-name", experiment_name=experiment)["experiment"]["experiment_id"]
+    return bool(mlflow.post("logged-models/search", {"experiment_ids": [found]}).get("models"))
+
+
+def tally(kubectl: Kubectl) -> Counter[str]:
+    """Answer → how often."""
+    return Counter(json.loads(kubectl.exec("deployment/visitor-1", "cat", "/tmp/tally")))

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from unittest.mock import patch
 
 import kopf
 import pytest
+import uvloop
 
+from tandem.engine import process
 from tests.contract.api_server import ApiServer, running_api_server
 from tests.faults.operators import login_with_kubeconfig
+
+
+@pytest.hookimpl
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """As the operator's own process has it."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +30,11 @@ def real_api_server() -> Iterator[ApiServer]:
 
 @pytest.fixture(scope="session", autouse=True)
 def every_world_has_its_own_server() -> Iterator[None]:
-    with patch.object(kopf, "login_with_kubeconfig", login_with_kubeconfig):
+    # A process collects its garbage once before it starts; here that would be the garbage of all the others too.
+    with (
+        patch.object(kopf, "login_with_kubeconfig", login_with_kubeconfig),
+        patch.object(process, "_spare_the_collector", lambda: None),
+    ):
         yield
     # What killed processes were at is kept for ever, as it is after a SIGKILL: not to be gone through at the end again.
     gc.freeze()

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import kopf
+import uvloop
 from kubernetes.aio.client import ApiClient, Configuration
 
 from tandem.api.facts import Query, Unavailable
@@ -56,7 +57,7 @@ class OperatorProcess:
         self.source = source
         self._server = server
         self._controllers = list(controllers)
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._run, name=self.agent, daemon=True)
         self._engine: Engine | None = None
         self._health: Health | None = None
@@ -100,10 +101,7 @@ class OperatorProcess:
         for task in asyncio.all_tasks(self._loop):
             asyncio.tasks._unregister_task(task)
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(task))
-        for transport in list(self._loop._transports.values()):  # type: ignore[attr-defined]
-            if transport._sock is not None:
-                transport._sock.close()
-        self._loop.close()
+        self._loop.close()  # and all sockets with it
 
     async def terminate(self) -> None:
         """SIGTERM."""

@@ -10,7 +10,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from itertools import count, islice
+from itertools import count
 
 import pytest
 
@@ -75,13 +75,14 @@ async def each(which: Iterator[int], play: Callable[[int], Awaitable[str | None]
 
     Returns how many had one, and what was wrong with them.
     """
-    faults, wrong = 0, list[str]()
-    while True:
-        verdicts = await asyncio.gather(*(play(number) for number in islice(which, AT_ONCE)))
-        faults += sum(verdict is not None for verdict in verdicts)
-        wrong += filter(None, verdicts)
-        if None in verdicts:
-            return faults, wrong
+    verdicts: list[str | None] = []
+
+    async def one_after_the_other() -> None:
+        while None not in verdicts:
+            verdicts.append(await play(next(which)))
+
+    await asyncio.gather(*(one_after_the_other() for _ in range(AT_ONCE)))
+    return sum(verdict is not None for verdict in verdicts), list(filter(None, verdicts))
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
