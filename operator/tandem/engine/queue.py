@@ -30,7 +30,8 @@ class KeyedQueue(Generic[K]):
         self._again: set[K] = set()  # added while handed out
         self._delayed: list[tuple[float, int, K]] = []
         self._due: dict[K, float] = {}  # the earliest delayed addition of each key
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_due = 0.0  # a handle does not always know: uvloop's of a timer that is due at once has no `when`
         self._order = 0
         self._failures: dict[K, int] = {}
         self._taken_at = self._loop.time()
@@ -134,10 +135,10 @@ class KeyedQueue(Generic[K]):
             return
         first = self._delayed[0][0]
         if self._timer is not None:
-            if self._timer.when() <= first:
+            if self._timer_due <= first:
                 return
             self._timer.cancel()
-        self._timer = self._loop.call_at(first, self._promote)
+        self._timer, self._timer_due = self._loop.call_at(first, self._promote), first
 
     def _drop_stale(self) -> None:
         if len(self._delayed) > 2 * len(self._due) + _STALE_ALLOWED:
