@@ -142,7 +142,7 @@ class HttpTransport:
         return headers
 
     def _failure(self, answer: aiohttp.ClientResponse, text: bytes) -> TrackingFailure:
-        status, told = answer.status, text[:_ERROR_TEXT].decode(errors="replace").strip()
+        status, told = answer.status, _said(answer, text)
         if status == 403 and told.startswith("Invalid Host header"):
             return MLflowHostRejected(answer.request_info.headers.get("Host", str(self._base.authority)))
         if status == 429 or status >= 500:
@@ -174,6 +174,13 @@ def _checked(base_url: str) -> URL:
         # Not repeated: there may be a password in it.
         raise ValueError("the address of MLflow must look like http://mlflow.mlflow.svc:5000")
     return url.with_query(None).with_fragment(None)
+
+
+def _said(answer: aiohttp.ClientResponse, text: bytes) -> str:
+    """In one line; of a page for a browser, as servers and proxies send it with an error, its status says all."""
+    if answer.content_type == "text/html":
+        return answer.reason or ""
+    return " ".join(text[:_ERROR_TEXT].decode(errors="replace").split())
 
 
 async def _read(answer: aiohttp.ClientResponse) -> bytes:

@@ -42,6 +42,7 @@ class World:
     def __init__(self) -> None:
         self.answers: dict[Query[object], object] = {}
         self.takes = 0.0  # seconds for an answer
+        self.takes_long: dict[Query[object], float] = {}
         self.raises: Exception | None = None
         self.asked: list[tuple[float, set[Query[object]]]] = []
         self.woken: list[tuple[float, Key]] = []
@@ -56,7 +57,9 @@ class World:
         if self.raises:
             raise self.raises
         answers = {query: self.answers[query] for query in queries if query in self.answers}
-        await asyncio.sleep(self.takes)
+        await asyncio.sleep(
+            max([self.takes, *(self.takes_long[query] for query in queries if query in self.takes_long)])
+        )
         return answers
 
     def poll_interval(self, query: Query[object]) -> timedelta | None:
@@ -156,6 +159,26 @@ async def test_after_a_write_everything_is_asked_again_and_the_reader_is_woken_e
 
     assert world.asked_at(Once("x")) == [0, 5]
     assert world.woken == [(5, A)]
+
+
+async def test_after_a_write_nothing_is_known_until_it_is_answered_anew(world: World) -> None:
+    """Else a quick answer would bring a plan that goes by what the slow one was before: it writes again, for ever."""
+    quick, slow = Once("quick"), Polled("slow")
+    world.answers |= {quick: 1, slow: "before"}
+    world.board.subscribe(A, [quick, slow])
+    await asyncio.sleep(1)
+    world.woken.clear()
+    world.takes_long[slow] = 3.0
+
+    world.answers[slow] = "after"
+    world.board.ask_again(A)
+    await asyncio.sleep(1)
+    assert world.woken == [(1, A)], "by the quick answer"
+    assert world.board.facts.answered(quick)
+    assert not world.board.facts.answered(slow)
+
+    await asyncio.sleep(3)
+    assert (world.woken, world.board.facts.read(slow)) == ([(1, A), (4, A)], "after")
 
 
 async def test_what_a_write_tells_is_not_asked_for_and_wakes_the_reader(world: World) -> None:

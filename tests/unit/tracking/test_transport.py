@@ -92,6 +92,24 @@ async def test_a_request_that_is_turned_down_keeps_mlflow_s_error_code(
 
 
 @pytest.mark.asyncio
+async def test_of_an_error_page_the_status_is_told_and_not_its_html(mlflow_server: StandIn) -> None:
+    """As MLflow's own server answers what it did not expect: the message goes into a condition."""
+    page = "<!doctype html>\n<html lang=en>\n<title>500 Internal Server Error</title>"
+    mlflow_server.put(GET_RUN, page, status=500, headers={"Content-Type": "text/html; charset=utf-8"})
+
+    failed = await failure(mlflow_server)
+
+    assert failed.message == f"MLflow at {mlflow_server.url} answered 500: Internal Server Error"
+
+
+@pytest.mark.asyncio
+async def test_what_a_server_says_is_told_in_one_line(mlflow_server: StandIn) -> None:
+    mlflow_server.put(GET_RUN, "out of\n  disk\n", status=503)
+
+    assert (await failure(mlflow_server)).message.endswith("answered 503: out of disk")
+
+
+@pytest.mark.asyncio
 async def test_a_redirect_is_not_followed(mlflow_server: StandIn) -> None:
     mlflow_server.put(GET_RUN, "", status=302, headers={"Location": "https://login.example.com"})
 
