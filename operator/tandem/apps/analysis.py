@@ -209,10 +209,13 @@ def _service(case: Case) -> Service | None:
 
 
 def _remove_others(case: Case, owned: Owned, name: str) -> None:
-    """Of one revision there is one judgement: for another moment, another try, other questions nobody waits."""
+    """Of one revision one judgement goes on: for another moment, another try, other questions nobody waits.
+
+    Those that have ended stay for their logs; a view that is older in part would take them for others, too.
+    """
     for job in _analyses(case):
-        mine = number_in(job.metadata.labels) == owned.number
-        if mine and job.metadata.name != name and job.metadata.deletion_timestamp is None:
+        mine, over = number_in(job.metadata.labels) == owned.number, job.ended or job.metadata.deletion_timestamp
+        if mine and job.metadata.name != name and not over:
             _delete(case, job)
 
 

@@ -11,7 +11,7 @@ import pytest
 from tandem.api import names
 from tandem.api.analysis import AnalysisStatus
 from tandem.api.plan import Create, Delete, Refusal
-from tests.unit.apps.judging import ERRORS, SMOKE, candidate, end, pod_of, report, running, terminated
+from tests.unit.apps.judging import ERRORS, SMOKE, candidate, end, going_on, pod_of, report, running, terminated
 from tests.unit.apps.world import World, app, model
 
 PASSED = terminated("analyse", 0, report(errors="Successful"))
@@ -120,8 +120,9 @@ def test_trying_again_measures_anew() -> None:
     first = end(world, UNKNOWN)
     passes(world)
     world.annotations[names.REQUESTED_AT_ANNOTATION] = "again"
-    assert first not in passes(world).jobs
-    assert (len(world.jobs), reason(world)) == (1, "AnalysisRunning")
+    passes(world)
+    assert (len(going_on(world)), reason(world)) == (1, "AnalysisRunning")
+    assert first in world.jobs, "for its log"
 
 
 def test_other_questions_are_another_judgement_and_the_one_before_is_taken_away() -> None:
@@ -156,7 +157,7 @@ def test_each_step_and_the_promotion_are_judged_for_themselves() -> None:
     assert analysis(passes(world)).moment == "step-1"
     first = end(world, PASSED)
     assert analysis(passes(world)).moment == "promotion"
-    assert first not in world.jobs
+    assert [first, *going_on(world)] == list(world.jobs), "the first one stays for its log"
     end(world, PASSED)
     assert passes(world).serving == 2
 
@@ -297,6 +298,7 @@ def _told(world: World) -> dict[str, Any]:
 
 
 def _containers(world: World) -> list[dict[str, Any]]:
-    (job,) = world.jobs.values()
+    (name,) = going_on(world)
+    job = world.jobs[name]
     found: list[dict[str, Any]] = job["spec"]["template"]["spec"]["containers"]
     return found
