@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Generic, Literal, TypeAlias, TypeVar
+from typing import Final, Generic, Literal, TypeAlias, TypeVar
 
 from tandem.api.facts import Answer, Facts, Query, Unavailable
 from tandem.api.meta import Json
@@ -200,6 +200,10 @@ class TagVersion:
     @property
     def id(self) -> str:
         return f"mlflow tags {self.name} version {self.version}"
+
+
+# What has the name belongs to a resource of the same name that was deleted: it goes with the garbage collector.
+PREDECESSOR_REMAINS: Final = "PredecessorRemains"
 
 
 class Refused(Exception):

@@ -25,11 +25,11 @@ from tandem.api.children import (
 )
 from tandem.api.conditions import Failed, Outcome, Retrying
 from tandem.api.meta import Condition, condition_of
-from tandem.api.plan import Draft, Observed, Refusal
+from tandem.api.plan import PREDECESSOR_REMAINS, Draft, Observed, Refusal
 from tandem.apps.revision import Fleet, fleet_of
 
 # Refusals that pass by themselves; any other one needs a person, and says so as a failure (it is retried all the same).
-TRANSIENT = frozenset({"TrackingUnavailable", "ServerTimeout", "TooManyRequests", "Conflict"})
+TRANSIENT = frozenset({"TrackingUnavailable", "ServerTimeout", "TooManyRequests", "Conflict", PREDECESSOR_REMAINS})
 
 
 @dataclass(frozen=True)

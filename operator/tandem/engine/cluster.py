@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Final
 
 from tandem.api.meta import Json, ObjectMeta
-from tandem.api.plan import Apply, CopyConfigMap, Create, Delete, Emit, Refused
+from tandem.api.plan import PREDECESSOR_REMAINS, Apply, CopyConfigMap, Create, Delete, Emit, Refused
 from tandem.engine.api import APPLY_PATCH, MERGE_PATCH, ApiError, ApiServer, ApiUnavailable
 from tandem.engine.configuration import content_digest
 from tandem.engine.controller import (
@@ -249,7 +249,7 @@ class Cluster:
         """The object that has the name already, if there is one and it is ours by controller uid.
 
         Raises:
-            Refused: it is somebody else's.
+            Refused: it is somebody else's, or still that of the resource which had our name before.
         """
         try:
             existing = await self._api.request("GET", object_path(type_), names)
@@ -257,9 +257,13 @@ class Cluster:
             if error.code != 404:
                 raise
             return None
-        ours = _controller_uid(manifest)
-        if ours and _controller_uid(existing) == ours:
+        ours, theirs = _controller(manifest), _controller(existing)
+        if ours and theirs.get("uid") == ours["uid"]:
             return existing
+        if ours and all(theirs.get(field) == ours[field] for field in ("apiVersion", "kind", "name")):
+            whose = f"belongs to the {ours['kind']} {ours['name']} that was deleted before"
+            told = f"{type_.kind} {names['name']} {whose}; it goes as soon as the cluster has collected it"
+            raise Refused(PREDECESSOR_REMAINS, told)
         raise Refused(
             "AlreadyExists",
             f"{type_.kind} {names['name']} is there already and belongs to somebody else; rename or delete it",
@@ -270,6 +274,7 @@ def _names(manifest: Json) -> dict[str, str]:
     return {"namespace": manifest["metadata"]["namespace"], "name": manifest["metadata"]["name"]}
 
 
-def _controller_uid(body: Json) -> str:
+def _controller(body: Json) -> Json:
+    """The reference to it; empty where there is none."""
     references = body["metadata"].get("ownerReferences") or ()
-    return next((str(ref.get("uid")) for ref in references if ref.get("controller")), "")
+    return next((reference for reference in references if reference.get("controller")), {})

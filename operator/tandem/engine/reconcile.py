@@ -20,6 +20,7 @@ from tandem.api.conditions import Failed, Passed, summarise
 from tandem.api.facts import Query, Told
 from tandem.api.meta import Condition, Key, ObjectMeta, to_json
 from tandem.api.plan import (
+    PREDECESSOR_REMAINS,
     Action,
     Apply,
     CopyConfigMap,
@@ -47,6 +48,7 @@ logger = logging.getLogger(__name__)
 # How long a refused action rests: a quota or a right may be given back at any time, nobody is served by a hot loop.
 FIRST_REST: Final = timedelta(seconds=1)
 LAST_REST: Final = timedelta(minutes=5)
+_REST_OF_ONE_THAT_PASSES: Final = timedelta(seconds=15)  # a garbage collector needs a second; or it is being restarted
 _POISON_RETRY: Final = 300.0
 # All keys fail together when the API server is away, and all must come back soon after it does.
 _LONGEST_OUTAGE_RETRY: Final = 20.0
@@ -277,7 +279,8 @@ class Reconciler:
     def _refusal(self, error: Refused | ApiError, before: Refusal | None) -> Refusal:
         now = self._clock()
         attempts = before.attempts + 1 if before else 1
-        rest = min(FIRST_REST * 2 ** min(attempts - 1, 20), LAST_REST)
+        longest = _REST_OF_ONE_THAT_PASSES if error.reason == PREDECESSOR_REMAINS else LAST_REST
+        rest = min(FIRST_REST * 2 ** min(attempts - 1, 20), longest)
         return Refusal(error.reason, error.message, before.since if before else now, now + rest, attempts)
 
     async def _tell_poison(self, controller: Controller, entry: Entry, error: Exception) -> None:

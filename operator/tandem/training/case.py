@@ -11,7 +11,7 @@ from tandem.api.children import Job, Pod
 from tandem.api.conditions import Failed, Outcome, Retrying
 from tandem.api.facts import Unavailable
 from tandem.api.meta import Condition, condition_of
-from tandem.api.plan import Draft, Observed, Refusal
+from tandem.api.plan import PREDECESSOR_REMAINS, Draft, Observed, Refusal
 from tandem.api.trainingjob import RunStatus, TrainingJob, TrainingJobSpec, TrainingJobStatus
 
 # The condition that tells of a run's MLflow run and Job.
@@ -21,7 +21,7 @@ PROMOTED: Final = "Promoted"
 
 # Refusals that pass by themselves, and those after which nothing is left to try: what the run made was deleted. Any
 # other one needs a person, and says so as a failure (it is retried all the same).
-TRANSIENT: Final = frozenset({"TrackingUnavailable", "AliasMoved", "RegistrationPending"})
+TRANSIENT: Final = frozenset({"TrackingUnavailable", "AliasMoved", "RegistrationPending", PREDECESSOR_REMAINS})
 FINAL: Final = frozenset({"RunDeleted", "LoggedModelMissing", "LoggedModelNotReady"})
 
 

@@ -57,7 +57,7 @@ def child(kind: str, name: str, uid: str, version: int = 1, owner: str = "", nam
     """``owner`` is the uid of its controller."""
     meta = metadata(name, uid, version, namespace)
     if owner:
-        reference = {"apiVersion": "v1", "kind": "Any", "name": "any", "uid": owner, "controller": True}
+        reference = {"apiVersion": "v1", "kind": "Any", "name": f"of-{owner}", "uid": owner, "controller": True}
         meta["ownerReferences"] = [reference]
     return {"kind": kind, "metadata": meta}
 

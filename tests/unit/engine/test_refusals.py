@@ -135,3 +135,23 @@ async def test_a_job_that_was_there_and_is_not_any_more_is_no_refusal(desk: Desk
     await desk.until_phase("Created")
 
     assert desk.api.requests[:3] == ["POST jobs", "GET jobs", "POST jobs"]
+
+
+async def test_what_a_deleted_resource_of_the_same_name_left_is_waited_for(desk: Desk) -> None:
+    """The garbage collector needs a moment, longer while it is restarted; no minutes are lost after that."""
+    desk.stop_clock()
+    former = child("Job", "w-1", "uid-j", owner="uid-former")
+    former["metadata"]["ownerReferences"][0]["name"] = "of-uid-w"
+    desk.api.put("jobs", former)
+    desk.submit()
+    await desk.until_phase("PredecessorRemains")
+    rests = []
+    for attempt in range(1, 7):
+        (refusal,) = desk.reconciler._refusals[Key("Widget", "ns", "w")].of.values()
+        rests.append((refusal.retry_at - desk.now()).total_seconds())
+        desk.move_clock(refusal.retry_at - desk.now())
+        desk.queue.add(Key("Widget", "ns", "w"))
+        await desk.until(lambda n=attempt: desk.api.requests.count("POST jobs") == n + 1)  # type: ignore[misc]
+        await asyncio.sleep(0.02)
+
+    assert rests == [1, 2, 4, 8, 15, 15]
