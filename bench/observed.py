@@ -22,9 +22,10 @@ from typing import Any
 import msgspec
 
 from tandem import cli, main
-from tandem.api.facts import Query, RunsOf, TrackedRun
+from tandem.api.facts import Query, RunsOf, Told, TrackedRun
 from tandem.api.meta import Key
 from tandem.api.plan import EnsureRun, Outside
+from tandem.engine.facts import Source
 from tandem.engine.reconcile import Reconciler
 from tandem.engine.resync import Resync
 from tandem.training import train
@@ -90,15 +91,16 @@ class MemoryTracking:
     def poll_interval(self, _: Query[object]) -> timedelta | None:
         return None
 
-    async def carry_out(self, write: Outside) -> None:
+    async def carry_out(self, write: Outside) -> Told:
         assert isinstance(write, EnsureRun), f"not part of the start of a run: {write}"
         run_id = write.uid.replace("-", "")
         run = TrackedRun(run_id, "1", write.number, "RUNNING", datetime.now(UTC), tags=write.tags)
         self._runs[write.uid] = (run,)
+        return {RunsOf(write.uid, write.experiment): (run,)}
 
 
 @asynccontextmanager
-async def tracking_in_memory(*_: object) -> AsyncIterator[MemoryTracking]:
+async def tracking_in_memory(*_: object) -> AsyncIterator[Source]:
     yield MemoryTracking()
 
 
