@@ -36,7 +36,6 @@ FIRST = (
         (("{bin}/ruff", "check", "--quiet", "."), ("{bin}/ruff", "format", "--check", "--quiet", ".")),
     ),
     Check("layers", "the architecture's import contracts", (("{bin}/lint-imports",),)),
-    Check("types", "mypy, strict", (("{bin}/mypy",),)),
 )
 
 # Lanes side by side: what needs pods or waits for watches leaves the processor to what does not. Nothing in one lane
@@ -54,15 +53,14 @@ LANES = (
         ),
     ),
     (
+        Check("types", "mypy, strict", (("{bin}/mypy",),)),
         Check("stores", "a real MLflow, S3, Git and registry, no pods", (_pytest(*_STORES),)),
         Check("controllers", "Kubernetes' own controllers, no pods", (_pytest(*_CONTROLLERS),)),
         # After the unit tests have ended, beside which it would tell their stories once more.
         Check("states", "what kstatus and Argo CD say of every state", (_pytest(*_STATES),)),
-    ),
-    (
-        Check("e2e", "the whole story, its faults and bad input, on real pods", (_pytest("tests/e2e"),)),
         Check("cluster", "the local cluster itself", (_pytest("tests/cluster"),)),
     ),
+    (Check("e2e", "the whole story, its faults and bad input, on real pods", (_pytest("tests/e2e"),)),),
 )
 
 CHECKS = FIRST + tuple(check for lane in LANES for check in lane)
