@@ -81,33 +81,59 @@ def started(cluster: EmbeddedCluster) -> Record:
     return found
 
 
-def test_while_it_runs_the_machine_is_as_before_but_for_its_link(fleeting: EmbeddedCluster) -> None:
+@dataclass(frozen=True)
+class Standing:
+    """A cluster that two commands have started at once, and the machine before that."""
+
+    cluster: EmbeddedCluster
+    codes: tuple[int, ...]
+    before: Machine
+
+
+@pytest.fixture(scope="module")
+def standing() -> Iterator[Standing]:
+    """One for all tests that leave it as good as they found it: to start one takes ten seconds of a processor."""
+    cluster = EmbeddedCluster("standing")
+    cluster.down()
     before = machine()
+    both = [subprocess.Popen(_up("standing"), cwd=paths.REPOSITORY, stdout=subprocess.DEVNULL) for _ in range(2)]
+    yield Standing(cluster, tuple(process.wait(timeout=300) for process in both), before)
+    cluster.down()
 
+
+def test_given_two_ups_at_once_then_there_is_one_cluster(standing: Standing) -> None:
+    assert standing.codes == (0, 0)
+    assert standing.cluster.status()["cluster"] == "up"
+
+
+def test_while_it_runs_the_machine_is_as_before_but_for_its_link(standing: Standing) -> None:
+    assert machine() == standing.before
+    assert len(traces_of(started(standing.cluster))) == 4  # the link, and routes to it, to pods and to services
+
+
+def test_given_two_side_by_side_then_both_serve_and_one_may_go(standing: Standing, fleeting: EmbeddedCluster) -> None:
     fleeting.up()
-
-    assert machine() == before
-    assert len(traces_of(started(fleeting))) == 4  # the link, and routes to it, to pods and to services
-
-
-def test_when_it_was_taken_down_then_nothing_is_left(fleeting: EmbeddedCluster) -> None:
-    before = machine()
-    fleeting.up()
-    was = started(fleeting)
-    inside = processes_in(was)
-    assert len(inside) > 8
+    assert started(fleeting).slot != started(standing.cluster).slot
+    assert "fleeting-node" in kubectl_of(fleeting)("get", "nodes")
 
     fleeting.down()
 
-    assert not any(running(pid) for pid in inside)
-    until(lambda: not traces_of(was), "its link is gone")
-    assert machine() == before
-    assert cgroup_folders("fleeting") == []
-    assert not fleeting.state.exists()
-    assert fleeting.status() == {}
+    assert "standing-node" in kubectl_of(standing.cluster)("get", "nodes")
 
 
-def test_when_it_is_killed_then_the_kernel_takes_everything_away(fleeting: EmbeddedCluster, page: str) -> None:
+def test_given_a_daemon_that_is_killed_then_it_is_started_again(standing: Standing) -> None:
+    cluster = standing.cluster
+    serving = [pid for pid in processes_in(started(cluster)) if _program(pid) == "kube-apiserver"]
+
+    os.kill(serving[0], signal.SIGKILL)
+
+    until(lambda: "started 2×" in cluster.status()["kube-apiserver"], "started again")
+    until(lambda: cluster.status()["kube-apiserver"].startswith("ready"), "ready again", within=60)
+
+
+def test_when_it_is_killed_then_the_kernel_takes_everything_away_and_up_starts_an_empty_one(
+    fleeting: EmbeddedCluster, page: str
+) -> None:
     before = machine()
     fleeting.up()
     fleeting.load_image(page)
@@ -123,76 +149,52 @@ def test_when_it_is_killed_then_the_kernel_takes_everything_away(fleeting: Embed
     assert machine() == before
     assert "dead" in fleeting.status()["cluster"]
 
-
-def test_given_one_that_was_killed_then_up_starts_an_empty_one(fleeting: EmbeddedCluster) -> None:
-    fleeting.up()
-    kubectl_of(fleeting)("create", "namespace", "old")
-    os.kill(started(fleeting).outer.pid, signal.SIGKILL)
-    until(lambda: not started(fleeting).alive, "it ended")
-
     fleeting.up()
 
-    assert "old" not in kubectl_of(fleeting)("get", "namespaces")
+    assert "site" not in kubectl_of(fleeting)("get", "deployments")
     assert len(cgroup_folders("fleeting")) == len(cgroups.hierarchies())
 
 
-def test_given_one_after_another_under_one_name_then_the_second_is_as_good(fleeting: EmbeddedCluster) -> None:
-    for _ in range(2):
-        fleeting.up()
-        assert "fleeting-node" in kubectl_of(fleeting)("get", "nodes")
-        fleeting.down()
-
-
-def test_given_two_side_by_side_then_both_serve_and_one_may_go(fleeting: EmbeddedCluster) -> None:
-    fleeting.up()
-    other = EmbeddedCluster("beside")
-    try:
-        other.up()
-        assert started(other).slot != started(fleeting).slot
-        assert "beside-node" in kubectl_of(other)("get", "nodes")
-    finally:
-        other.down()
-
-    assert "fleeting-node" in kubectl_of(fleeting)("get", "nodes")
-
-
-def test_given_an_up_that_was_interrupted_then_the_next_one_goes_on_with_the_same_cluster(
+def test_given_an_up_that_was_interrupted_then_the_next_one_goes_on_and_down_leaves_nothing_but_a_name(
     fleeting: EmbeddedCluster,
 ) -> None:
+    before = machine()
     first = subprocess.Popen(
-        [sys.executable, "-m", "cluster", "up", "--name", "fleeting", "--backend", "embedded"],
-        cwd=paths.REPOSITORY,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        _up("fleeting"), cwd=paths.REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     until(lambda: record.read(fleeting.state) is not None, "it has been started", within=120)
     first.send_signal(signal.SIGKILL)
     first.wait()
     was = started(fleeting)
 
+    # when it is begun again, it is the same one
     fleeting.up()
 
     assert kubectl_of(fleeting)("get", "--raw", "/readyz") == "ok"
     assert started(fleeting).outer == was.outer or not was.alive
 
-
-def test_given_two_ups_at_once_then_there_is_one_cluster(fleeting: EmbeddedCluster) -> None:
-    command = [sys.executable, "-m", "cluster", "up", "--name", "fleeting", "--backend", "embedded"]
-    both = [subprocess.Popen(command, cwd=paths.REPOSITORY, stdout=subprocess.DEVNULL) for _ in range(2)]
-
-    assert [process.wait(timeout=300) for process in both] == [0, 0]
-    assert fleeting.status()["cluster"] == "up"
-
-
-def test_given_a_daemon_that_is_killed_then_it_is_started_again(fleeting: EmbeddedCluster) -> None:
-    fleeting.up()
+    # when it is taken down, nothing is left
     was = started(fleeting)
-    serving = [pid for pid in processes_in(was) if _program(pid) == "kube-apiserver"]
+    inside = processes_in(was)
+    assert len(inside) > 8
 
-    os.kill(serving[0], signal.SIGKILL)
+    fleeting.down()
 
-    until(lambda: "started 2×" in fleeting.status()["kube-apiserver"], "started again")
-    until(lambda: fleeting.status()["kube-apiserver"].startswith("ready"), "ready again", within=60)
+    assert not any(running(pid) for pid in inside)
+    until(lambda: not traces_of(was), "its link is gone")
+    assert machine() == before
+    assert cgroup_folders("fleeting") == []
+    assert not fleeting.state.exists()
+    assert fleeting.status() == {}
+
+    # and the next one of that name is as good
+    fleeting.up()
+
+    assert "fleeting-node" in kubectl_of(fleeting)("get", "nodes")
+
+
+def _up(name: str) -> list[str]:
+    return [sys.executable, "-m", "cluster", "up", "--name", name, "--backend", "embedded"]
 
 
 def _program(pid: int) -> str:
