@@ -106,12 +106,16 @@ def _head(check: Check) -> None:
 
 
 def _tell(results: list[Result], seconds: float) -> None:
-    table = Table("check", "what", "result", "seconds", box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    table = Table("check", "what", "result", "seconds", "of processor", box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for result in results:
         table.add_row(
-            result.check.name, result.check.purpose, "ok" if result.passed else "FAILED", f"{result.seconds:.0f}"
+            result.check.name,
+            result.check.purpose,
+            "ok" if result.passed else "FAILED",
+            f"{result.seconds:.0f}",
+            f"{result.processor:.0f}",
         )
-    table.add_row("", "altogether", "", f"{seconds:.0f}")
+    table.add_row("", "altogether", "", f"{seconds:.0f}", f"{sum(result.processor for result in results):.0f}")
     CONSOLE.rule()
     CONSOLE.print(table)
 

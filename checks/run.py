@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -20,17 +22,20 @@ _BIN = Path(sys.executable).parent
 
 @dataclass(frozen=True)
 class Result:
+    """``processor`` seconds are those of all that a check's commands started and waited for, not of daemons."""
+
     check: Check
     passed: bool
     seconds: float
+    processor: float = 0.0
     output: str = ""  # empty where it was shown as it came
 
 
 def alone(check: Check) -> Result:
     """Run it in the foreground."""
     begun = time.monotonic()
-    passed = all(_call(command, None) == 0 for command in check.commands)
-    return Result(check, passed, time.monotonic() - begun)
+    passed, used = _in_turn(check, lambda command: _ended(_started(command, None)))
+    return Result(check, passed, time.monotonic() - begun, used)
 
 
 class Lanes:
@@ -61,7 +66,8 @@ class Lanes:
         self._failed.set()
         with self._lock:
             for process in self._running.values():
-                process.send_signal(2)
+                with suppress(ProcessLookupError):  # it ended just now
+                    os.kill(process.pid, signal.SIGINT)  # Popen's own would wait for it, beside us
         for thread in self._threads:
             thread.join()
 
@@ -79,34 +85,50 @@ class Lanes:
     def _one(self, check: Check) -> Result:
         begun = time.monotonic()
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
-            passed = all(self._watched(command, output) == 0 for command in check.commands)
+            passed, used = _in_turn(check, lambda command: self._watched(command, output))
             output.seek(0)
-            return Result(check, passed, time.monotonic() - begun, output.read())
+            return Result(check, passed, time.monotonic() - begun, used, output.read())
 
-    def _watched(self, command: Sequence[str], output: IO[str]) -> int:
-        process = subprocess.Popen(
-            _filled(command),
-            env=_environment(),
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            text=True,
-        )
+    def _watched(self, command: Sequence[str], output: IO[str]) -> tuple[bool, float]:
+        process = _started(command, output)
         with self._lock:
             self._running[process.pid] = process
         try:
-            return process.wait()
+            return _ended(process)
         finally:
             with self._lock:
                 del self._running[process.pid]
 
 
-def _call(command: Sequence[str], output: IO[str] | None) -> int:
-    return subprocess.run(_filled(command), env=_environment(), stdout=output, check=False).returncode
+def _in_turn(check: Check, run: Callable[[Sequence[str]], tuple[bool, float]]) -> tuple[bool, float]:
+    """Whether all of its commands passed, up to the first that did not, and their processor seconds."""
+    used = 0.0
+    for command in check.commands:
+        passed, more = run(command)
+        used += more
+        if not passed:
+            return False, used
+    return True, used
 
 
-def _filled(command: Sequence[str]) -> list[str]:
-    return [part.format(python=sys.executable, bin=_BIN) for part in command]
+def _started(command: Sequence[str], output: IO[str] | None) -> subprocess.Popen[str]:
+    """With its output kept it has no input either: nobody could see what it asks for."""
+    errors, questions = (None, None) if output is None else (subprocess.STDOUT, subprocess.DEVNULL)
+    filled = [part.format(python=sys.executable, bin=_BIN) for part in command]
+    return subprocess.Popen(
+        filled, env=_environment(), stdout=output, stderr=errors, stdin=questions, text=True
+    )
+
+
+def _ended(process: subprocess.Popen[str]) -> tuple[bool, float]:
+    """Whether it exited with zero, and its processor seconds, which only the wait itself tells of one process."""
+    try:
+        _, status, usage = os.wait4(process.pid, 0)
+    except KeyboardInterrupt:  # it was interrupted, too, and cleans up behind itself
+        process.wait()
+        raise
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode == 0, usage.ru_utime + usage.ru_stime
 
 
 def _environment() -> dict[str, str]:

@@ -27,6 +27,14 @@ def test_a_check_passes_when_its_commands_exit_with_zero(code: str, passed: bool
     assert alone(check("one", code)).passed is passed
 
 
+def test_the_processor_time_is_that_of_the_check_and_of_what_it_started() -> None:
+    spends = "import time\nwhile time.process_time() < 0.2: pass"
+    starts = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {spends!r}], check=True)"
+
+    assert alone(check("one", starts)).processor >= 0.2
+    assert alone(check("another", "import time; time.sleep(0.2)")).processor < 0.2
+
+
 def test_the_output_of_a_lane_is_kept_until_its_check_ends() -> None:
     results: list[Result] = []
     Lanes(((check("one", "print('said'); raise SystemExit(1)"),),), lambda _: None, results.append).run()
