@@ -91,6 +91,9 @@ class MemoryTracking:
     def poll_interval(self, _: Query[object]) -> timedelta | None:
         return None
 
+    def lot(self, _: Query[object]) -> str | None:
+        return None
+
     async def carry_out(self, write: Outside) -> Told:
         assert isinstance(write, EnsureRun), f"not part of the start of a run: {write}"
         run_id = write.uid.replace("-", "")

@@ -115,9 +115,7 @@ def _started(command: Sequence[str], output: IO[str] | None) -> subprocess.Popen
     """With its output kept it has no input either: nobody could see what it asks for."""
     errors, questions = (None, None) if output is None else (subprocess.STDOUT, subprocess.DEVNULL)
     filled = [part.format(python=sys.executable, bin=_BIN) for part in command]
-    return subprocess.Popen(
-        filled, env=_environment(), stdout=output, stderr=errors, stdin=questions, text=True
-    )
+    return subprocess.Popen(filled, env=_environment(), stdout=output, stderr=errors, stdin=questions, text=True)
 
 
 def _ended(process: subprocess.Popen[str]) -> tuple[bool, float]:

@@ -35,7 +35,7 @@ from tandem.engine import controller as k8s
 from tandem.engine.controller import Child, Controller, Figure, Named, ResourceType
 from tandem.engine.metrics import Metrics
 from tandem.engine.process import Options, run
-from tandem.tracking import Experiments, MlflowClient, TrackingReader, TrackingWriter, poll_interval
+from tandem.tracking import Experiments, MlflowClient, TrackingReader, TrackingWriter, lot, poll_interval
 from tandem.training.case import TrainingChildren, TrainingSettings
 from tandem.training.plan import plan as plan_training
 
@@ -209,6 +209,9 @@ class MlflowSource:
 
     def poll_interval(self, query: Query[object]) -> timedelta | None:
         return poll_interval(query, self._poll_every)
+
+    def lot(self, query: Query[object]) -> str | None:
+        return lot(query)
 
     async def carry_out(self, write: Outside) -> Told:
         return await self._writer.carry_out(write)

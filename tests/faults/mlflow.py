@@ -40,6 +40,7 @@ from tandem.api.plan import (
     TagRun,
     TagVersion,
 )
+from tandem.tracking import lot
 
 T = TypeVar("T")
 
@@ -190,6 +191,9 @@ class Tracking:
 
     def poll_interval(self, query: Query[object]) -> timedelta | None:
         return POLL_EVERY if isinstance(query, ModelNamed | MonitorOf) else None
+
+    def lot(self, query: Query[object]) -> str | None:
+        return lot(query)
 
     async def carry_out(self, write: Outside) -> Told:
         async def carried_out() -> Told:

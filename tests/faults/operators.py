@@ -143,7 +143,8 @@ class OperatorProcess:
         assert self._engine is not None
         queue, board, store = self._engine._queue, self._engine._board, self._engine._store
         soon = self._loop.time() + rest
-        awaited = any(due < soon for due in queue._due.values())
+        first = queue._delayed.first()
+        awaited = first is not None and first < soon
         unanswered = any(query not in board._answers for query in board._readers)
         leads = self._engine._leads
         busy = leads and (queue._added_at or queue._active or queue._again or awaited)

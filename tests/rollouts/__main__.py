@@ -15,10 +15,11 @@ from bench.machine import describe
 from cluster.progress import step
 from demo.setup import Site, set_up
 from demo.stage import namespace_object
+from tests.reliability import Section
 from tests.rollouts import client
 from tests.rollouts.app import NAME, deployed
 from tests.rollouts.names import followed
-from tests.rollouts.page import Account, Rounds, section, written_into
+from tests.rollouts.page import Account, Rounds, section
 from tests.rollouts.story import FAILURES, MOMENTS, Story
 
 COMMAND: Final = "make rollouts"
@@ -40,7 +41,7 @@ def main() -> int:
     told = section(account)
     print(told)
     if wanted.write_docs:
-        written_into(told)
+        Section("rollouts").put(told)
     return 0 if account.held else 1
 
 

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.machine import describe
+from tests.reliability import Section
 from tests.soak.client import Client, connected
 from tests.soak.ground import RESYNC, Ground, Sample, pid, prepared
 from tests.soak.invariants import WATCHED, Invariants, broken_in_mlflow, made_in_mlflow, unsettled
 from tests.soak.kubelet import Kubelet
 from tests.soak.misfortune import Misfortune
-from tests.soak.page import FILE, Account, page
+from tests.soak.page import Account, section
 from tests.soak.users import Users
 
 _DOINGS_PER_SECOND: Final = 3.0
@@ -43,10 +44,10 @@ def main() -> int:
         account = asyncio.run(Soak(ground, wanted.minutes, wanted.resources, wanted.seed).run())
         if not account.held:
             _keep_logs(ground)
-    told = page(account)
+    told = section(account)
     print(told)
     if wanted.write_docs:
-        FILE.write_text(told)
+        Section("soak").put(told)
     return 0 if account.held else 1
 
 
@@ -60,6 +61,7 @@ class Soak:
             command=f"make soak SOAK_MINUTES={minutes:g} SOAK_RESOURCES={resources}",
             machine=f"{machine.cores} cores of {machine.cpu}, {machine.memory_gb:.0f} GB, {machine.kernel}",
             versions=", ".join(f"{name} {version}" for name, version in machine.versions.items()),
+            commit=machine.commit,
             date=datetime.now(UTC).strftime("%Y-%m-%d"),
             minutes=minutes,
             resources=resources,

@@ -63,11 +63,13 @@ class ApiServer:
         timeout: aiohttp.ClientTimeout = _TIMEOUT,
         count: Count = lambda *_: None,
         may_write: Callable[[], bool] = lambda: True,
+        longest_pause: float = _LONGEST_PAUSE,
     ) -> None:
         self._connection = Connection(client, timeout)
         self._may_write = may_write
         self._count = count
         self._limiter = limiter
+        self._longest_pause = longest_pause
         self._not_before = 0.0  # by the event loop's clock
 
     async def request(
@@ -101,7 +103,7 @@ class ApiServer:
         if answer.status >= 400:
             if answer.status == 429:
                 # Nobody asks before: hundreds of keys that are woken by something else would keep it overloaded.
-                self._not_before = clock() + _seconds(answer.retry_after)
+                self._not_before = clock() + min(_seconds(answer.retry_after), self._longest_pause)
             raise _error(answer.status, answer.data)
         try:
             decoded: Json = msgspec.json.decode(answer.data)
@@ -151,4 +153,4 @@ def _error(status: int, data: bytes) -> Exception:
 
 
 def _seconds(retry_after: str) -> float:
-    return min(float(retry_after), _LONGEST_PAUSE) if retry_after.isdecimal() else 0.0
+    return float(retry_after) if retry_after.isdecimal() else 0.0

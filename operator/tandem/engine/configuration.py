@@ -58,6 +58,10 @@ class ConfigMaps:
             return self._others.poll_interval(query)
         return max(self._poll_every, timedelta(seconds=len(self._namespaces) / _NAMESPACES_PER_SECOND))
 
+    def lot(self, query: Query[object]) -> str | None:
+        """A namespace is listed once for all that is asked of it."""
+        return "ConfigMaps" if isinstance(query, ConfigMapNamed) else self._others.lot(query)
+
     async def carry_out(self, write: Outside) -> Told:
         return await self._others.carry_out(write)
 

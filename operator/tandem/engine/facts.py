@@ -1,9 +1,9 @@
 """Facts from outside: who has asked what, which answers are known, and when to ask again.
 
-A plan's reads are its subscription. A new question is asked at once; a polled one again every interval, all polled
-questions in one go; one that found the source down is asked again with a growing delay. When an answer changes,
-everybody who reads it is queued. A source that fails, hangs or leaves a question out is one that is down: its readers
-are told, too.
+A plan's reads are its subscription. A new question is asked at once; a polled one again every interval; one that found
+the source down is asked again with a growing delay. Questions of one lot are asked in one go, others a few at a time,
+so that slow answers to some never hold up the rest. When an answer changes, everybody who reads it is queued. A source
+that fails, hangs or leaves a question out is one that is down: its readers are told, too.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Final, Protocol
 from tandem.api.facts import Facts, Query, Told, Unavailable
 from tandem.api.meta import Key
 from tandem.api.plan import Outside
+from tandem.engine.deadlines import Deadlines
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,9 @@ class Source(Protocol):
     def poll_interval(self, query: AnyQuery) -> timedelta | None:
         """How often the answer may change by itself; None: only by our own writes."""
 
+    def lot(self, query: AnyQuery) -> str | None:
+        """Questions of one lot are answered by one search, however many; None: each by a request of its own."""
+
     async def carry_out(self, write: Outside) -> Told:
         """The answers that are known by having done it, where there are any.
 
@@ -60,7 +64,8 @@ class FactBoard:
         self._pending: dict[AnyQuery, None] = {}  # to be asked, in order
         self._asking: set[AnyQuery] = set()
         self._retries: dict[AnyQuery, int] = {}
-        self._due: dict[AnyQuery, float] = {}
+        self._due: Deadlines[AnyQuery] = Deadlines()
+        self._polling = False  # questions that are polled one by one: a lot of them is under way
         self._wake = asyncio.Event()
 
     @property
@@ -109,40 +114,53 @@ class FactBoard:
                 task.add_done_callback(lambda _: limit.release())
 
     def _ask(self, query: AnyQuery) -> None:
-        self._due.pop(query, None)
+        self._due.discard(query)
         self._pending[query] = None
         self._wake.set()
 
     def _drop(self, query: AnyQuery) -> None:
         del self._readers[query]
-        for known in (self._answers, self._pending, self._retries, self._due):
+        self._due.discard(query)
+        for known in (self._answers, self._pending, self._retries):
             known.pop(query, None)
 
     async def _next_batch(self) -> list[AnyQuery]:
         loop = asyncio.get_running_loop()
         while True:
             now = loop.time()
-            for query in [query for query, due in self._due.items() if due <= now]:
+            for query in self._due.take(now):
                 self._ask(query)
             batch = self._choose()
             if batch:
                 for query in batch:
                     del self._pending[query]
                 self._asking.update(batch)
+                self._polling = self._polling or self._polled_alone(batch[0])
                 return batch
             self._wake.clear()
-            timeout = min(self._due.values()) - now if self._due else None
             try:
-                async with asyncio.timeout(timeout):
+                async with asyncio.timeout_at(self._due.first()):
                     await self._wake.wait()
             except TimeoutError:
                 continue
 
     def _choose(self) -> list[AnyQuery]:
-        """Polled questions all together: a source answers a thousand of them by one search. Others in small lots."""
+        """One lot; or some of those that somebody waits for; or of those that are polled one by one.
+
+        Of the last there may be thousands, one for each run that goes on: they never take more than one place.
+        """
         waiting = [query for query in self._pending if query not in self._asking]
-        polled = [query for query in waiting if self._source.poll_interval(query) is not None]
-        return polled or waiting[:_BATCH]
+        lots = {query: self._source.lot(query) for query in waiting}
+        first = next((lot for lot in lots.values() if lot is not None), None)
+        if first is not None:
+            return [query for query, lot in lots.items() if lot == first]
+        new = [query for query in waiting if not self._polled_alone(query)]
+        if new or self._polling:
+            return new[:_BATCH]
+        return waiting[:_BATCH]
+
+    def _polled_alone(self, query: AnyQuery) -> bool:
+        return self._source.lot(query) is None and self._source.poll_interval(query) is not None
 
     async def _answer(self, batch: list[AnyQuery]) -> None:
         answers: Mapping[AnyQuery, object] = {}
@@ -155,6 +173,8 @@ class FactBoard:
             problem = f"the source failed: {error!r}"
         finally:
             self._asking.difference_update(batch)
+            if self._polled_alone(batch[0]):
+                self._polling = False
         now = asyncio.get_running_loop().time()
         for query in batch:
             # Asked again meanwhile (after a write): this answer may be older than the write, the next one is not.
@@ -171,14 +191,15 @@ class FactBoard:
         if isinstance(answer, Unavailable):
             retries = self._retries.get(query, 0)
             self._retries[query] = retries + 1
-            self._due[query] = now + min(_FIRST_RETRY * 2.0**retries, _LAST_RETRY)
+            # Bounded before the power: after 1,024 failures (four hours) a float is too small for it.
+            self._due.put(query, now + min(_FIRST_RETRY * 2.0 ** min(retries, 10), _LAST_RETRY))
         else:
             self._retries.pop(query, None)
             interval = self._source.poll_interval(query)
             if interval is not None:
                 # On common ticks, so that all questions of one interval are due together.
                 seconds = interval.total_seconds()
-                self._due[query] = (now // seconds + 1) * seconds
+                self._due.put(query, (now // seconds + 1) * seconds)
         news = query not in self._answers or self._answers[query] != answer
         self._answers[query] = answer
         if news:

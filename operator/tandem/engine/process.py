@@ -271,8 +271,10 @@ def _proxy_for(address: str) -> str | None:
 def _lease(client: ApiClient, options: Options, metrics: Metrics) -> Lease | None:
     if options.lease_namespace is None:
         return None
-    # A renewal never queues behind other requests.
-    unhurried = ApiServer(client, AsyncLimiter(10, time_period=1), count=metrics.requested)
+    # A renewal never queues behind other requests, nor waits out a pause that costs the lease: a server that is busy
+    # for all others has room for leases (its `leader-election` priority level).
+    pause = options.lease_times.retry_period / 2
+    unhurried = ApiServer(client, AsyncLimiter(10, time_period=1), count=metrics.requested, longest_pause=pause)
     return Lease(unhurried, options.lease_namespace, options.name, options.instance, utc_now, options.lease_times)
 
 

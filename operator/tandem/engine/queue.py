@@ -8,15 +8,15 @@ timer, so 10,000 resources that wait cost no task.
 from __future__ import annotations
 
 import asyncio
-import heapq
 from collections.abc import Hashable
 from typing import Final, Generic, TypeVar
+
+from tandem.engine.deadlines import Deadlines
 
 K = TypeVar("K", bound=Hashable)
 
 FIRST_BACKOFF: Final = 0.005
 LAST_BACKOFF: Final = 300.0
-_STALE_ALLOWED: Final = 100  # delayed additions that an earlier one has overtaken, before the heap is made anew
 
 
 class KeyedQueue(Generic[K]):
@@ -28,11 +28,9 @@ class KeyedQueue(Generic[K]):
         self._added_at: dict[K, float] = {}  # what waits in _ready, in its order
         self._active: set[K] = set()  # handed out
         self._again: set[K] = set()  # added while handed out
-        self._delayed: list[tuple[float, int, K]] = []
-        self._due: dict[K, float] = {}  # the earliest delayed addition of each key
+        self._delayed: Deadlines[K] = Deadlines()  # the earliest delayed addition of each key
         self._timer: asyncio.Handle | None = None
         self._timer_due = 0.0  # a handle does not always know: uvloop's of a timer that is due at once has no `when`
-        self._order = 0
         self._failures: dict[K, int] = {}
         self._taken_at = self._loop.time()
         self._idle = asyncio.Event()
@@ -56,14 +54,10 @@ class KeyedQueue(Generic[K]):
         if seconds <= 0:
             self.add(key)
             return
-        due = self._loop.time() + seconds
-        if self._due.get(key, due + 1) <= due:
-            return
-        self._due[key] = due
-        self._order += 1
-        heapq.heappush(self._delayed, (due, self._order, key))
-        self._drop_stale()
-        self._arm()
+        due, before = self._loop.time() + seconds, self._delayed.get(key)
+        if before is None or due < before:
+            self._delayed.put(key, due)
+            self._arm()
 
     def retry(self, key: K, at_most: float = LAST_BACKOFF) -> float:
         """Add it later, the later the more often it failed; the delay in seconds."""
@@ -121,26 +115,17 @@ class KeyedQueue(Generic[K]):
 
     def _promote(self) -> None:
         self._timer = None
-        now = self._loop.time()
-        while self._delayed and self._delayed[0][0] <= now:
-            due, _, key = heapq.heappop(self._delayed)
-            if self._due.get(key) == due:
-                del self._due[key]
-                self.add(key)
+        for key in self._delayed.take(self._loop.time()):
+            self.add(key)
         self._arm()
 
     def _arm(self) -> None:
         """One timer, for the earliest of all."""
-        if self._closed or not self._delayed:
+        first = self._delayed.first()
+        if self._closed or first is None:
             return
-        first = self._delayed[0][0]
         if self._timer is not None:
             if self._timer_due <= first:
                 return
             self._timer.cancel()
         self._timer, self._timer_due = self._loop.call_at(first, self._promote), first
-
-    def _drop_stale(self) -> None:
-        if len(self._delayed) > 2 * len(self._due) + _STALE_ALLOWED:
-            self._delayed = [entry for entry in self._delayed if self._due.get(entry[2]) == entry[0]]
-            heapq.heapify(self._delayed)

@@ -69,25 +69,35 @@ class Provenance:
         started = time.perf_counter()
         # What a client sees when the application breaks before it answers (uvicorn then says 500).
         status = 500
+        counted = False
+
+        def count() -> None:
+            nonlocal counted
+            if not counted:
+                counted = True
+                known = path if path in _KNOWN_PATHS else "other"
+                self._requests.labels(*self._labels, known, str(status)).inc()
+                self._seconds.labels(*self._labels, known).observe(time.perf_counter() - started)
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message = {**message, "headers": [*message.get("headers", ()), *self._headers]}
+            elif message["type"] == "http.response.body" and not message.get("more_body"):
+                # Before it leaves: whoever has read an answer finds it counted, and so does a judgement that asks then.
+                count()
             await send(message)
 
         if path == _METRICS_PATH:
-            await self._send_metrics(send_with_headers)
+            await self._send_metrics(send)
             return
         try:
             await self._app(scope, receive, send_with_headers)
         finally:
-            known = path if path in _KNOWN_PATHS else "other"
-            self._requests.labels(*self._labels, known, str(status)).inc()
-            self._seconds.labels(*self._labels, known).observe(time.perf_counter() - started)
+            count()  # broken off, or broken before it answered
 
     async def _send_metrics(self, send: Send) -> None:
-        headers = [(b"content-type", CONTENT_TYPE_LATEST.encode())]
+        headers = [(b"content-type", CONTENT_TYPE_LATEST.encode()), *self._headers]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": generate_latest(self._registry)})

@@ -2,7 +2,7 @@
 
 from tandem.tracking.client import MlflowClient
 from tandem.tracking.experiments import Experiments
-from tandem.tracking.reader import TrackingReader, poll_interval
+from tandem.tracking.reader import TrackingReader, lot, poll_interval
 from tandem.tracking.writer import TrackingWriter
 
-__all__ = ["Experiments", "MlflowClient", "TrackingReader", "TrackingWriter", "poll_interval"]
+__all__ = ["Experiments", "MlflowClient", "TrackingReader", "TrackingWriter", "lot", "poll_interval"]

@@ -49,6 +49,11 @@ def poll_interval(query: Query[object], every: timedelta = POLL_EVERY) -> timede
     return every if isinstance(query, (ModelNamed, MonitorOf)) else None
 
 
+def lot(query: Query[object]) -> str | None:
+    """Models and their monitoring are each found by one search, however many are asked for; the rest one by one."""
+    return type(query).__name__ if isinstance(query, (ModelNamed, MonitorOf)) else None
+
+
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 

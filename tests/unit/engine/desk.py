@@ -148,6 +148,9 @@ class Desk:
     def poll_interval(self, query: Query[object]) -> timedelta | None:
         return None
 
+    def lot(self, query: Query[object]) -> str | None:
+        return None
+
     async def carry_out(self, write: Outside) -> Told:
         self.carried_out.append(write)
         if self.source_raises is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -25,12 +26,15 @@ class Listener:
         self.heard: list[web.Request] = []
         self.bodies: list[bytes] = []
         self.answer = b"{}"
+        self.refusals: list[dict[str, str]] = []  # headers of the 429s that come before it
         self.leads = True
         self.tokens = ["first"]
 
     async def hear(self, request: web.Request) -> web.Response:
         self.heard.append(request)
         self.bodies.append(await request.read())
+        if self.refusals:
+            return web.json_response({"reason": "TooManyRequests"}, status=429, headers=self.refusals.pop(0))
         return web.Response(body=self.answer, content_type="application/json")
 
 
@@ -54,7 +58,7 @@ async def api(listener: Listener) -> AsyncIterator[ApiServer]:
         client = ApiClient(configuration)
         client.user_agent = "tandem-operator/here"
         async with client:
-            yield ApiServer(client, AsyncLimiter(1000, 1), may_write=lambda: listener.leads)
+            yield ApiServer(client, AsyncLimiter(1000, 1), may_write=lambda: listener.leads, longest_pause=0.2)
 
 
 NAMES = {"namespace": "team", "name": "iris-1"}
@@ -112,3 +116,19 @@ async def test_who_does_not_lead_may_read(api: ApiServer, listener: Listener) ->
     listener.answer = b'{"kind": "Job"}'
 
     assert await api.request("GET", object_path(JOBS), NAMES) == {"kind": "Job"}
+
+
+@pytest.mark.parametrize("retry_after", ["1", "3600", "9" * 400])
+async def test_a_pause_that_the_server_asks_for_is_kept_but_never_longer_than_the_longest(
+    api: ApiServer, listener: Listener, retry_after: str
+) -> None:
+    """A Lease is lost within 10 seconds: who waits longer than that for a busy server hands it away."""
+    listener.refusals.append({"Retry-After": retry_after})
+    with pytest.raises(ApiUnavailable):
+        await api.request("GET", object_path(JOBS), NAMES)
+    refused_at = asyncio.get_running_loop().time()
+
+    async with asyncio.timeout(0.9):
+        await api.request("GET", object_path(JOBS), NAMES)
+
+    assert asyncio.get_running_loop().time() >= refused_at + 0.19

@@ -38,6 +38,9 @@ class Others:
     def poll_interval(self, query: Query[object]) -> timedelta | None:
         return None
 
+    def lot(self, query: Query[object]) -> str | None:
+        return None
+
     async def carry_out(self, write: Outside) -> Told:
         self.written.append(write)
         return {ModelNamed("iris"): "known"}

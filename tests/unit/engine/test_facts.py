@@ -30,7 +30,14 @@ class Once(Query[object]):
 
 @dataclass(frozen=True, slots=True)
 class Polled(Query[object]):
+    """One by one."""
+
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Together(Polled):
+    """Of one lot."""
 
 
 DOWN = Unavailable(EPOCH, "TrackingUnavailable", "down")
@@ -64,6 +71,9 @@ class World:
 
     def poll_interval(self, query: Query[object]) -> timedelta | None:
         return timedelta(seconds=10) if isinstance(query, Polled) else None
+
+    def lot(self, query: Query[object]) -> str | None:
+        return "together" if isinstance(query, Together) else None
 
     async def carry_out(self, write: Outside) -> Told:
         raise NotImplementedError
@@ -122,8 +132,8 @@ async def test_an_answer_of_none_is_an_answer(world: World) -> None:
     assert world.woken == [(0, A)]
 
 
-async def test_polled_questions_are_asked_together_on_common_ticks_whenever_they_began(world: World) -> None:
-    first, second = Polled("x"), Polled("y")
+async def test_polled_questions_of_one_lot_are_asked_together_on_common_ticks_whenever_they_began(world: World) -> None:
+    first, second = Together("x"), Together("y")
     world.answers |= {first: 1, second: 1}
     world.board.subscribe(A, [first])
     await asyncio.sleep(3)
@@ -316,6 +326,42 @@ async def test_slow_answers_to_one_question_do_not_hold_up_another(world: World)
     await asyncio.sleep(1)
 
     assert world.woken == [(1, B)]
+
+
+async def test_a_thousand_questions_of_one_lot_are_one_batch_and_others_go_a_few_at_a_time(world: World) -> None:
+    lot, others = [Together(str(n)) for n in range(1000)], [Once(str(n)) for n in range(120)]
+    world.answers |= dict.fromkeys([*lot, *others], 1)
+    world.board.subscribe(A, [*others, *lot])
+    await asyncio.sleep(0.5)
+
+    assert sorted(len(queries) for _, queries in world.asked) == [20, 50, 50, 1000]
+
+
+async def test_thousands_that_are_polled_one_by_one_do_not_hold_up_what_somebody_waits_for(world: World) -> None:
+    """A run that goes on costs a request of its own; a server that is slow then is slow for them alone."""
+    slow = [Polled(str(n)) for n in range(1000)]
+    world.answers |= dict.fromkeys(slow, 1) | {Together("model"): 1, Once("run"): 1}
+    world.takes_long = dict.fromkeys(slow, 20.0)
+    world.board.subscribe(A, slow)
+    await asyncio.sleep(1)
+    world.board.subscribe(B, [Together("model"), Once("run")])
+    await asyncio.sleep(1)
+
+    assert world.woken == [(1, B), (1, B)]
+    await asyncio.sleep(20 * 1000 / 50)
+    assert all(world.board.facts.answered(query) for query in slow), "each of them has its turn"
+    assert not any(isinstance(world.board.facts.read(query), Unavailable) for query in slow)
+
+
+async def test_a_source_that_is_down_for_a_day_is_still_asked_every_15_seconds(world: World) -> None:
+    world.answers |= {Once("x"): DOWN, Once("y"): 1}
+    world.board.subscribe(A, [Once("x")])
+    await asyncio.sleep(86_401)
+
+    assert world.asked_at(Once("x"))[-3:] == [86_370, 86_385, 86_400]
+    world.board.subscribe(B, [Once("y")])
+    await asyncio.sleep(1)
+    assert (86_401, B) in world.woken, "and nobody else's question suffers"
 
 
 async def test_a_question_is_never_under_way_twice(world: World) -> None:

@@ -83,6 +83,39 @@ def test_answers_are_counted_by_version_path_and_status(app: Provenance) -> None
     assert 'tandem_model_request_seconds_count{model="iris",model_version="3",path="/invocations"} 3.0' in metrics
 
 
+@pytest.mark.parametrize(("method", "path", "status"), [("POST", "/invocations", 200), ("GET", "/version", 500)])
+def test_an_answer_is_counted_by_the_time_that_a_client_has_it(
+    app: Provenance, method: str, path: str, status: int
+) -> None:
+    """A judgement that asks for the counts then would miss it."""
+    counted: list[str] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b""}
+
+    async def asked(scope: Any) -> None:
+        async def has_it(message: Any) -> None:
+            if message["type"] == "http.response.body":
+                counted.append((await metrics()).body)
+
+        await app(scope, receive, has_it)
+
+    async def metrics() -> Answer:
+        answer = Answer()
+
+        async def keep(message: Any) -> None:
+            answer.body += message.get("body", b"").decode()
+
+        await app({"type": "http", "path": "/metrics"}, receive, keep)
+        return answer
+
+    scope = {"type": "http", "method": method, "path": path, "headers": [], "query_string": b"", "http_version": "1.1"}
+    with contextlib.suppress(RuntimeError):
+        asyncio.run(asked(scope))
+
+    assert f'path="{path}",status="{status}"}} 1.0' in counted[-1]
+
+
 def test_unknown_paths_share_one_counter_so_that_a_scanner_fills_no_memory(app: Provenance) -> None:
     for number in range(20):
         ask(app, "GET", f"/scan/{number}")

@@ -6,7 +6,7 @@ import pytest
 
 from tests.soak.__main__ import growth
 from tests.soak.ground import Sample
-from tests.soak.page import Account, page
+from tests.soak.page import Account, section
 
 
 def account(**fields: object) -> Account:
@@ -14,6 +14,7 @@ def account(**fields: object) -> Account:
         "command": "make soak",
         "machine": "2 cores",
         "versions": "Kubernetes 1",
+        "commit": "abc1234",
         "date": "2026-01-01",
         "minutes": 60.0,
         "resources": 1000,
@@ -23,7 +24,7 @@ def account(**fields: object) -> Account:
 
 
 def test_a_page_of_what_held_says_so() -> None:
-    told = page(account(jobs=1234, settled_after=41.6, happened={"operator killed": 3}))
+    told = section(account(jobs=1234, settled_after=41.6, happened={"operator killed": 3}))
 
     assert "Everything held." in told
     assert "1,234 Jobs" in told
@@ -33,7 +34,7 @@ def test_a_page_of_what_held_says_so() -> None:
 
 def test_what_did_not_hold_is_told_first_and_in_words() -> None:
     failed = account(broken=["Job team/iris-1 was made 2 times"], at_rest=["patch trainingjobs/status team/iris"])
-    told = page(failed)
+    told = section(failed)
 
     assert not failed.held
     assert "**2 things did not hold.**" in told
