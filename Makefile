@@ -61,8 +61,8 @@ soak: setup ## An hour of random doings and faults with 1,000 resources, into do
 rollouts: setup ## 35 rollouts, failing canaries and rollbacks on real pods, into docs/reliability.md (~1 h)
 	@$(BIN)/python -m tests.rollouts --write-docs
 
-bench: setup ## Every performance figure, into docs/performance.md (a quiet machine, ~17 min)
-	@$(BIN)/python -m bench --write-docs
+bench: setup ## Every performance figure, up to 10,000 resources, into docs/performance.md (a quiet machine, ~45 min)
+	@$(BIN)/python -m bench --full --write-docs
 
 cluster-up: setup ## Start the local cluster `tandem` (kind where Docker is, the embedded one elsewhere)
 	@$(BIN)/python -m cluster up

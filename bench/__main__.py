@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import ParamSpec, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from bench import failover, latency, poison, restart, throughput, trainer
 from bench.actors import BARE, BARE_MLFLOW, ENGINE, KOPF, ROOT, SHIPPED, TANDEM
@@ -39,21 +40,34 @@ class Bench:
         self._asked = asked
         self._others: list[float] = []
 
-    def run(self) -> Results:
-        asked, parts = self._asked, self._asked.only or PARTS
-        found_throughput = self._throughput() if "throughput" in parts else []
-        found_throughput += self._trainer() if "trainer" in parts else []
-        found_latency = self._latency() if "latency" in parts else []
-        found_restart = self._restart() if "restart" in parts else []
-        found_failover = self._failover() if "failover" in parts else []
-        found_poison = self._poison() if "poison" in parts else []
-        machine = describe(asked.command, self._others)
-        return Results(machine, found_throughput, found_latency, found_restart, found_failover, found_poison)
+    def run(self) -> Iterator[Results]:
+        """What is known after each part; the last has all of it."""
+        parts = self._asked.only or PARTS
+        found = Results(describe(self._asked.command, self._others), [], [], [])
+        for part in (part for part in PARTS if part in parts):
+            match part:
+                case "throughput":
+                    found = replace(found, throughput=self._throughput())
+                case "trainer":
+                    found = replace(found, throughput=found.throughput + self._trainer())
+                case "latency":
+                    found = replace(found, latency=self._latency())
+                case "restart":
+                    found = replace(found, restart=self._restart())
+                case "failover":
+                    found = replace(found, failover=self._failover())
+                case "poison":
+                    found = replace(found, poison=self._poison())
+            yield replace(found, machine=describe(self._asked.command, self._others))
+
+    def _rounds(self, size: int) -> range:
+        """Ten times as many take ten times as long, and vary less."""
+        return range(self._asked.rounds if size <= self._asked.resources else self._asked.large_rounds)
 
     def _throughput(self) -> list[Throughput]:
         sizes = [self._asked.resources, *([10 * self._asked.resources] if self._asked.full else [])]
         found = []
-        for size, number in product(sizes, range(self._asked.rounds)):
+        for size, number in [(one, number) for one in sizes for number in self._rounds(one)]:
             for actor in (BARE, BARE_MLFLOW, TANDEM, ENGINE, SHIPPED, KOPF):
                 what = f"throughput of {size:,}, round {number + 1}: {actor.name}"
                 found.append(self._measured(what, throughput.measure, self._ground, actor, size))
@@ -99,7 +113,7 @@ class Bench:
         _tell(f"fail-over: {settled:,} resources are made")
         failover.fill(self._ground, settled)
         found = []
-        for number, fault in product(range(asked.rounds), failover.FAULTS):
+        for number, fault in product(self._rounds(settled), failover.FAULTS):
             what = f"fail-over, round {number + 1}: {fault}"
             found.append(self._measured(what, failover.measure, self._ground, fault, settled, asked.pause))
             _tell(f"    {found[-1].takeover_seconds:.1f} s")
@@ -109,7 +123,7 @@ class Bench:
     def _poison(self) -> list[Poison]:
         size = (10 if self._asked.full else 1) * self._asked.resources
         found = []
-        for number, poisoned in product(range(self._asked.rounds), (False, True)):
+        for number, poisoned in product(self._rounds(size), (False, True)):
             what = f"{size:,} resources{', one a poison' * poisoned}, round {number + 1}"
             found.append(self._measured(what, poison.measure, self._ground, size, poisoned))
             self._ground.clear()
@@ -134,9 +148,9 @@ def main() -> int:
         _tell("the machine is busy with other programs: nothing that is measured now belongs into the docs")
         return 1
     with prepared() as ground:
-        results = Bench(ground, asked).run()
-    if asked.results:
-        asked.results.write_bytes(msgspec.json.format(msgspec.json.encode(results)))
+        for results in Bench(ground, asked).run():
+            if asked.results:
+                asked.results.write_bytes(msgspec.json.format(msgspec.json.encode(results)))
     print(page(results, ()))
     _tell(summary(results))
     if asked.write_docs:
@@ -175,11 +189,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--resources", type=int, default=1000, help="how many (default 1000)")
     parser.add_argument("--full", action="store_true", help="ten times as many, too")
     parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured (default 3)")
+    parser.add_argument("--large-rounds", type=int, default=1, help="how often with ten times as many (default 1)")
     parser.add_argument("--rates", type=float, nargs="+", default=[10, 50, 100], help="steady creations a second")
     parser.add_argument("--seconds", type=float, default=10, help="how long each of the rates is kept up (default 10)")
     parser.add_argument("--pause", type=float, default=failover.PAUSE, help="seconds that a leader is stopped (60)")
     parser.add_argument("--only", nargs="+", choices=PARTS, help="leave out the other parts")
-    parser.add_argument("--results", type=Path, help="write all that was measured to this file, as JSON")
+    parser.add_argument("--results", type=Path, help="write all that was measured to this file, as JSON, part by part")
     parser.add_argument("--write-docs", action="store_true", help="write docs/performance.md, on a quiet machine only")
     parser.add_argument("--patience", type=float, default=_PATIENCE, help="seconds to wait for a quiet machine")
     parser.add_argument("--render", action="store_true", help="make the page anew from the last results")

@@ -12,7 +12,8 @@ from bench.tables import failover, poison, span, table
 TITLE = "# Performance"
 
 _INTRODUCTION = """\
-Made by `make bench`; do not edit. Every figure is the median of its runs; the rows take turns, on one real API server
+Made by `make bench`; do not edit. Every figure is the median of its runs (of a single one with ten times as many, but
+for restarts); the rows take turns, on one real API server
 (etcd without fsync, audit log on, no controllers: Jobs make no pods). **Read the ratios.** Seconds say more about the
 machine than about an operator: clients, operator, API server and etcd share its cores. All times are the API
 server's own, from its audit log; requests are counted there, exactly."""
@@ -32,8 +33,8 @@ bare client knows at once what it has to do; an operator has to be told by a wat
 
 _RESTART = """\
 Tandem is started over resources that have all they need. *Looked at* counts different resources that were planned anew;
-CPU and wall time are those of the whole process, interpreter included, until the last was looked at. *Quiet* adds the
-second list, which the watches begin with. Memory, tasks of the event loop and CPU at rest are taken after that."""
+CPU and wall time are those of the whole process, interpreter included, until the last was looked at. *Quiet* is when
+nothing moves any more. Memory, tasks of the event loop and CPU at rest are taken after that."""
 
 _NOT = """\
 - The operators do not do the same. Tandem makes an MLflow run first and looks for what a crash may have left; the naive

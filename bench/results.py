@@ -43,7 +43,7 @@ class Restart(msgspec.Struct, frozen=True):
     requests: dict[str, int]
     seconds: float  # since the process was started, until all were looked at
     cpu_seconds: float
-    cpu_seconds_at_rest: float  # until nothing moved any more: the watches list everything a second time
+    cpu_seconds_at_rest: float  # until nothing moved any more
     tasks: int
     megabytes: float  # resident, at rest
     megabytes_at_most: float
