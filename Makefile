@@ -55,7 +55,8 @@ cluster-test: setup ## Tests of the local cluster itself
 e2e: setup ## The whole demo, its faults and bad input, as assertions on real pods
 	@$(BIN)/python -m checks e2e
 
-soak: setup ## An hour of random doings and faults with 1,000 resources, into docs/reliability.md (SOAK_MINUTES=60)
+soak: setup ## All faults without exception, then an hour of random ones, into docs/reliability.md (SOAK_MINUTES=60)
+	@FAULTS=all $(BIN)/python -m checks faults
 	@$(BIN)/python -m tests.soak --write-docs
 
 rollouts: setup ## 35 rollouts, failing canaries and rollbacks on real pods, into docs/reliability.md (~1 h)

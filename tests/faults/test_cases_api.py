@@ -59,6 +59,24 @@ async def test_case_02_a_job_of_somebody_else_is_told_and_not_touched() -> None:
         assert owner == world.read(TRAINING_JOBS, "iris")["metadata"]["uid"]
 
 
+async def test_case_03_a_change_of_a_job_that_is_invalid_is_told_without_a_hot_loop() -> None:
+    async with World(resync=0.1) as world:
+        train()(world)
+        await world.until(runs("iris-1"))
+        await world.settled()
+        invalid = refuse(422, "Invalid", 'Job.batch "iris-1" is invalid: spec.template: field is immutable')
+        rule = world.server.faults.on("apply", "jobs", fault=invalid, times=None)
+        world.change(TRAINING_JOBS, "iris", {"spec": {"suspend": True}})
+        await world.until(lambda w: ready_is(w, "Invalid"), "the condition")
+        seen = world.lists()
+        await world.until(lambda w: w.lists() > seen + 15, "more than a second of resyncs")
+        assert rule.seen <= 3, "after 1, 2, 4 … seconds, whatever wakes it"
+        assert "field is immutable" in str(world.training()["conditions"])
+
+        rule.lift()
+        await world.until(training_is("Suspended"), "recovery by itself")
+
+
 async def test_case_08_a_quota_is_told_without_a_hot_loop() -> None:
     async with World(resync=0.1) as world:
         forbidden = refuse(403, "Forbidden", "exceeded quota: jobs")

@@ -148,7 +148,10 @@ def check_pace(asked: list[float]) -> None:
 
 # --- killed while listing --------------------------------------------------------------------------------------------
 
-LISTED = ("trainingjobs", "appdeployments", "jobs", "pods", "deployments", "replicasets", "services")
+LISTED = (
+    *("trainingjobs", "appdeployments", "jobs", "pods", "deployments", "replicasets", "services", "configmaps"),
+    *("poddisruptionbudgets", "networkpolicies", "horizontalpodautoscalers", "ingresses"),
+)
 
 
 @pytest.mark.parametrize("plural", LISTED)

@@ -9,6 +9,8 @@ from tests.faults.apiserver.kinds import EVENTS
 from tests.faults.scenarios import SCENARIOS, Scenario
 from tests.faults.world import World
 
+_idle: dict[bool, dict[str, tuple[int, int]]] = {}
+
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
 async def test_it_comes_to_its_end_by_events_alone_and_is_quiet_then(scenario: Scenario) -> None:
@@ -16,6 +18,8 @@ async def test_it_comes_to_its_end_by_events_alone_and_is_quiet_then(scenario: S
         await scenario.play(world)
 
         assert endstate.violations(world) == []
+        await world.settled()
+        assert await occupied(world) == await nothing_ever_happened(scenario.drift), "no task, no key is left behind"
         before = len(world.written)
         for name, process in list(world.processes.items()):
             await process.terminate()
@@ -32,3 +36,18 @@ async def test_every_event_is_told_once(scenario: Scenario) -> None:
         await scenario.play(world)
         told = [(e["regarding"]["name"], e["reason"], e["note"]) for e in world.server.database.of(EVENTS)]
         assert sorted(told) == sorted(set(told))
+
+
+async def occupied(world: World) -> dict[str, tuple[int, int]]:
+    """Tasks of each process, and keys in its queue."""
+    minds = {name: await process.mind() for name, process in world.processes.items()}
+    return {name: (mind.tasks, mind.queue) for name, mind in minds.items()}
+
+
+async def nothing_ever_happened(drift: bool) -> dict[str, tuple[int, int]]:
+    """The same in a world that is empty."""
+    if drift not in _idle:
+        async with World(drift=drift) as world:
+            await world.settled()
+            _idle[drift] = await occupied(world)
+    return _idle[drift]
