@@ -49,39 +49,58 @@ class Lanes:
         self._failed = threading.Event()
         self._running: dict[int, subprocess.Popen[str]] = {}
         self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._run, args=(lane,)) for lane in lanes]
+        self._lanes = lanes
+        self._left = len(lanes)
+        self._ends = threading.Condition()
 
     def run(self) -> None:
-        for thread in self._threads:
-            thread.start()
+        for lane in self._lanes:
+            threading.Thread(target=self._run, args=(lane,)).start()
         try:
-            for thread in self._threads:
-                while thread.is_alive():
-                    thread.join(0.2)
+            self._await_all()
         except KeyboardInterrupt:
             self.stop()
             raise
 
+    def _await_all(self) -> None:
+        """No `join`: in Python 3.11 one that Ctrl-C breaks takes the thread for ended from then on (bpo-45274)."""
+        with self._ends:
+            self._ends.wait_for(lambda: not self._left)
+
     def stop(self) -> None:
-        """End every command, as Ctrl-C would, so that each cleans up behind itself."""
+        """End every command, as Ctrl-C would, and wait until each has cleaned up behind itself.
+
+        Whoever presses it again means it: that is passed on, too.
+        """
         self._failed.set()
+        while self._left:
+            try:
+                self._interrupt()
+                self._await_all()
+            except KeyboardInterrupt:
+                continue
+
+    def _interrupt(self) -> None:
         with self._lock:
             for process in self._running.values():
                 with suppress(ProcessLookupError):  # it ended just now
                     os.kill(process.pid, signal.SIGINT)  # Popen's own would wait for it, beside us
-        for thread in self._threads:
-            thread.join()
 
     def _run(self, lane: Sequence[Check]) -> None:
-        for check in lane:
-            if self._failed.is_set():
-                return
-            self._begun(check)
-            result = self._one(check)
-            if not result.passed:
-                self._failed.set()
-            with self._lock:
-                self._ended(result)
+        try:
+            for check in lane:
+                if self._failed.is_set():
+                    return
+                self._begun(check)
+                result = self._one(check)
+                if not result.passed:
+                    self._failed.set()
+                with self._lock:
+                    self._ended(result)
+        finally:
+            with self._ends:
+                self._left -= 1
+                self._ends.notify_all()
 
     def _one(self, check: Check) -> Result:
         begun = time.monotonic()
@@ -113,10 +132,23 @@ def _in_turn(check: Check, run: Callable[[Sequence[str]], tuple[bool, float]]) -
 
 
 def _started(command: Sequence[str], output: IO[str] | None) -> subprocess.Popen[str]:
-    """With its output kept it has no input either: nobody could see what it asks for."""
-    errors, questions = (None, None) if output is None else (subprocess.STDOUT, subprocess.DEVNULL)
+    """With its output kept it has no input either: nobody could see what it asks for.
+
+    Nor does it hear Ctrl-C then but from us: a terminal tells its whole group, and of two interrupts the second one
+    ends pytest in the middle of its cleaning up, with a cluster left behind.
+    """
     filled = [part.format(python=sys.executable, bin=_BIN) for part in command]
-    return subprocess.Popen(filled, env=_environment(), stdout=output, stderr=errors, stdin=questions, text=True)
+    if output is None:
+        return subprocess.Popen(filled, env=_environment(), text=True)
+    return subprocess.Popen(
+        filled,
+        env=_environment(),
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        process_group=0,
+    )
 
 
 def _ended(process: subprocess.Popen[str]) -> tuple[bool, float]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from checks.run import Lanes, Result, alone
 from checks.steps import CHECKS, FIRST, LANES, Check
+from tests.crds import ROOT
 
 
 def check(name: str, code: str) -> Check:
@@ -40,6 +45,44 @@ def test_the_output_of_a_lane_is_kept_until_its_check_ends() -> None:
     Lanes(((check("one", "print('said'); raise SystemExit(1)"),),), lambda _: None, results.append).run()
 
     assert [(result.passed, result.output) for result in results] == [(False, "said\n")]
+
+
+INTERRUPTED = """
+import sys
+from checks.run import Lanes
+from checks.steps import Check
+
+cleans_up = '''
+import pathlib, signal, sys, time
+told = pathlib.Path(sys.argv[1])
+heard = []
+signal.signal(signal.SIGINT, lambda *_: heard.append(1))
+told.write_text("ready")
+while not heard:
+    time.sleep(0.02)
+time.sleep(0.5)
+told.write_text("cleaned up after " + str(len(heard)))
+'''
+check = Check("one", "for this test", ((sys.executable, "-c", cleans_up, sys.argv[1]),))
+try:
+    Lanes(((check,),), lambda _: None, lambda _: None).run()
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+def test_ctrl_c_reaches_each_check_once_and_all_have_cleaned_up_when_the_command_ends(tmp_path: Path) -> None:
+    """A terminal tells the whole group of it; pytest that is told twice leaves its cluster behind."""
+    told = tmp_path / "told"
+    code = [sys.executable, "-c", INTERRUPTED, str(told)]
+    with subprocess.Popen(code, cwd=ROOT, process_group=0) as running:
+        while not told.exists() or told.read_text() != "ready":
+            assert running.poll() is None
+            time.sleep(0.02)
+        os.killpg(running.pid, signal.SIGINT)
+
+        assert running.wait(30) == 130
+    assert told.read_text() == "cleaned up after 1"
 
 
 def test_after_a_failure_no_lane_begins_another_check(tmp_path: Path) -> None:
