@@ -144,7 +144,10 @@ class EndRun:
 
 @dataclass(frozen=True, slots=True)
 class RegisterVersion:
-    """There is a version of ``name`` made from ``run_id``; the model belongs to ``namespace``, or to nobody yet."""
+    """There is a version of ``name`` made from this model of ``run_id``, and it has tags of all these names.
+
+    The registered model belongs to ``namespace``, or to nobody yet.
+    """
 
     namespace: str
     name: str
@@ -155,6 +158,11 @@ class RegisterVersion:
     @property
     def id(self) -> str:
         return f"mlflow version {self.name} of {self.run_id}"
+
+    @property
+    def source(self) -> str:
+        """That of the version: as MLflow's own client writes it, also for ``log_model(registered_model_name=…)``."""
+        return f"models:/{self.model_id}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,8 +30,9 @@ class RegistryWrites:
     async def register(self, write: RegisterVersion) -> None:
         await self._own(write)
         found = await self._client.versions_from(write.name, write.run_id)
-        if found:
-            version = found[-1]
+        # A script may have registered other models of its run; of two versions of this one the older stays the one.
+        version = next((version for version in found if version.source == write.source), None)
+        if version is not None:
             present = wire.pairs(version.tags)
             for key, value in write.tags.items():
                 if key not in present:
@@ -148,7 +149,7 @@ class RegistryWrites:
             )
         return await self._client.create_model_version(
             write.name,
-            source=f"models:/{write.model_id}",
+            source=write.source,
             run_id=write.run_id,
             model_id=write.model_id,
             tags=write.tags,
@@ -184,7 +185,8 @@ def _check_owner(model: wire.RegisteredModel, namespace: str) -> None:
         raise Refused(
             "ModelNotOwned",
             f"registered model {model.name} was not made by Tandem: to give it to namespace {namespace}, "
-            f"run {hand_over}; or choose another name",
+            f"run {hand_over}; or choose another name; a script that makes it (log_model(registered_model_name=…)) "
+            f"leaves that out, for Tandem registers what passes",
         )
     raise Refused(
         "ModelOwnedElsewhere",

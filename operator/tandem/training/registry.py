@@ -11,9 +11,8 @@ from tandem.api.plan import RegisterVersion
 from tandem.api.trainingjob import ModelStatus, ModelTarget
 from tandem.training.case import Case, refused, unavailable
 from tandem.training.findings import Findings
-from tandem.training.gate import gate_tags
+from tandem.training.gate import gate_tags, logged
 from tandem.training.provenance import lineage_tags
-from tandem.training.track import tracked_run
 
 REGISTERED = "Registered"
 
@@ -22,30 +21,28 @@ def register(case: Case, found: Findings, target: ModelTarget) -> tuple[Outcome 
     recorded = case.recorded(REGISTERED, found.run)
     if recorded and found.model and found.model.name == target.name:
         return Passed(recorded.reason, recorded.message), found
+    tracked = logged(case, found)
+    if not isinstance(tracked, TrackedRun):
+        return tracked, found
     versions = case.draft.read(VersionsFrom(target.name, found.run.mlflow_run_id))
     match versions:
         case None:
             return None, found
         case Unavailable():
             return unavailable(versions, "the version is registered when MLflow answers"), found
-    ready = [version.version for version in versions if version.status == "READY"]
-    if ready:
-        version = ready[-1]
-        found = replace(found, model=ModelStatus(name=target.name, version=version))
-        return Passed("VersionRegistered", f"model {target.name} version {version}"), found
-    tracked = tracked_run(case, found.run, "trained")
-    match tracked:
-        case None:
-            return None, found
-        case Unavailable():
-            return unavailable(tracked, "the version is registered when MLflow answers"), found
     model = _model_that_counts(tracked)
     if model is None:
         return Failed(
             "NoLoggedModel",
             f"MLflow run {tracked.run_id} logged no model; end the script with mlflow.<flavor>.log_model(…, name=…)",
         ), found
-    refusal = case.draft.act(_registration(case, found, target, model, tracked))
+    write = _registration(case, found, target, model, tracked)
+    # The script may have registered versions itself (registered_model_name=…), of any model of the run, without a tag.
+    version = next((version for version in versions if version.source == write.source), None)
+    if version is not None and version.status == "READY" and write.tags.keys() <= version.tags.keys():
+        found = replace(found, model=ModelStatus(name=target.name, version=version.version))
+        return Passed("VersionRegistered", f"model {target.name} version {version.version}"), found
+    refusal = case.draft.act(write)
     return (refused(refusal, f"model {target.name} could not be registered") if refusal else None), found
 
 

@@ -123,6 +123,52 @@ async def test_a_run_is_registered_once_and_only_missing_tags_are_set_later(
     assert version.tags == {**register.tags, names.TAG_GATE: "a person's word", "late": "yes"}
 
 
+async def test_a_version_that_the_script_registered_of_the_model_is_taken_and_gets_the_tags(
+    client: MlflowClient, oracle: mlflow.MlflowClient, register: RegisterVersion
+) -> None:
+    # Given: what log_model(registered_model_name=…) does, in a model that the namespace owns
+    oracle.create_registered_model(register.name, {names.TAG_NAMESPACE: "default"})
+    mlflow.register_model(f"models:/{register.model_id}", register.name)
+    (before,) = versions(oracle, register.name)
+    assert (before.source, before.run_id, before.tags) == (register.source, register.run_id, {})
+
+    # When
+    await TrackingWriter(client).carry_out(register)
+
+    # Then
+    (version,) = versions(oracle, register.name)
+    assert version.tags == register.tags
+
+
+async def test_a_version_that_the_script_registered_of_another_model_of_the_run_stays_as_it_is(
+    client: MlflowClient, oracle: mlflow.MlflowClient, register: RegisterVersion
+) -> None:
+    oracle.create_registered_model(register.name, {names.TAG_NAMESPACE: "default"})
+    experiment_id = oracle.get_run(register.run_id).info.experiment_id
+    other = oracle.create_logged_model(experiment_id, name="other", source_run_id=register.run_id)
+    oracle.finalize_logged_model(other.model_id, LoggedModelStatus.READY)
+    mlflow.register_model(f"models:/{other.model_id}", register.name)
+
+    await TrackingWriter(client).carry_out(register)
+
+    found = {version.version: (version.source, version.tags) for version in versions(oracle, register.name)}
+    assert found == {"1": (f"models:/{other.model_id}", {}), "2": (register.source, register.tags)}
+
+
+async def test_what_a_script_registers_has_the_source_that_tandem_gives_it(
+    oracle: mlflow.MlflowClient, unique: Callable[[str], str]
+) -> None:
+    name = unique("iris")
+    with mlflow.start_run(experiment_id=oracle.create_experiment(unique("experiment"))) as run:
+        fitted = LogisticRegression().fit(np.array([[0.0], [1.0]]), [0, 1])
+        logged = mlflow.sklearn.log_model(
+            fitted, name="model", registered_model_name=name, pip_requirements=["scikit-learn"]
+        )
+
+    (version,) = versions(oracle, name)
+    assert version.source == RegisterVersion("default", name, run.info.run_id, logged.model_id, {}).source
+
+
 async def test_a_later_run_gets_the_next_version(
     client: MlflowClient, oracle: mlflow.MlflowClient, register: RegisterVersion, train: Train
 ) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tandem.api import names
-from tandem.api.facts import LoggedModel
+from tandem.api.facts import LoggedModel, ModelVersion
 from tandem.api.plan import MoveAlias, RegisterVersion
 from tests.unit.training.world import START, World, complete, kinds, trained
 
@@ -171,3 +171,56 @@ def test_a_digest_that_nobody_could_take_keeps_nothing_back() -> None:
 def test_what_sums_up_the_model_is_no_step_of_the_user() -> None:
     world = World().settle().runs_step("digest").settle()
     assert world.status["run"]["step"] == "train"
+
+
+# --- versions that the script registered itself, by log_model(registered_model_name=…) -------------------------------
+
+
+def registered_by_the_script(world: World, model_id: str, number: str = "1") -> World:
+    """MLflow 3.17 makes its source models:/<model id>, and knows no tags."""
+    source, run = f"models:/{model_id}", world.last_run
+    world.versions.append(ModelVersion("iris", number, run.run_id, source, "READY"))
+    return world
+
+
+def test_a_version_that_the_script_registered_is_taken_and_gets_the_lineage() -> None:
+    world = registered_by_the_script(trained(), "m-1-1").settle()
+    assert world.status["phase"] == "Complete"
+    (version,) = world.versions
+    assert version.tags == complete().versions[0].tags
+    assert world.aliases == {("iris", "challenger"): "1"}
+
+
+def test_a_version_that_the_script_registered_of_another_model_is_not_promoted() -> None:
+    # given a script that registers its first model and logs a second one, which counts
+    world = registered_by_the_script(World().settle().completes(models=2), "m-1-1").settle()
+    assert [version.source for version in world.versions] == ["models:/m-1-1", "models:/m-1-2"]
+    assert world.versions[0].tags == {}
+    assert world.aliases == {("iris", "challenger"): "2"}
+
+
+@pytest.mark.parametrize(
+    "source", ["runs:/run-1/model", "models:/m-1-10", "mlflow-artifacts:/1/models/m-1-1/artifacts"]
+)
+def test_a_version_whose_source_does_not_name_the_model_that_counts_is_left_alone(source: str) -> None:
+    world = trained()
+    world.versions.append(ModelVersion("iris", "1", "run-1", source, "READY"))
+    world.settle()
+    assert world.aliases == {("iris", "challenger"): "2"}
+    assert world.versions[0].tags == {}
+
+
+def test_of_two_versions_of_the_model_that_counts_the_first_is_taken_also_when_the_status_was_lost() -> None:
+    world = registered_by_the_script(complete(), "m-1-1", "2")
+    world.lose_status().restart().settle()
+    assert world.status["model"]["version"] == "1"
+    assert (world.versions[1].tags, world.aliases) == ({}, {("iris", "challenger"): "1"})
+
+
+def test_a_tag_that_is_missing_on_the_version_is_written_and_what_is_there_stays() -> None:
+    world = trained()
+    own = {names.TAG_GATE: "a person's word"}
+    world.versions.append(ModelVersion("iris", "1", "run-1", "models:/m-1-1", "READY", own))
+    while not world.told("Registered"):
+        world.reconcile()
+    assert world.versions[0].tags == {**complete().versions[0].tags, **own}

@@ -507,10 +507,15 @@ class World:
             self.job_fails("DeadlineExceeded")
 
     def _register(self, action: RegisterVersion) -> None:
-        if not any((v.name, v.run_id) == (action.name, action.run_id) for v in self.versions):
+        source = f"models:/{action.model_id}"
+        wanted = (action.name, action.run_id, source)
+        known = next((v for v in self.versions if (v.name, v.run_id, v.source) == wanted), None)
+        if known is None:
             number = str(sum(v.name == action.name for v in self.versions) + 1)
-            source = f"models:/{action.model_id}"
             self.versions.append(ModelVersion(action.name, number, action.run_id, source, "READY", dict(action.tags)))
+        else:
+            tagged = replace(known, tags={**action.tags, **known.tags})
+            self.versions = [tagged if version is known else version for version in self.versions]
 
     def _move(self, action: MoveAlias) -> None:
         previous, record = self.aliases.get((action.name, action.alias)), action.record
