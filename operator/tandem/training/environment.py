@@ -9,7 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
+from collections.abc import Mapping
 from typing import Final
+
+import msgspec
 
 from tandem.api import names
 from tandem.api.containers import Quantity, Resources
@@ -17,6 +21,7 @@ from tandem.api.trainingjob import Step, TrainingJobSpec
 
 THREADS: Final = "OMP_NUM_THREADS"  # OpenMP, and with it OpenBLAS, MKL, numexpr, XGBoost, torch
 _HASH_SEED: Final = "PYTHONHASHSEED"
+_NUMBER: Final = re.compile(r"[0-9]{1,10}")
 _FACTORS: Final = {"m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
 
 
@@ -42,6 +47,24 @@ def record_of(spec: TrainingJobSpec) -> dict[str, str]:
         names.TAG_INPUTS: json.dumps(inputs_of(spec), sort_keys=True),
         names.TAG_ENVIRONMENT: json.dumps(in_force, sort_keys=True),
     }
+
+
+def settings_on_record(spec: TrainingJobSpec, told: str) -> Mapping[str, Mapping[str, str]] | None:
+    """The settings of each step as a tag has them; None where they are not such as are written there.
+
+    Anybody who writes to MLflow can change a tag, so it brings no other variable into a container (LD_PRELOAD), and no
+    other value than a number, or what the spec's own parameters say.
+    """
+    try:
+        found = msgspec.json.decode(told, type=dict[str, dict[str, str]])
+    except msgspec.DecodeError:
+        return None
+    ours = all(
+        given.keys() == {_HASH_SEED, THREADS}
+        and all(_NUMBER.fullmatch(value) or value == spec.parameters.get(name) for name, value in given.items())
+        for given in found.values()
+    )
+    return found if ours and found.keys() == {step.name for step in spec.steps} else None
 
 
 def inputs_of(spec: TrainingJobSpec) -> dict[str, str]:

@@ -26,13 +26,21 @@ def reference(image: str, image_id: str) -> str:
     """``name@sha256:…``; the digest alone where the image was loaded into the node, not pulled by this name; or ''."""
     digest = digest_of(image_id)
     name, at, _ = image_id.removeprefix("docker-pullable://").rpartition("@")
-    repository = _TAG.sub("", image.partition("@")[0])
+    repository = _repository(image)
     return f"{repository}@{digest}" if digest and at and _full(name) == _full(repository) else digest
 
 
 def pinned(image: str, reference: str) -> str:
-    """The image by what is on record of it; as it is written where no registry knows that."""
-    return reference if "@" in reference else image
+    """The image by the digest that is on record of it; as it is written where no registry knows that.
+
+    By its own repository: what is on record is a tag in MLflow, and whoever writes that does not choose what runs here.
+    """
+    digest = digest_of(reference)
+    return f"{_repository(image)}@{digest}" if digest and "@" in reference else image
+
+
+def _repository(image: str) -> str:
+    return _TAG.sub("", image.partition("@")[0])
 
 
 def _full(repository: str) -> str:

@@ -9,6 +9,7 @@ A reproduction is judged by no gate, registered as no version, and moves no alia
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Annotated, Final
@@ -22,7 +23,7 @@ from tandem.api.plan import TagRun
 from tandem.api.trainingjob import GitSource, ReproductionStatus, TrainingJobSpec
 from tandem.training import images
 from tandem.training.case import TRAINED, Case, Pins, refused, unavailable
-from tandem.training.environment import inputs_of
+from tandem.training.environment import inputs_of, settings_on_record
 from tandem.training.findings import Findings
 from tandem.training.gate import logged
 from tandem.training.provenance import lineage_tags, with_recorded_data
@@ -31,6 +32,9 @@ from tandem.training.run import jobs_of
 REPRODUCED: Final = "Reproduced"
 INPUTS_DIFFER: Final = "InputsDiffer"
 _NOT_RECORDED: Final = "InputsNotRecorded"
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+_RESOURCE: Final = 512  # characters, of the status
 
 
 class Comparison(msgspec.Struct, frozen=True, rename="camel"):
@@ -76,7 +80,8 @@ def pinned(case: Case, original: TrackedRun) -> Case:
     )
     spec = msgspec.structs.replace(spec, source=source, data=data, steps=steps)
     resource = msgspec.structs.replace(case.resource, spec=spec)
-    pins = Pins(_environment(original), tags.get(names.TAG_SOURCE_DIGEST, ""))
+    settings = settings_on_record(spec, tags[names.TAG_ENVIRONMENT]) or {}
+    pins = Pins(settings, tags.get(names.TAG_SOURCE_DIGEST, ""))
     return replace(case, observed=replace(case.observed, resource=resource), pins=pins)
 
 
@@ -107,7 +112,10 @@ def conclude(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
     outcome, files = _verdict(wanted, tracked, original)
     difference = outcome.message if isinstance(outcome, Failed) else ""
     status = ReproductionStatus(
-        mlflow_run_id=wanted, resource=original.tags.get(names.TAG_RESOURCE, ""), files=files, difference=difference
+        mlflow_run_id=wanted,
+        resource=original.tags.get(names.TAG_RESOURCE, "")[:_RESOURCE],
+        files=files,
+        difference=difference,
     )
     return outcome, replace(found, reproduction=status)
 
@@ -167,6 +175,10 @@ def _problem(case: Case, wanted: str, original: TrackedRun | None) -> Failed | N
     different = next(_different(case.spec, tags), "")
     if different:
         return Failed(INPUTS_DIFFER, f"{different} is not what run {wanted} had: copy it from the spec of {resource}")
+    forged = next(_forged(case.spec, tags), "")
+    if forged:
+        told = f"its tag {forged} is not what Tandem writes there, so somebody has changed it: reproduce another run"
+        return Failed(_NOT_RECORDED, f"run {wanted} cannot be reproduced: {told}")
     return None
 
 
@@ -185,6 +197,20 @@ def _missing(spec: TrainingJobSpec, tags: Mapping[str, str]) -> Iterator[str]:
             yield f"the image that step {step.name} ran"
 
 
+def _forged(spec: TrainingJobSpec, tags: Mapping[str, str]) -> Iterator[str]:
+    """The tags that decide what runs and with what, where they have another form than Tandem writes."""
+    if spec.source is not None and spec.source.git is not None and not _COMMIT.fullmatch(tags[names.TAG_COMMIT]):
+        yield names.TAG_COMMIT
+    digests = [f"{names.TAG_DATA}.{one.name}" for one in spec.data]
+    if spec.source is not None and spec.source.config_map_ref is not None:
+        digests.append(names.TAG_SOURCE_DIGEST)
+    yield from (tag for tag in digests if not _DIGEST.fullmatch(tags[tag]))
+    ran = [f"{names.TAG_IMAGE}.{step.name}" for step in spec.steps]
+    yield from (tag for tag in ran if not images.digest_of(tags[tag]))
+    if settings_on_record(spec, tags[names.TAG_ENVIRONMENT]) is None:
+        yield names.TAG_ENVIRONMENT
+
+
 def _different(spec: TrainingJobSpec, tags: Mapping[str, str]) -> Iterator[str]:
     then, now = _decoded(tags[names.TAG_INPUTS]), inputs_of(spec)
     for field in (*now, *(then.keys() - now.keys())):
@@ -196,13 +222,6 @@ def _different(spec: TrainingJobSpec, tags: Mapping[str, str]) -> Iterator[str]:
     for one in spec.data:
         if one.digest is not None and one.digest != tags[f"{names.TAG_DATA}.{one.name}"]:
             yield f"the digest of spec.data {one.name}"
-
-
-def _environment(original: TrackedRun) -> Mapping[str, Mapping[str, str]]:
-    try:
-        return msgspec.json.decode(original.tags[names.TAG_ENVIRONMENT], type=dict[str, dict[str, str]])
-    except msgspec.DecodeError:  # somebody has written it by hand
-        return {}
 
 
 def _decoded(text: str) -> Mapping[str, str]:

@@ -33,10 +33,24 @@ def test_an_image_is_on_record_by_a_name_that_a_registry_knows_or_by_its_digest(
 
 @pytest.mark.parametrize(
     ("recorded", "expected"),
-    [(f"ghcr.io/acme/train@{A}", f"ghcr.io/acme/train@{A}"), (A, "acme/train:2"), ("", "acme/train:2")],
+    [(f"acme/train@{A}", f"acme/train@{A}"), (A, "acme/train:2"), ("", "acme/train:2")],
 )
 def test_only_what_a_registry_knows_can_be_pinned(recorded: str, expected: str) -> None:
     assert pinned("acme/train:2", recorded) == expected
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        ("ghcr.io/acme/train:2.1", f"ghcr.io/acme/train@{A}"),
+        (f"ghcr.io/acme/train:2.1@{B}", f"ghcr.io/acme/train@{A}"),
+        ("localhost:5000/train", f"localhost:5000/train@{A}"),
+    ],
+)
+def test_of_what_is_on_record_only_the_digest_is_taken_the_repository_is_that_of_the_spec(
+    image: str, expected: str
+) -> None:
+    assert pinned(image, f"evil.example/miner@{A}") == expected
 
 
 @pytest.mark.parametrize(

@@ -202,6 +202,12 @@ def test_it_is_one_run_whenever_the_operator_crashes(passes: int, crash_after: i
         ({f"{names.TAG_DATA}.iris": None}, {}, "InputsNotRecorded", "the digest of data set iris"),
         ({f"{names.TAG_IMAGE}.train": None}, {}, "InputsNotRecorded", "the image that step train ran"),
         ({}, {"parameters": {"max_iter": "9"}}, "InputsDiffer", "spec.parameters is not what run"),
+        (
+            {},
+            {"steps": [{"name": "train", "command": ["python", "t.py"]}]},
+            "InputsDiffer",
+            "spec.steps is not what run",
+        ),
         ({}, {"source": None}, "InputsDiffer", "spec.source is not what run"),
         ({names.TAG_INPUTS: "no json"}, {}, "InputsDiffer", "spec.steps"),
         ({f"{names.TAG_DATA}.labels": OTHER_DIGEST}, {}, "InputsDiffer", "spec.data (it had iris, labels)"),
@@ -222,6 +228,62 @@ def test_what_cannot_be_had_again_ends_it_before_anything_trains(
     assert says in world.condition("Reproduced").message  # type: ignore[union-attr]
     assert (world.creations, world.runs) == ([], [])
     assert world.status["phase"] == "Failed"
+
+
+# --- tags that somebody has written ----------------------------------------------------------------------------------
+# Whoever can write to MLflow must not choose what runs in a namespace.
+
+
+def test_an_image_of_another_repository_is_not_run() -> None:
+    forged = original(**{f"{names.TAG_IMAGE}.train": f"evil.example/miner@{OTHER_DIGEST}"})
+    steps = containers(reproducing(forged, image="registry.example/train:2"))
+    assert steps["train"]["image"] == f"registry.example/train@{OTHER_DIGEST}"
+
+
+def recorded_environment(**train: str) -> str:
+    usual = {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"}
+    return json.dumps({"features": usual, "train": {**usual, **train}})
+
+
+@pytest.mark.parametrize(
+    ("tag", "value"),
+    [
+        (names.TAG_ENVIRONMENT, recorded_environment(LD_PRELOAD="/workspace/data/iris/evil.so")),
+        (names.TAG_ENVIRONMENT, recorded_environment(PYTHONPATH="/workspace/data/iris")),
+        (names.TAG_ENVIRONMENT, recorded_environment(MLFLOW_TRACKING_URI="http://evil.example")),
+        (names.TAG_ENVIRONMENT, recorded_environment(PYTHONHASHSEED="random")),
+        (names.TAG_ENVIRONMENT, recorded_environment(OMP_NUM_THREADS="-1")),
+        (names.TAG_ENVIRONMENT, recorded_environment(OMP_NUM_THREADS="9" * 11)),
+        (names.TAG_ENVIRONMENT, recorded_environment(OMP_NUM_THREADS="٣")),
+        (names.TAG_ENVIRONMENT, recorded_environment(OMP_NUM_THREADS="4\n")),
+        (names.TAG_ENVIRONMENT, json.dumps({"train": {"PYTHONHASHSEED": "0"}})),
+        (names.TAG_ENVIRONMENT, json.dumps({"train": {"PYTHONHASHSEED": 0}})),
+        (names.TAG_ENVIRONMENT, "no json"),
+        (names.TAG_COMMIT, "main"),
+        (names.TAG_COMMIT, "--upload-pack=evil"),
+        (names.TAG_COMMIT, COMMIT + "\n"),
+        (f"{names.TAG_DATA}.iris", "sha256:short"),
+        (f"{names.TAG_IMAGE}.train", "evil.example/miner:latest"),
+        (f"{names.TAG_IMAGE}.train", f"evil.example/miner@{DIGEST}@sha256:short"),
+    ],
+)
+def test_what_tandem_does_not_write_in_a_tag_ends_it_before_anything_trains(tag: str, value: str) -> None:
+    world = reproducing(original(**{tag: value}))
+    assert world.told("Reproduced") == ("False", "InputsNotRecorded")
+    message = world.condition("Reproduced").message  # type: ignore[union-attr]
+    assert f"its tag {tag} is not what Tandem writes" in message
+    assert (world.creations, world.runs) == ([], [])
+
+
+def test_a_setting_that_is_a_parameter_of_the_spec_may_be_what_a_parameter_may_be() -> None:
+    spec = {"parameters": {"OMP_NUM_THREADS": "4,2", "PYTHONHASHSEED": "random"}}
+    recorded = {name: complete(**spec).last_run.tags[name] for name in (names.TAG_INPUTS, names.TAG_ENVIRONMENT)}
+    assert env(containers(reproducing(original(**recorded), **spec))["train"])["OMP_NUM_THREADS"] == "4,2"
+
+
+def test_the_name_of_the_resource_is_no_longer_than_the_status_can_hold() -> None:
+    world = reproducing(original(**{names.TAG_RESOURCE: "ml/" + "x" * 5000}), image="registry.example/train:2")
+    assert compared(world).told("Reproduced") == ("True", "ModelReproduced")
 
 
 @pytest.mark.parametrize("state", ["unknown", "deleted"])
