@@ -67,7 +67,11 @@ class Mlflow:
         """A script that ends its run; MLflow lists the model that it logged."""
         run = self.runs[run_id]
         model = LoggedModel(f"m-{run_id}", "model", "READY", _now(), f"mlflow-artifacts:/{run_id}")
-        self.runs[run_id] = replace(run, metrics={**run.metrics, **metrics}, status=status, models=(model,))
+        times = {**run.metric_times, **dict.fromkeys(metrics, round(_now().timestamp() * 1000))}
+        known = {**run.metrics, **metrics}
+        self.runs[run_id] = replace(
+            run, metrics=known, status=status, models=(model,), metric_times=times, ended_at=_now()
+        )
 
     def add_version(self, model: str, namespace: str = "default") -> str:
         number = str(sum(version.name == model for version in self.versions) + 1)
@@ -121,7 +125,7 @@ class Mlflow:
                 self.runs[run_id] = replace(self.runs[run_id], tags={**self.runs[run_id].tags, **tags})
             case EndRun(run_id, status):
                 if self.runs[run_id].status == "RUNNING":
-                    self.runs[run_id] = replace(self.runs[run_id], status=status)
+                    self.runs[run_id] = replace(self.runs[run_id], status=status, ended_at=_now())
             case RegisterVersion():
                 self._register(write)
             case TagVersion(name=name, version=number, tags=tags):
@@ -149,9 +153,10 @@ class Mlflow:
             self.owners[run_id], self.experiments[run_id] = write.uid, write.experiment
 
     def _register(self, write: RegisterVersion) -> None:
-        if not any((v.name, v.run_id) == (write.name, write.run_id) for v in self.versions):
+        source = write.source
+        if not any((v.name, v.run_id, v.source) == (write.name, write.run_id, source) for v in self.versions):
             number = str(sum(v.name == write.name for v in self.versions) + 1)
-            source, metrics = f"models:/{write.model_id}", self.runs[write.run_id].metrics
+            metrics = self.runs[write.run_id].metrics
             made = ModelVersion(write.name, number, write.run_id, source, "READY", dict(write.tags), metrics)
             self.versions.append(made)
 

@@ -80,6 +80,10 @@ class TrackedRun:
     metrics: Mapping[str, float] = field(default_factory=dict)  # latest value of each; NaN and infinities kept
     tags: Mapping[str, str] = field(default_factory=dict)
     models: tuple[LoggedModel, ...] = ()  # oldest first
+    metric_times: Mapping[str, int] = field(
+        default_factory=dict
+    )  # of each, in ms since the epoch: its script's own word
+    ended_at: datetime | None = None  # by the clock of whoever ended it last; one that was taken up again keeps it
 
 
 @dataclass(frozen=True, slots=True)

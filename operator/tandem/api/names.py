@@ -58,6 +58,7 @@ TAG_RUN: Final = f"{GROUP}/run"
 TAG_SPEC_DIGEST: Final = f"{GROUP}/spec-digest"
 TAG_TRIGGER: Final = f"{GROUP}/trigger"
 TAG_TRAINED: Final = f"{GROUP}/trained"  # every step of the run succeeded: what is left when Job and status are lost
+TAG_ATTEMPT_START: Final = f"{GROUP}/attempt-start"  # of the attempt that was judged, where it was not the only one
 TAG_IMAGE: Final = f"{GROUP}/image"
 TAG_INPUTS: Final = f"{GROUP}/inputs"  # digests of steps and parameters, by the field's name
 TAG_ENVIRONMENT: Final = f"{GROUP}/environment"  # the settings of each step: threads, hash seed

@@ -239,11 +239,14 @@ class RunStatus(Wire, frozen=True):
     mlflow_run_id: str = ""
     experiment: str = ""
     step: str = ""
+    step_start_time: datetime | None = None
     attempts: int = 0  # those that count against backoffLimit
     disruptions: int = 0  # those that do not
     last_disruption: Disruption | None = None
     progress: Progress | None = None
     start_time: datetime | None = None
+    first_attempt_start_time: datetime | None = None  # its first container's, as its node tells it
+    attempt_start_time: datetime | None = None  # the same of the attempt that goes on, or is judged
     completion_time: datetime | None = None
 
 

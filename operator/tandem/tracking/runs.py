@@ -24,6 +24,8 @@ def tracked(run: wire.Run, models: Sequence[wire.LoggedModel] = ()) -> facts.Tra
         metrics=run.metrics,
         tags=run.tags,
         models=tuple(_logged_model(model) for model in models),
+        metric_times={metric.key: metric.timestamp for metric in run.data.metrics},
+        ended_at=wire.moment(run.info.end_time) if run.info.end_time else None,
     )
 
 

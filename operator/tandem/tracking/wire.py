@@ -17,6 +17,8 @@ from tandem.api.facts import LoggedProgress
 ENDED: Final = frozenset({"FINISHED", "FAILED", "KILLED"})
 
 PROGRESS_METRIC: Final = "progress"  # what a step may log to tell how far it is, in per cent
+_FIRST: Final = datetime.min.replace(tzinfo=UTC).timestamp()
+_LAST: Final = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 _SYSTEM: Final = "system/"  # mlflow.enable_system_metrics_logging(): a thread of its own, that hangs with nobody
 
 # MLflow's SQL store cannot hold an infinity: it keeps the largest float instead, and answers that.
@@ -55,6 +57,7 @@ class RunInfo(Wire, frozen=True):
     experiment_id: str = ""
     status: str = "RUNNING"
     start_time: int = 0
+    end_time: int = 0
     lifecycle_stage: str = "active"
 
 
@@ -214,4 +217,5 @@ def pairs(entries: Iterable[Pair]) -> dict[str, str]:
 
 
 def moment(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, tz=UTC)
+    """MLflow keeps whatever number a client sends: one that no calendar has is the nearest day that there is."""
+    return datetime.fromtimestamp(min(max(milliseconds / 1000, _FIRST), _LAST), tz=UTC)

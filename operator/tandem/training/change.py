@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 
 from tandem.api.gate import ChangeThreshold, decimal
 from tandem.training.intervals import newcombe
-from tandem.training.numbers import exact, finite, number, short, signed
+from tandem.training.numbers import absence, exact, finite, number, short, signed
 
 PASSED: Final = "Passed"
 FAILED: Final = "Failed"
@@ -117,7 +117,7 @@ def sample_count(name: str, metrics: Mapping[str, float], least: int = 1) -> tup
     """The number of samples that a run logged under this name, or why nothing can be judged on it."""
     value = metrics.get(name)
     if value is None:
-        return 0, f"{name}, the number of samples, was never logged"
+        return 0, f"{name}, the number of samples, {absence(name, metrics)}"
     if not finite(value) or value < 0 or not value.is_integer():
         return 0, f"{name} is {number(value)}, which is no number of samples"
     least = max(least, 1)
@@ -131,7 +131,7 @@ def _before(asked: Question, metrics: Mapping[str, float], found: Measured) -> _
     whose = f"{name} of {'this run' if asked.measured else f'version {found.version}'}"
     value = source.get(name)
     if value is None:
-        return Finding(UNKNOWN, f"{whose}, the baseline, was never logged")
+        return Finding(UNKNOWN, f"{whose}, the baseline, {absence(name, source)}")
     if not finite(value):
         why = f"{whose}, the baseline, is {number(value)}, with which nothing can be compared"
         return Finding(UNKNOWN, why, baseline=number(value))

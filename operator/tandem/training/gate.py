@@ -15,6 +15,8 @@ from tandem.api.conditions import Failed, Outcome, Passed, Undecided
 from tandem.api.facts import TrackedRun, Unavailable
 from tandem.api.plan import EndRun, TagRun
 from tandem.api.trainingjob import GateVerdict
+from tandem.training.attempts import ended_by_it, own
+from tandem.training.attempts import tags as attempt_tags
 from tandem.training.baseline import baseline_of, changes, moved
 from tandem.training.case import PROMOTED, Case, refused, unavailable
 from tandem.training.change import FAILED, PASSED, SKIPPED, UNKNOWN, BaselineFound, OwnVersion
@@ -40,6 +42,7 @@ def judge(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
     if not isinstance(tracked, TrackedRun):
         return tracked, found
     found = replace(with_recorded_data(found, case.spec, tracked), tracked=tracked)
+    mine = own(found.run, tracked)
     baseline = baseline_of(case, found)
     match baseline:
         case None:
@@ -48,13 +51,13 @@ def judge(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
             return unavailable(baseline, "the gate needs the metrics of the version that serves"), found
     if recorded and kept and not moved(found.gate, baseline):
         return Passed(recorded.reason, recorded.message), found
-    found = replace(found, metrics=_shown(case, tracked), gate=_given(case, tracked, baseline))
-    tags = {**lineage_tags(found), **gate_tags(found.gate), names.TAG_TRAINED: "true"}
+    found = replace(found, metrics=_shown(case, mine), gate=_given(case, mine, baseline))
+    tags = {**lineage_tags(found), **gate_tags(found.gate), **attempt_tags(found.run), names.TAG_TRAINED: "true"}
     missing = {name: value for name, value in tags.items() if tracked.tags.get(name) != value}
     if missing:
         refusal = case.draft.act(TagRun(tracked.run_id, missing))
         return (refused(refusal, "the run's lineage could not be written to MLflow") if refusal else None), found
-    return outcome(found.gate, tracked), found
+    return outcome(found.gate, mine), found
 
 
 def logged(case: Case, found: Findings) -> TrackedRun | Outcome | None:
@@ -68,6 +71,12 @@ def logged(case: Case, found: Findings) -> TrackedRun | Outcome | None:
     if tracked.status == "DELETED":
         told = f"MLflow run {found.run.mlflow_run_id} was deleted: there is nothing to judge; ask for another run"
         return Failed("RunDeleted", told)
+    if tracked.status in {"FAILED", "KILLED"} and ended_by_it(found.run, tracked):
+        told = (
+            f"every step exited 0, and yet MLflow run {tracked.run_id} is {tracked.status}: an error, or sys.exit(), "
+            "left `with mlflow.start_run()`; let errors end the script, call sys.exit() outside, ask for another run"
+        )
+        return Failed("RunFailed", told)
     if tracked.status == "RUNNING":  # the script left it open; MLflow lists its models when it is closed
         refusal = case.draft.act(EndRun(tracked.run_id, "FINISHED"))
         return refused(refusal, "the run could not be closed in MLflow") if refusal else None

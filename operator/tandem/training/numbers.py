@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Mapping
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from typing import Final
@@ -11,6 +12,24 @@ from typing import Final
 _LARGEST: Final = 1.797e308
 # Between these powers of ten people read 0.0001 rather than 1E-4.
 _PLAIN: Final = 6
+_NEVER: Final = "was never logged"
+
+
+class OwnMetrics(dict[str, float]):
+    """The metrics of one attempt, and the ``others`` that are in its run, with what is to be said of those."""
+
+    def __init__(self, own: Mapping[str, float], others: Collection[str], told: str) -> None:
+        super().__init__(own)
+        self._others = frozenset(others)
+        self._told = told
+
+    def absence(self, name: str) -> str:
+        return self._told if name in self._others else _NEVER
+
+
+def absence(name: str, metrics: Mapping[str, float]) -> str:
+    """Of a metric that is not there: why it is not."""
+    return metrics.absence(name) if isinstance(metrics, OwnMetrics) else _NEVER
 
 
 def finite(value: float) -> bool:

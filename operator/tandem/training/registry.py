@@ -9,6 +9,7 @@ from tandem.api.conditions import Failed, Outcome, Passed
 from tandem.api.facts import LoggedModel, TrackedRun, Unavailable, VersionsFrom
 from tandem.api.plan import RegisterVersion
 from tandem.api.trainingjob import ModelStatus, ModelTarget
+from tandem.training.attempts import own
 from tandem.training.case import Case, refused, unavailable
 from tandem.training.findings import Findings
 from tandem.training.gate import gate_tags, logged
@@ -30,12 +31,11 @@ def register(case: Case, found: Findings, target: ModelTarget) -> tuple[Outcome 
             return None, found
         case Unavailable():
             return unavailable(versions, "the version is registered when MLflow answers"), found
-    model = _model_that_counts(tracked)
+    model = _model_that_counts(own(found.run, tracked))
     if model is None:
-        return Failed(
-            "NoLoggedModel",
-            f"MLflow run {tracked.run_id} logged no model; end the script with mlflow.<flavor>.log_model(…, name=…)",
-        ), found
+        which = f"the last attempt of MLflow run {tracked.run_id}" if tracked.models else f"MLflow run {tracked.run_id}"
+        advice = "end the script with mlflow.<flavor>.log_model(…, name=…)"
+        return Failed("NoLoggedModel", f"{which} logged no model; {advice}"), found
     write = _registration(case, found, target, model, tracked)
     # The script may have registered versions itself (registered_model_name=…), of any model of the run, without a tag.
     version = next((version for version in versions if version.source == write.source), None)

@@ -32,7 +32,7 @@ from tandem.training.change import (
     sample_count,
 )
 from tandem.training.intervals import wilson
-from tandem.training.numbers import exact, finite, number, short
+from tandem.training.numbers import absence, exact, finite, number, short
 
 _NOTHING: Final = NoBaseline("any alias")
 _CHAMPION: Final = Baseline()
@@ -112,7 +112,7 @@ def _findings(
     slice_: str,
 ) -> list[Finding]:
     if value is None:
-        return [Finding(FAILED, f"{metric} was never logged")]
+        return [Finding(FAILED, f"{metric} {absence(metric, metrics)}")]
     if not finite(value):
         return [Finding(FAILED, f"{metric} is {number(value)}, which no threshold lets through")]
     change = threshold.change

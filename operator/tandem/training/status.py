@@ -157,8 +157,11 @@ def _suspended(case: Case, before: TrainingJobStatus, outcome: Undecided) -> Jso
         kept = [ready, *(c for c in kept if c.type != READY)]
     conditions = [msgspec.structs.replace(c, observed_generation=generation) for c in kept]
     if before.run is not None and before.run.completion_time is None:
+        gone = msgspec.structs.replace(
+            before.run, step="", step_start_time=None, progress=None, attempt_start_time=None
+        )
         # Its pods are gone, and what they were at: the time in which nothing moves begins anew with the next one.
-        before = msgspec.structs.replace(before, run=msgspec.structs.replace(before.run, step="", progress=None))
+        before = msgspec.structs.replace(before, run=gone)
         trains = condition(TRAINED, "Unknown", outcome.reason, outcome.message, told, generation, case.now)
         conditions = [trains if (c.type, c.status) == (TRAINED, "Unknown") else c for c in conditions]
     conditions.append(_true(case, SUSPENDED, outcome.reason, outcome.message))
@@ -197,7 +200,8 @@ def _write(case: Case, status: TrainingJobStatus) -> Json:
 
 
 def _ended(run: RunStatus, now: datetime) -> RunStatus:
-    return msgspec.structs.replace(run, completion_time=run.completion_time or now.replace(microsecond=0), step="")
+    ended = run.completion_time or now.replace(microsecond=0)
+    return msgspec.structs.replace(run, completion_time=ended, step="", step_start_time=None)
 
 
 def _generation(case: Case) -> int:

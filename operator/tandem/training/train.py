@@ -14,15 +14,15 @@ import msgspec
 from tandem.api import names
 from tandem.api.children import Job, Pod
 from tandem.api.conditions import Failed, Outcome, Passed, Working
-from tandem.api.facts import Unavailable
+from tandem.api.facts import TrackedRun, Unavailable
 from tandem.api.plan import Create, EndRun
 from tandem.api.trainingjob import Failure, RunStatus
-from tandem.training import images, nodes
+from tandem.training import attempts, images, nodes
 from tandem.training.case import FINAL, TRAINED, Case, refused, unavailable
 from tandem.training.disruptions import too_many, with_disruption
 from tandem.training.failure import Obstacle, blocked, explain, failure_of
 from tandem.training.findings import Findings
-from tandem.training.inputs import CHECKS_LIMIT, DIGEST, too_large
+from tandem.training.inputs import CHECKS_LIMIT, DIGEST, REPRODUCTION, too_large
 from tandem.training.job import job_manifest, job_name, needed
 from tandem.training.progress import hung, with_progress
 from tandem.training.provenance import with_provenance
@@ -52,9 +52,9 @@ def train(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
         job_name=job.metadata.name,
         start_time=run.start_time or job.metadata.creation_timestamp,
         attempts=nodes.attempts_of(job, run) if several else max(run.attempts, counted),
-        step=_step_now(pods) or run.step,
     )
-    run = with_disruption(run, taken)
+    run = _with_step(run, pods)
+    run = attempts.with_start(case, with_disruption(run, taken), job, pods)
     found = with_provenance(replace(found, run=run), images.written(case.spec, case.settings.runtime_image), pods)
     if job.condition("Complete"):
         other = nodes.difference(nodes.present(job, pods)) if several else ""
@@ -117,9 +117,7 @@ def _lost(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
         return None, found
     if isinstance(tracked, Unavailable):
         return unavailable(tracked, f"Job {run.job_name} is gone; whether it had finished is not known"), found
-    # Every step ends the MLflow run and the next one opens it again: only the end of the last one is the end.
-    last_step = len(case.spec.steps) == 1 or run.step == case.spec.steps[-1].name
-    if names.TAG_TRAINED in tracked.tags or (tracked.status == "FINISHED" and last_step):
+    if names.TAG_TRAINED in tracked.tags or (tracked.status == "FINISHED" and _by_last_step(case, run, tracked)):
         return Passed("RunFinished", f"MLflow run {tracked.run_id} finished; its Job is gone"), found
     advice = "change the spec or set the annotation tandem.dev/requestedAt for another run"
     if tracked.status in {"FAILED", "KILLED"}:
@@ -127,6 +125,19 @@ def _lost(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
         return _failed(case, found, Failure(class_="Job", reason="RunFailed", message=message))
     message = f"Job {run.job_name} was deleted before it finished; it is not started again by itself: {advice}"
     return _failed(case, found, Failure(class_="JobDeleted", reason="JobDeleted", message=message))
+
+
+def _by_last_step(case: Case, run: RunStatus, tracked: TrackedRun) -> bool:
+    """Whether it was the last step, in the attempt that was seen last, that ended the MLflow run.
+
+    Every step ends it and the next one opens it again, every attempt too; and a script that fails may leave it
+    FINISHED: MLflow does so at the exit of a process, whatever its code. Both times are of one node; the start has no
+    fractions.
+    """
+    if run.step not in {case.spec.steps[-1].name, REPRODUCTION} or not attempts.ended_by_it(run, tracked):
+        return False
+    began, ended = run.step_start_time, tracked.ended_at
+    return began is None or run.step == REPRODUCTION or (ended is not None and ended >= began + timedelta(seconds=1))
 
 
 def _failed(case: Case, found: Findings, failure: Failure) -> tuple[Outcome | None, Findings]:
@@ -179,9 +190,14 @@ def _controlled_by(pod: Pod, job: Job) -> bool:
     return controller is not None and controller.uid == job.metadata.uid
 
 
-def _step_now(pods: tuple[Pod, ...]) -> str:
-    """The container that runs now, or the last one that has run; that which sums up the model is no step of anybody."""
-    if not pods:
-        return ""
-    started = [c for c in pods[-1].containers if (c.state.running or c.state.terminated) and c.name != DIGEST]
-    return started[-1].name if started else ""
+def _with_step(run: RunStatus, pods: tuple[Pod, ...]) -> RunStatus:
+    """The run with the container that runs now, or the last one that has run, and since when.
+
+    That which sums up the model is no step of anybody.
+    """
+    told = [(c.name, c.state.running or c.state.terminated) for c in (pods[-1].containers if pods else ())]
+    started = [(name, state.started_at) for name, state in told if state is not None and name != DIGEST]
+    if not started:
+        return run
+    step, since = started[-1]
+    return msgspec.structs.replace(run, step=step, step_start_time=since)

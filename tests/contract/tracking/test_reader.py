@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from tandem.api.facts import (
     RegisteredModel,
     RunNamed,
     RunsOf,
+    TrackedRun,
     Unavailable,
     VersionNumbered,
     VersionsFrom,
@@ -84,6 +86,46 @@ async def test_a_run_tells_status_start_tags_and_latest_metrics(
     assert run.started_at == datetime.fromtimestamp(1_795_000_000.123, UTC)
     assert run.metrics == {"accuracy": 0.9}
     assert run.tags[names.TAG_RESOURCE_UID] == "uid"
+
+
+async def test_a_run_tells_when_each_metric_was_logged_and_by_which_end_it_ended_last(
+    client: MlflowClient, oracle: mlflow.MlflowClient, experiment: str, unique: Callable[[str], str]
+) -> None:
+    """All attempts of a training join one run: MLflow keeps the first end until the next one, whatever is between."""
+    uid = unique("uid")
+    run_id = make_run(oracle, experiment, uid, 1)
+    reader = TrackingReader(client)
+
+    async def found() -> TrackedRun:
+        (run,) = await ask(reader, RunsOf(uid, experiment, after=unique("moment")))
+        return run
+
+    assert (await found()).ended_at is None
+    oracle.log_metric(run_id, "accuracy", 0.9, timestamp=1_700_000_000_123)
+    oracle.set_terminated(run_id, "FAILED", end_time=1_700_000_001_000)
+    first = await found()
+    assert (first.status, first.metric_times) == ("FAILED", {"accuracy": 1_700_000_000_123})
+    assert first.ended_at == datetime.fromtimestamp(1_700_000_001, UTC)
+
+    with mlflow.start_run(run_id=run_id):
+        again = await found()
+        assert (again.status, again.ended_at) == ("RUNNING", first.ended_at)
+        mlflow.log_metric("accuracy", 0.8)
+    last = await found()
+    assert last.status == "FINISHED"
+    assert last.ended_at is not None
+    assert last.metric_times["accuracy"] <= last.ended_at.timestamp() * 1000
+    assert last.ended_at > again.started_at
+
+
+@pytest.mark.parametrize("error", [ValueError(), SystemExit(0)], ids=repr)
+async def test_what_leaves_the_run_by_an_exception_makes_it_failed_also_if_the_script_goes_on(
+    oracle: mlflow.MlflowClient, experiment: str, error: BaseException
+) -> None:
+    run_id = make_run(oracle, experiment, "uid", 1)
+    with contextlib.suppress(ValueError, SystemExit), mlflow.start_run(run_id=run_id):
+        raise error
+    assert oracle.get_run(run_id).info.status == "FAILED"
 
 
 async def test_progress_is_told_while_the_run_goes_on(

@@ -91,6 +91,8 @@ class MlflowRun:
     started_at: datetime
     status: str = "RUNNING"
     metrics: dict[str, float] = field(default_factory=dict)
+    metric_times: dict[str, int] = field(default_factory=dict)
+    ended_at: datetime | None = None
     models: list[LoggedModel] = field(default_factory=list)
     progress: LoggedProgress = field(default_factory=LoggedProgress)
     deleted: bool = False
@@ -198,7 +200,9 @@ class World:
         """What the script logs into the run that its environment names."""
         run = next(run for run in self.runs if run.run_id == _env(self.job)["MLFLOW_RUN_ID"])
         run.metrics.update(metrics)
+        run.metric_times.update(dict.fromkeys(metrics, round(self.now.timestamp() * 1000)))
         run.status = status
+        run.ended_at = run.ended_at if status == "RUNNING" else self.now
         for _ in range(models):
             name = f"m-{run.number}-{len(run.models) + 1}"
             run.models.append(LoggedModel(name, "model", "READY", self.now, f"mlflow-artifacts:/{name}"))
@@ -248,8 +252,12 @@ class World:
         name = f"{self.job_name}-{self.job['status'].get('failed', 0)}"
         known = self.pods.get(name, {}).get("metadata", {})
         made = known.get("creationTimestamp", self.now.isoformat())
+        begun = self.pods.get(name, {}).get("begun", {})
+        started = [one for one, state in (states or {}).items() if state.keys() & {"running", "terminated"}]
+        begun |= {container: self.now.isoformat() for container in started if container not in begun}
         spec = self.job["spec"]["template"]["spec"]
         self.pods[name] = {
+            "begun": begun,
             "metadata": {
                 "name": name,
                 "uid": f"pod-{name}",
@@ -258,8 +266,8 @@ class World:
             },
             "status": {
                 "phase": phase,
-                "initContainerStatuses": [_container(c, states or {}) for c in spec["initContainers"]],
-                "containerStatuses": [_container(c, states or {}) for c in spec["containers"]],
+                "initContainerStatuses": [_container(c, states or {}, begun) for c in spec["initContainers"]],
+                "containerStatuses": [_container(c, states or {}, begun) for c in spec["containers"]],
                 **status,
             },
         }
@@ -610,15 +618,29 @@ def _tracked(run: MlflowRun, models: tuple[LoggedModel, ...] | None = None) -> T
     if models is None:
         models = () if run.status == "RUNNING" else tuple(run.models)
     status = "DELETED" if run.deleted else run.status
-    return TrackedRun(run.run_id, "7", run.number, status, run.started_at, dict(run.metrics), dict(run.tags), models)
+    return TrackedRun(
+        run.run_id,
+        "7",
+        run.number,
+        status,
+        run.started_at,
+        dict(run.metrics),
+        dict(run.tags),
+        models,
+        metric_times={name: run.metric_times.get(name, 0) for name in run.metrics},
+        ended_at=run.ended_at,
+    )
 
 
 def _owner(kind: str, name: str, uid: str) -> Json:
     return {"apiVersion": "v1", "kind": kind, "name": name, "uid": uid, "controller": True}
 
 
-def _container(container: Json, states: Mapping[str, Json]) -> Json:
-    state = states.get(container["name"], {})
+def _container(container: Json, states: Mapping[str, Json], begun: Mapping[str, str]) -> Json:
+    state = {
+        kind: {"startedAt": begun[container["name"]], **told} if kind in {"running", "terminated"} else told
+        for kind, told in states.get(container["name"], {}).items()
+    }
     started = {"imageID": f"docker.io/library/x@{DIGEST}"} if state.keys() & {"running", "terminated"} else {}
     return {"name": container["name"], "image": container["image"], "state": state, **started}
 

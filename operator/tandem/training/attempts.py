@@ -1,0 +1,116 @@
+"""Which attempt logged what: all attempts of a run log into one MLflow run, and only the one that succeeded is judged.
+
+A metric is dated by the pod that logs it, by the clock of its node; so is the start of that pod's first container. The
+two are compared, so that of the attempt that succeeded nothing is taken for older. A model is dated by MLflow's server,
+whose clock is another one; so is that of the node on which an earlier attempt ran. Hence a tolerance, small beside the
+ten seconds that the Job controller lets pass before another attempt. Where there was one attempt nothing is compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from tandem.api import names
+from tandem.api.children import Job, Pod
+from tandem.api.facts import TrackedRun
+from tandem.api.trainingjob import RunStatus
+from tandem.training import nodes
+from tandem.training.case import Case
+from tandem.training.numbers import OwnMetrics
+
+TOLERANCE: Final = timedelta(seconds=2)
+_UNKNOWN: Final = datetime.max.replace(tzinfo=UTC)
+_EARLIER: Final = "was logged by an earlier attempt only"
+_GONE: Final = "was logged, nobody knows by which attempt (the last one's pod is gone); ask for another run"
+
+
+def with_start(case: Case, run: RunStatus, job: Job, pods: tuple[Pod, ...]) -> RunStatus:
+    """The run with when its first attempt began, and the one that goes on or has succeeded; kept when no pod tells.
+
+    None while no attempt goes on, and where nobody saw it begin: not the start of the attempt before.
+    """
+    mine = [pod for pod in pods if nodes.rank_of(pod) == 0]  # of several nodes the first one logs
+    mine.sort(key=lambda pod: pod.status.phase == "Succeeded")  # two pods may be made within a second
+    began = [moment for moment in map(_began, mine) if moment is not None]
+    if mine:
+        now = _start(run, mine[-1])
+    else:
+        taken = job.spec.suspend and not job.ended
+        now = None if taken or _another(case, run) else run.attempt_start_time
+    first = min([run.first_attempt_start_time, *began] if run.first_attempt_start_time else began, default=None)
+    return msgspec.structs.replace(run, attempt_start_time=now, first_attempt_start_time=first)
+
+
+def tags(run: RunStatus) -> dict[str, str]:
+    """The start of the attempt that is judged, for when the status is lost; nothing where it is the only one."""
+    start = run.attempt_start_time
+    return {names.TAG_ATTEMPT_START: start.isoformat()} if start is not None and _several(run) else {}
+
+
+def own(run: RunStatus, tracked: TrackedRun) -> TrackedRun:
+    """The MLflow run without the metrics and models of earlier attempts."""
+    start = start_of(run, tracked)
+    if start is None:
+        return tracked
+    least = (start - TOLERANCE).timestamp() * 1000
+    mine = {name: value for name, value in tracked.metrics.items() if tracked.metric_times.get(name, 0) >= least}
+    metrics = OwnMetrics(mine, tracked.metrics.keys() - mine.keys(), _GONE if start == _UNKNOWN else _EARLIER)
+    models = tuple(model for model in tracked.models if model.created_at >= start - TOLERANCE)
+    return replace(tracked, metrics=metrics, models=models)
+
+
+def ended_by_it(run: RunStatus, tracked: TrackedRun) -> bool:
+    """Whether it was the attempt that is judged that ended the MLflow run last, not one before it."""
+    start = start_of(run, tracked)
+    return start is None or (tracked.ended_at is not None and tracked.ended_at >= start - TOLERANCE)
+
+
+def start_of(run: RunStatus, tracked: TrackedRun) -> datetime | None:
+    """Since when the attempt that is judged goes on; None where it is the only one, the end of time if nobody knows."""
+    if _several(run):
+        return run.attempt_start_time or _on_record(tracked) or _UNKNOWN
+    return _on_record(tracked)
+
+
+def _several(run: RunStatus) -> bool:
+    """Also a suspension, which counts as neither, makes another attempt."""
+    return run.attempts > 1 or run.disruptions > 0 or run.attempt_start_time != run.first_attempt_start_time
+
+
+def _on_record(tracked: TrackedRun) -> datetime | None:
+    try:
+        told = datetime.fromisoformat(tracked.tags.get(names.TAG_ATTEMPT_START, ""))
+    except ValueError:
+        return None
+    return told if told.tzinfo else None
+
+
+def _another(case: Case, run: RunStatus) -> bool:
+    """Whether attempts or disruptions were counted since the status was written."""
+    stored = case.status.run
+    known = stored is not None and stored.number == run.number
+    return known and stored is not None and (stored.attempts, stored.disruptions) != (run.attempts, run.disruptions)
+
+
+def _start(run: RunStatus, pod: Pod) -> datetime | None:
+    if pod.status.phase == "Failed":
+        return None
+    told = _began(pod)
+    # Init containers run while their pod is Pending. Any other pod has begun, also one that no longer tells when.
+    return told if told is not None or pod.status.phase == "Pending" else run.attempt_start_time
+
+
+def _began(pod: Pod) -> datetime | None:
+    return min(_starts(pod), default=None)
+
+
+def _starts(pod: Pod) -> Iterator[datetime]:
+    for container in pod.containers:
+        state = container.state.terminated or container.state.running
+        if state is not None and state.started_at is not None:
+            yield state.started_at
