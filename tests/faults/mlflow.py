@@ -13,6 +13,7 @@ from tandem.api.facts import (
     LoggedModel,
     LoggedProgress,
     MetricPoint,
+    MetricsSince,
     ModelNamed,
     ModelVersion,
     MonitoredModel,
@@ -98,8 +99,8 @@ class Mlflow:
             case RunsOf(uid, experiment):
                 mine = [r for i, r in self.runs.items() if (self.owners[i], self.experiments[i]) == (uid, experiment)]
                 return tuple(sorted(mine, key=lambda run: run.number))
-            case ProgressOf():
-                return LoggedProgress()
+            case ProgressOf() | MetricsSince():
+                return LoggedProgress() if isinstance(query, ProgressOf) else {}
             case VersionsFrom(name, run_id):
                 return tuple(v for v in self.versions if (v.name, v.run_id) == (name, run_id))
             case ModelNamed(name):

@@ -106,6 +106,18 @@ class RunNamed(Query[TrackedRun | None]):
 
 
 @dataclass(frozen=True, slots=True)
+class MetricsSince(Query[Mapping[str, float]]):
+    """Of these metrics of one run, what was logged since a moment: the value of the highest step, as MLflow counts.
+
+    One that was not logged since is left out. Asked once, of a run that has ended.
+    """
+
+    run_id: str
+    metrics: tuple[str, ...]
+    since: int  # in ms since the epoch
+
+
+@dataclass(frozen=True, slots=True)
 class LoggedProgress:
     """How far a run has come by what it logged; system metrics do not count: a process that hangs has them too."""
 

@@ -28,6 +28,7 @@ RUNS_PER_HISTORY: Final = 100
 POINTS_PER_RUN: Final = 2500
 # Ours: a page of 5,000 monitoring runs is some 12 MB.
 RUNS_PER_PAGE: Final = 5000
+POINTS_PER_PAGE: Final = 5000
 _LOGGED_MODELS_PER_PAGE: Final = 100
 
 _LITERAL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -152,6 +153,12 @@ class MlflowClient:
         ]
         answer = await self._get("metrics/get-history-bulk-interval", wire.HistoryAnswer, *query)
         return list(answer.metrics)
+
+    async def points_since(self, run_id: str, metric: str, since: int) -> list[wire.Metric]:
+        """All points of one metric of one run that are dated ``since`` or later; none is thinned out."""
+        body = {"run_id": run_id, "metric_key": metric, "max_results": str(POINTS_PER_PAGE)}
+        pages = self._pages("GET", "metrics/get-history", wire.HistoryAnswer, body)
+        return [point async for page in pages for point in page.metrics if point.timestamp >= since]
 
     # --- logged models -----------------------------------------------------------------------------------------------
 

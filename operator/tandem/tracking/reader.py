@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 
 from tandem.api import facts, names
 from tandem.api.facts import (
+    MetricsSince,
     ModelNamed,
     MonitorOf,
     ProgressOf,
@@ -108,6 +109,8 @@ class TrackingReader:
                 return lambda: self._one(query, self._run(query))
             case ProgressOf():
                 return lambda: self._one(query, self._progress(query))
+            case MetricsSince():
+                return lambda: self._one(query, self._since(query))
             case VersionNumbered():
                 return lambda: self._one(query, self._version(query))
             case VersionsFrom():
@@ -187,6 +190,15 @@ class TrackingReader:
     async def _progress(self, query: ProgressOf) -> facts.LoggedProgress:
         run = await self._client.run(query.run_id)
         return wire.progress(run.data.metrics if run else ())
+
+    async def _since(self, query: MetricsSince) -> Mapping[str, float]:
+        found = {name: await self._client.points_since(query.run_id, name, query.since) for name in query.metrics}
+        latest = {
+            name: max(points, key=lambda point: (point.step, point.timestamp))
+            for name, points in found.items()
+            if points
+        }
+        return {name: point.number for name, point in latest.items()}
 
     async def _metrics(self, run_id: str) -> Mapping[str, float]:
         run = await self._client.run(run_id) if run_id else None

@@ -175,6 +175,7 @@ class LoggedModelsPage(Wire, frozen=True):
 
 class HistoryAnswer(Wire, frozen=True):
     metrics: tuple[Metric, ...] = ()
+    next_page_token: str = ""
 
 
 class RegisteredModelAnswer(Wire, frozen=True):

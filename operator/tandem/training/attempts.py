@@ -8,7 +8,7 @@ ten seconds that the Job controller lets pass before another attempt. Where ther
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -17,7 +17,7 @@ import msgspec
 
 from tandem.api import names
 from tandem.api.children import Job, Pod
-from tandem.api.facts import TrackedRun
+from tandem.api.facts import MetricsSince, TrackedRun
 from tandem.api.trainingjob import RunStatus
 from tandem.training import nodes
 from tandem.training.case import Case
@@ -52,13 +52,26 @@ def tags(run: RunStatus) -> dict[str, str]:
     return {names.TAG_ATTEMPT_START: start.isoformat()} if start is not None and _several(run) else {}
 
 
-def own(run: RunStatus, tracked: TrackedRun) -> TrackedRun:
-    """The MLflow run without the metrics and models of earlier attempts."""
+def question(run: RunStatus, tracked: TrackedRun, asked: Set[str]) -> MetricsSince | None:
+    """What was logged of the metrics whose value in MLflow is an earlier attempt's; None where there are none.
+
+    MLflow's value is that of the highest step, and an attempt that began anew may have stopped at a lower one.
+    """
+    start = start_of(run, tracked)
+    if start is None or start == _UNKNOWN:
+        return None
+    older = asked & (tracked.metrics.keys() - own(run, tracked).metrics.keys())
+    return MetricsSince(tracked.run_id, tuple(sorted(older)), _least(start)) if older else None
+
+
+def own(run: RunStatus, tracked: TrackedRun, since: Mapping[str, float] | None = None) -> TrackedRun:
+    """The MLflow run without the metrics and models of earlier attempts; ``since``: the answer to :func:`question`."""
     start = start_of(run, tracked)
     if start is None:
         return tracked
-    least = (start - TOLERANCE).timestamp() * 1000
+    least = _least(start)
     mine = {name: value for name, value in tracked.metrics.items() if tracked.metric_times.get(name, 0) >= least}
+    mine |= since or {}
     metrics = OwnMetrics(mine, tracked.metrics.keys() - mine.keys(), _GONE if start == _UNKNOWN else _EARLIER)
     models = tuple(model for model in tracked.models if model.created_at >= start - TOLERANCE)
     return replace(tracked, metrics=metrics, models=models)
@@ -75,6 +88,10 @@ def start_of(run: RunStatus, tracked: TrackedRun) -> datetime | None:
     if _several(run):
         return run.attempt_start_time or _on_record(tracked) or _UNKNOWN
     return _on_record(tracked)
+
+
+def _least(start: datetime) -> int:
+    return int((start - TOLERANCE).timestamp() * 1000)
 
 
 def _several(run: RunStatus) -> bool:

@@ -15,15 +15,14 @@ from tandem.api.conditions import Failed, Outcome, Passed, Undecided
 from tandem.api.facts import TrackedRun, Unavailable
 from tandem.api.plan import EndRun, TagRun
 from tandem.api.trainingjob import GateVerdict
-from tandem.training.attempts import ended_by_it, own
-from tandem.training.attempts import tags as attempt_tags
+from tandem.training import attempts
 from tandem.training.baseline import baseline_of, changes, moved
 from tandem.training.case import PROMOTED, Case, refused, unavailable
 from tandem.training.change import FAILED, PASSED, SKIPPED, UNKNOWN, BaselineFound, OwnVersion
 from tandem.training.findings import Findings
 from tandem.training.numbers import number
 from tandem.training.provenance import lineage_tags, with_recorded_data
-from tandem.training.rules import rules_of, verdicts
+from tandem.training.rules import metrics_of, rules_of, verdicts
 from tandem.training.track import tracked_run
 
 BLESSED = "Blessed"
@@ -42,7 +41,9 @@ def judge(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
     if not isinstance(tracked, TrackedRun):
         return tracked, found
     found = replace(with_recorded_data(found, case.spec, tracked), tracked=tracked)
-    mine = own(found.run, tracked)
+    mine = judged(case, found, tracked)
+    if not isinstance(mine, TrackedRun):
+        return mine, found
     baseline = baseline_of(case, found)
     match baseline:
         case None:
@@ -52,7 +53,7 @@ def judge(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
     if recorded and kept and not moved(found.gate, baseline):
         return Passed(recorded.reason, recorded.message), found
     found = replace(found, metrics=_shown(case, mine), gate=_given(case, mine, baseline))
-    tags = {**lineage_tags(found), **gate_tags(found.gate), **attempt_tags(found.run), names.TAG_TRAINED: "true"}
+    tags = {**lineage_tags(found), **gate_tags(found.gate), **attempts.tags(found.run), names.TAG_TRAINED: "true"}
     missing = {name: value for name, value in tags.items() if tracked.tags.get(name) != value}
     if missing:
         refusal = case.draft.act(TagRun(tracked.run_id, missing))
@@ -71,7 +72,7 @@ def logged(case: Case, found: Findings) -> TrackedRun | Outcome | None:
     if tracked.status == "DELETED":
         told = f"MLflow run {found.run.mlflow_run_id} was deleted: there is nothing to judge; ask for another run"
         return Failed("RunDeleted", told)
-    if tracked.status in {"FAILED", "KILLED"} and ended_by_it(found.run, tracked):
+    if tracked.status in {"FAILED", "KILLED"} and attempts.ended_by_it(found.run, tracked):
         told = (
             f"every step exited 0, and yet MLflow run {tracked.run_id} is {tracked.status}: an error, or sys.exit(), "
             "left `with mlflow.start_run()`; let errors end the script, call sys.exit() outside, ask for another run"
@@ -81,6 +82,17 @@ def logged(case: Case, found: Findings) -> TrackedRun | Outcome | None:
         refusal = case.draft.act(EndRun(tracked.run_id, "FINISHED"))
         return refused(refusal, "the run could not be closed in MLflow") if refusal else None
     return tracked
+
+
+def judged(case: Case, found: Findings, tracked: TrackedRun) -> TrackedRun | Outcome | None:
+    """The run with the metrics and models of the attempt that succeeded alone."""
+    question = attempts.question(found.run, tracked, metrics_of(case.spec.gate))
+    if question is None:
+        return attempts.own(found.run, tracked)
+    since = case.draft.read(question)
+    if isinstance(since, Unavailable):
+        return unavailable(since, "the gate needs the metrics of the last attempt")
+    return None if since is None else attempts.own(found.run, tracked, since)
 
 
 def rules_differ(case: Case) -> bool:

@@ -22,6 +22,8 @@ from tandem.api.facts import RunNamed, TrackedRun, Unavailable
 from tandem.api.plan import TagRun
 from tandem.api.trainingjob import GitSource, ReproductionStatus, TrainingJobSpec
 from tandem.training import images
+from tandem.training.attempts import own
+from tandem.training.attempts import tags as attempt_tags
 from tandem.training.case import TRAINED, Case, Pins, refused, unavailable
 from tandem.training.environment import inputs_of, settings_on_record
 from tandem.training.findings import Findings
@@ -104,11 +106,14 @@ def conclude(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
         case None:
             return _gone(wanted), found
     found = with_recorded_data(found, case.spec, tracked)
-    tags = {**lineage_tags(found), names.TAG_TRAINED: "true"}
+    tags = {**lineage_tags(found), **attempt_tags(found.run), names.TAG_TRAINED: "true"}
     missing = {name: value for name, value in tags.items() if tracked.tags.get(name) != value}
     if missing:
         refusal = case.draft.act(TagRun(tracked.run_id, missing))
         return (refused(refusal, "the run's lineage could not be written to MLflow") if refusal else None), found
+    if tracked.models and not own(found.run, tracked).models:
+        told = f"the last attempt of run {tracked.run_id} logged no model, what was compared is an earlier one's"
+        return Failed("NotCompared", f"{told}; ask for another run"), found
     outcome, files = _verdict(wanted, tracked, original)
     difference = outcome.message if isinstance(outcome, Failed) else ""
     status = ReproductionStatus(

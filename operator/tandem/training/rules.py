@@ -56,6 +56,21 @@ def rules_of(gate: Gate) -> set[tuple[str, str]]:
     }
 
 
+def metrics_of(gate: Gate) -> set[str]:
+    """Every metric of the run that the rules look at."""
+    return {
+        of_slice(name, slice_)
+        for threshold in gate.metrics
+        for name in (
+            threshold.name,
+            threshold.sample_count_metric,
+            threshold.change.baseline_metric if threshold.change else None,
+        )
+        if name
+        for slice_ in threshold.slices or ("",)
+    }
+
+
 def verdict(
     threshold: MetricThreshold,
     metrics: Mapping[str, float],

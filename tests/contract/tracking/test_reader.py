@@ -15,6 +15,7 @@ from mlflow.entities import LoggedModelStatus, Metric
 from tandem.api import names
 from tandem.api.facts import (
     LoggedProgress,
+    MetricsSince,
     ModelNamed,
     ProgressOf,
     RegisteredModel,
@@ -116,6 +117,32 @@ async def test_a_run_tells_when_each_metric_was_logged_and_by_which_end_it_ended
     assert last.ended_at is not None
     assert last.metric_times["accuracy"] <= last.ended_at.timestamp() * 1000
     assert last.ended_at > again.started_at
+
+
+async def test_what_was_logged_since_is_the_value_of_its_highest_step_also_where_that_is_not_mlflow_s_latest(
+    client: MlflowClient,
+    oracle: mlflow.MlflowClient,
+    experiment: str,
+    unique: Callable[[str], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tandem.tracking.client.POINTS_PER_PAGE", 2)
+    uid, names_ = unique("uid"), ("accuracy", "loss", "old", "never")
+    run_id = make_run(oracle, experiment, uid, 1)
+    first = [Metric("accuracy", 0.99, 1000 + step, step) for step in range(5)] + [Metric("old", 1.0, 1000, 0)]
+    second = [Metric("accuracy", 0.1 * step, 9000 + step, step) for step in range(4)]
+    second += [Metric("loss", math.nan, 9000, 0), Metric("accuracy", 0.35, 9500, 3)]
+    oracle.log_batch(run_id, metrics=[*first, *second])
+    oracle.set_terminated(run_id)
+    reader = TrackingReader(client)
+
+    (run,) = await ask(reader, RunsOf(uid, experiment))
+    assert (run.metrics["accuracy"], run.metric_times["accuracy"]) == (0.99, 1004), (
+        "the highest step, whoever logged it"
+    )
+    since = dict(await ask(reader, MetricsSince(run_id, names_, 9000)))
+    assert math.isnan(since.pop("loss"))
+    assert since == {"accuracy": 0.35}
 
 
 @pytest.mark.parametrize("error", [ValueError(), SystemExit(0)], ids=repr)

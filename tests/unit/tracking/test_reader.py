@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from tandem.api.facts import (
+    MetricsSince,
     ModelNamed,
     MonitorOf,
     ProgressOf,
@@ -44,6 +45,7 @@ def page(*names: str, token: str = "") -> dict[str, object]:
         (RunsOf("uid", "experiment"), False),
         (VersionNumbered("iris", "1"), False),
         (VersionsFrom("iris", "run"), False),
+        (MetricsSince("run", ("accuracy",), 0), False),
     ],
 )
 def test_what_others_change_is_polled_and_what_only_we_change_is_asked_once(query: Query[object], polled: bool) -> None:

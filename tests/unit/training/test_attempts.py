@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from tandem.api import names
-from tandem.api.facts import LoggedModel
+from tandem.api.facts import LoggedModel, MetricsSince
 from tandem.api.meta import Json
 from tandem.training.attempts import TOLERANCE
 from tests.unit.training.world import START, World, complete
@@ -53,6 +53,29 @@ def test_a_metric_that_each_attempt_logged_is_judged() -> None:
     world = succeeds(died(World().settle(), {"accuracy": 0.1}), GOOD).settle()
     assert world.told("Blessed") == ("True", "ThresholdsMet")
     assert world.status["phase"] == "Complete"
+
+
+@pytest.mark.parametrize(("value", "verdict"), [(0.95, ("True", "ThresholdsMet")), (0.5, ("False", "ThresholdNotMet"))])
+def test_an_attempt_that_began_anew_and_stopped_earlier_is_judged_by_its_own_last_step(
+    value: float, verdict: tuple[str, str]
+) -> None:
+    # given MLflow answers the value of the highest step, whoever logged it
+    world = World().settle().runs_step("train").settle().wait(60)
+    world.logs({"accuracy": 0.99}, step=30)
+    died(world, {"accuracy": 0.1})
+    world.runs_step("train").settle().wait(30).logs({"accuracy": 0.2}, step=10).logs({"accuracy": value}, step=20)
+    succeeds(world, NOTHING).settle()
+    assert world.told("Blessed") == verdict
+    assert world.status["metrics"]["accuracy"] == str(value)
+
+
+def test_while_mlflow_does_not_tell_what_the_last_attempt_logged_nothing_is_judged() -> None:
+    world = succeeds(died(World().settle()), NOTHING)
+    while not any(isinstance(query, MetricsSince) for query in world.plan().reads):
+        world.reconcile()
+    world.mlflow_down().restart().settle()
+    assert world.told("Ready") == ("False", "TrackingUnavailable")
+    assert world.mlflow_up().wait(600).settle().told("Blessed") == ("False", "MetricNotFound")
 
 
 def test_what_the_last_attempt_logs_counts_from_its_first_container_on() -> None:
@@ -212,6 +235,14 @@ def test_a_reproduction_of_which_mlflow_says_that_it_failed_is_not_compared() ->
     world.last_run.tags[names.TAG_REPRODUCTION] = json.dumps(SAME)
     world.completes().last_run.status = "FAILED"
     assert world.settle().told("Reproduced") == ("False", "RunFailed")
+
+
+def test_a_model_that_only_an_earlier_attempt_logged_is_no_reproduction() -> None:
+    from tests.unit.training.test_reproduction import SAME, reproducing
+
+    world = succeeds(died(reproducing(image="registry.example/train:2")), models=0)
+    world.last_run.tags[names.TAG_REPRODUCTION] = json.dumps(SAME)
+    assert world.settle().told("Reproduced") == ("False", "NotCompared")
 
 
 # --- the Job is deleted by hand --------------------------------------------------------------------------------------

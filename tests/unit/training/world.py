@@ -22,6 +22,7 @@ from tandem.api.facts import (
     Facts,
     LoggedModel,
     LoggedProgress,
+    MetricsSince,
     ModelNamed,
     ModelVersion,
     ProgressOf,
@@ -92,10 +93,15 @@ class MlflowRun:
     status: str = "RUNNING"
     metrics: dict[str, float] = field(default_factory=dict)
     metric_times: dict[str, int] = field(default_factory=dict)
+    points: list[tuple[str, int, int, float]] = field(default_factory=list)  # metric, step, time, value
     ended_at: datetime | None = None
     models: list[LoggedModel] = field(default_factory=list)
     progress: LoggedProgress = field(default_factory=LoggedProgress)
     deleted: bool = False
+
+    def logged_since(self, asked: MetricsSince) -> dict[str, float]:
+        points = [point for point in self.points if point[0] in asked.metrics and point[2] >= asked.since]
+        return {name: value for name, _, _, value in sorted(points, key=lambda point: point[1:3])}
 
 
 @dataclass
@@ -196,11 +202,13 @@ class World:
     def last_run(self) -> MlflowRun:
         return self.runs[-1]
 
-    def logs(self, metrics: Mapping[str, float], models: int = 1, status: str = "FINISHED") -> World:
+    def logs(self, metrics: Mapping[str, float], models: int = 1, status: str = "FINISHED", step: int = 0) -> World:
         """What the script logs into the run that its environment names."""
         run = next(run for run in self.runs if run.run_id == _env(self.job)["MLFLOW_RUN_ID"])
-        run.metrics.update(metrics)
-        run.metric_times.update(dict.fromkeys(metrics, round(self.now.timestamp() * 1000)))
+        run.points += [(name, step, round(self.now.timestamp() * 1000), value) for name, value in metrics.items()]
+        for name in metrics:  # MLflow's value is the one of the highest step
+            latest = max((point for point in run.points if point[0] == name), key=lambda point: point[1:3])
+            run.metric_times[name], run.metrics[name] = latest[2:]
         run.status = status
         run.ended_at = run.ended_at if status == "RUNNING" else self.now
         for _ in range(models):
@@ -229,8 +237,9 @@ class World:
             case RunNamed(run_id):
                 named = [run for run in (*self.runs, *self.others) if run.run_id == run_id]
                 return _tracked(named[0], ()) if named else None
-            case ProgressOf(run_id):
-                return self._run(run_id).progress
+            case ProgressOf() | MetricsSince():
+                run = self._run(query.run_id)
+                return run.progress if isinstance(query, ProgressOf) else run.logged_since(query)
         raise AssertionError(f"{query} is not MLflow's to answer")
 
     # --- what Kubernetes does ----------------------------------------------------------------------------------------
