@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -46,6 +48,24 @@ def test_an_interruption_costs_no_accuracy(script: ModuleType, tmp_path: Path) -
     parts, _ = learn(script, tmp_path / "parts", 20)
     _, test, _, expected = script.flowers()
     assert min(model.score(test, expected) for model in (whole, parts)) >= 0.9
+
+
+def test_an_attempt_that_finds_everything_done_still_logs_what_the_gate_asks_for(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learn(script, tmp_path, 2)
+    logged: list[str] = []
+    mlflow = ModuleType("mlflow")
+    mlflow.start_run = contextlib.nullcontext  # type: ignore[attr-defined]
+    mlflow.log_metric = lambda name, *_, **__: logged.append(name)  # type: ignore[attr-defined]
+    mlflow.sklearn = SimpleNamespace(log_model=lambda *_, **__: logged.append("a model"))  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "mlflow", mlflow)
+    monkeypatch.setenv("TANDEM_CHECKPOINT_DIR", str(tmp_path))
+    monkeypatch.setenv("EPOCHS", "2")
+
+    script.main()
+
+    assert logged == ["accuracy", "a model"]
 
 
 def test_half_a_checkpoint_is_never_found(script: ModuleType, tmp_path: Path) -> None:
