@@ -64,18 +64,18 @@ class Kubelet:
             self.did["pods that were taken away"] += 1
 
     async def _train(self, pod: Json, scripts: aiohttp.ClientSession) -> None:
-        await self._tell(pod, "Running", {"running": {"startedAt": _now()}}, ready=True)
+        began = {"startedAt": _now()}
+        await self._tell(pod, "Running", {"running": began}, ready=True)
         await asyncio.sleep(self._dice.uniform(0.2, 6))
         fate = self._dice.random()
         if fate < 0.15:
-            end = {"exitCode": 1, "reason": "Error", "message": "ValueError: no data", "finishedAt": _now()}
+            end = {**began, "exitCode": 1, "reason": "Error", "message": "ValueError: no data", "finishedAt": _now()}
             await self._tell(pod, "Failed", {"terminated": end}, ready=False)
             self.did["scripts that failed"] += 1
             return
         await self._log(pod, scripts, accuracy=0.95 if fate < 0.8 else 0.4)
-        await self._tell(
-            pod, "Succeeded", {"terminated": {"exitCode": 0, "reason": "Completed", "finishedAt": _now()}}, ready=False
-        )
+        end = {**began, "exitCode": 0, "reason": "Completed", "finishedAt": _now()}
+        await self._tell(pod, "Succeeded", {"terminated": end}, ready=False)
         self.did["scripts that ended well"] += 1
 
     async def _log(self, pod: Json, scripts: aiohttp.ClientSession, accuracy: float) -> None:
