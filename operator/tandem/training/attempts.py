@@ -25,6 +25,7 @@ from tandem.training.numbers import OwnMetrics
 
 TOLERANCE: Final = timedelta(seconds=2)
 _UNKNOWN: Final = datetime.max.replace(tzinfo=UTC)
+_CALENDAR: Final = (1970, 9999)  # anybody can write a tag, and the ends of the calendar cannot be reckoned with
 _EARLIER: Final = "was logged by an earlier attempt only"
 _GONE: Final = "was logged, nobody knows by which attempt (the last one's pod is gone); ask for another run"
 
@@ -85,9 +86,9 @@ def ended_by_it(run: RunStatus, tracked: TrackedRun) -> bool:
 
 def start_of(run: RunStatus, tracked: TrackedRun) -> datetime | None:
     """Since when the attempt that is judged goes on; None where it is the only one, the end of time if nobody knows."""
-    if _several(run):
-        return run.attempt_start_time or _on_record(tracked) or _UNKNOWN
-    return _on_record(tracked)
+    if run.attempt_start_time is not None:
+        return run.attempt_start_time if _several(run) else None
+    return _on_record(tracked) or (_UNKNOWN if _several(run) else None)
 
 
 def _least(start: datetime) -> int:
@@ -104,7 +105,7 @@ def _on_record(tracked: TrackedRun) -> datetime | None:
         told = datetime.fromisoformat(tracked.tags.get(names.TAG_ATTEMPT_START, ""))
     except ValueError:
         return None
-    return told if told.tzinfo else None
+    return told if told.tzinfo and _CALENDAR[0] < told.year < _CALENDAR[1] else None
 
 
 def _another(case: Case, run: RunStatus) -> bool:

@@ -123,7 +123,8 @@ def _lost(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
     if tracked.status in {"FAILED", "KILLED"}:
         message = f"MLflow run {tracked.run_id} is {tracked.status} and its Job is gone; {advice}"
         return _failed(case, found, Failure(class_="Job", reason="RunFailed", message=message))
-    message = f"Job {run.job_name} was deleted before it finished; it is not started again by itself: {advice}"
+    told = f"Job {run.job_name} was deleted before its last attempt was known to have finished"
+    message = f"{told}; it is not started again by itself: {advice}"
     return _failed(case, found, Failure(class_="JobDeleted", reason="JobDeleted", message=message))
 
 

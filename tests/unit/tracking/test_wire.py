@@ -87,3 +87,10 @@ def test_the_metric_progress_is_a_percentage(value: float, percentage: int | Non
 
 def test_system_metrics_are_no_progress() -> None:
     assert wire.progress([metric("system/gpu_0_utilization_percentage", step=900)]) == wire.progress([])
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "year"), [(0, 1970), (1_700_000_000_123, 2023), (10**18, 9999), (-(10**18), 1), (2**63 - 1, 9999)]
+)
+def test_a_moment_that_no_calendar_has_is_the_nearest_one(milliseconds: int, year: int) -> None:
+    assert wire.moment(milliseconds).year == year

@@ -198,6 +198,20 @@ def test_when_status_and_job_are_both_lost_the_tags_tell_which_attempt_was_judge
     assert world.told("Blessed") == ("False", "MetricNotFound")
 
 
+@pytest.mark.parametrize("forged", ["0001-01-01T00:00:00+00:00", "9999-12-31T23:59:59Z", "2026-03-01", "soon", ""])
+def test_a_tag_that_somebody_has_written_changes_nothing_that_the_status_knows(forged: str) -> None:
+    world = succeeds(World().settle())
+    world.last_run.tags[names.TAG_ATTEMPT_START] = forged
+    assert world.settle().status["phase"] == "Complete"
+
+
+def test_a_tag_that_no_calendar_has_is_none() -> None:
+    world = succeeds(died(World().settle()), NOTHING).settle()
+    world.last_run.tags[names.TAG_ATTEMPT_START] = "0001-01-01T00:00:00+00:00"
+    world.delete_job().lose_status().restart().settle()
+    assert world.status["phase"] == "Complete", "as where nothing is known of another attempt"
+
+
 # --- an MLflow run that is not FINISHED ------------------------------------------------------------------------------
 
 
