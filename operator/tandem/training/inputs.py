@@ -16,6 +16,7 @@ FETCH: Final = "fetch"
 VALIDATE: Final = "validate"
 REPRODUCTION: Final = "reproduction"
 DIGEST: Final = "digest"
+CONTAINERS: Final = frozenset({FETCH, VALIDATE, REPRODUCTION, DIGEST})  # of a run's pod, beside the user's own
 POLL: Final = "poll"
 WORKSPACE: Final = "/workspace"
 _MOUNTED: Final = "/tandem"  # no storageUri can name a file below it

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from typing import Final
 
 import msgspec
 
@@ -17,6 +19,8 @@ from tandem.training.findings import Findings
 from tandem.training.triggers import format_trigger
 
 WHAT_FOR = "the Job starts when its MLflow run has been made"
+# The CRD refuses both; a resource that is older than the rule keeps them.
+_SECRET: Final = re.compile(r"(?<=://)[^/]*:[^/]*@|[?#].*")
 
 
 def track(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
@@ -61,7 +65,7 @@ def _ensure(case: Case, found: Findings) -> EnsureRun:
         **record_of(spec),
     }
     if git:
-        tags[names.TAG_REPOSITORY] = git.url
+        tags[names.TAG_REPOSITORY] = _SECRET.sub("", git.url)
     if found.original is not None:
         tags[names.TAG_REPRODUCES] = found.original.run_id
         tags[names.TAG_ENVIRONMENT] = found.original.tags[names.TAG_ENVIRONMENT]

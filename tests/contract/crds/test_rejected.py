@@ -41,7 +41,10 @@ CASES = [
     Refusal("more steps than 16", TJ, "spec.steps", "at most 16", {"steps": [step(name=f"s{i}") for i in range(17)]}),
     Refusal("two steps of one name", TJ, "spec.steps[1]", "Duplicate value", {"steps": [step(), step()]}),
     Refusal("a step that is called fetch", TJ, "spec.steps[0].name", "are taken by the steps", steps(name="fetch")),
-    Refusal("a step that is called validate", TJ, "spec.steps[0].name", "are taken", steps(name="validate")),
+    *(
+        Refusal(f"a step that is called {name}", TJ, "spec.steps[0].name", "are taken", steps(name=name))
+        for name in ("validate", "reproduction", "digest")
+    ),
     Refusal("a step's name with capitals", TJ, "spec.steps[0].name", "should match", steps(name="Train")),
     Refusal("a step without a command", TJ, "spec.steps[0].command", "at least 1 items", steps(command=[])),
     Refusal("a command that is one string", TJ, "spec.steps[0].command", "must be of type array", steps(command="run")),
@@ -90,6 +93,30 @@ CASES = [
         "spec.source.git.url",
         "must hold no user name or password",
         {"source": {"git": {"url": "https://me:hunter2@x.org/r.git"}}},
+    ),
+    *(
+        Refusal(
+            f"a password in the URL of a repository, with {url.partition(':')[0]}",
+            TJ,
+            "spec.source.git.url",
+            says,
+            {"source": {"git": {"url": url}}},
+        )
+        for url, says in (
+            ("git://me:hunter2@x.org/r.git", "must hold no user name or password"),
+            ("ssh://git:hunter2@x.org/r.git", "must hold no password"),
+            ("ssh://git@x.org:hunter2@x.org/r.git", "must hold no password"),
+        )
+    ),
+    *(
+        Refusal(
+            f"a token in the URL of a repository, behind {url[17]}",
+            TJ,
+            "spec.source.git.url",
+            "must hold neither '?' nor '#'",
+            {"source": {"git": {"url": url}}},
+        )
+        for url in ("https://x.org/r?token=hunter2", "https://x.org/r#token=hunter2")
     ),
     Refusal(
         "a URL that is a command for git",
@@ -259,6 +286,20 @@ CASES = [
             ("a range that is a number", ".min", "must be of type string", {"type": "Float", "min": 1}),
         )
     ),
+    Refusal(
+        "columns that are warned of",
+        TJ,
+        "spec.data[0].checks.unexpectedColumns",
+        "Unsupported value",
+        checks(unexpectedColumns="Warn"),
+    ),
+    Refusal(
+        "infinity by a word",
+        TJ,
+        "spec.data[0].checks.columns[0].allowInfinite",
+        "must be of type boolean",
+        column(allowInfinite="true"),
+    ),
     Refusal("a column twice", TJ, "spec.data[0].checks.columns[1]", "Duplicate", checks(columns=[{"name": "a"}] * 2)),
     # --- parameters
     Refusal(
@@ -424,6 +465,22 @@ CASES = [
         {"model": {"name": "iris", "alias": "v2"}},
     ),
     Refusal("a model whose name is a path", TJ, "spec.model.name", "should match", {"model": {"name": "a/b"}}),
+    Refusal(
+        "a baseline by a metric without a name",
+        TJ,
+        "spec.gate.metrics[0].change.baselineMetric",
+        "at least 1 chars",
+        {
+            "model": {"name": "iris"},
+            **threshold(change={"direction": "HigherIsBetter", "absolute": "0", "baselineMetric": ""}),
+        },
+    ),
+    # --- how long, how often
+    *(
+        Refusal(f"a history of {limit} runs", TJ, "spec.historyLimit", says, {"historyLimit": limit})
+        for limit, says in ((-1, "greater than or equal to 0"), (51, "less than or equal to 50"))
+    ),
+    Refusal("a suspension by a word", TJ, "spec.suspend", "must be of type boolean", {"suspend": "yes"}),
     # --- retrain
     Refusal(
         "disruptions without end", TJ, "spec.disruptionLimit", "less than or equal to 1000", {"disruptionLimit": 1001}

@@ -6,8 +6,11 @@ import json
 
 import pytest
 
+from tandem.api import names
 from tandem.api.meta import Json
 from tandem.runtime.instruction import parse
+from tandem.training import inputs
+from tests.crds import nodes, schema
 from tests.unit.training.contract import GIVEN_BY_TANDEM, check_restricted
 from tests.unit.training.world import World
 
@@ -55,6 +58,28 @@ def test_what_sums_up_the_model_is_told_the_run_and_nothing_else() -> None:
     run = {"MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID"}
     assert set(env(digest)) == {"HOME", *run, "MLFLOW_HTTP_REQUEST_MAX_RETRIES"}
     assert {mount["name"] for mount in digest["volumeMounts"]} == {"tmp", "workspace"}
+
+
+@pytest.mark.parametrize("name", sorted(inputs.CONTAINERS))
+def test_no_step_can_have_the_name_of_a_container_that_is_not_its_own(name: str) -> None:
+    """The Job would be refused for two containers of one name, long after the resource was taken."""
+    [(_, step)] = [(path, node) for path, node in nodes(schema("TrainingJob")) if path == "spec.steps[].name"]
+    [rule] = step["x-kubernetes-validations"]
+    assert f"'{name}'" in rule["rule"]
+    assert name in rule["message"]
+    assert f"`{name}`" in step["description"]
+
+
+@pytest.mark.parametrize("url", ["ssh://git:hunter2@git.example/r.git", "https://git.example/r.git?token=hunter2"])
+def test_a_credential_in_a_url_that_is_older_than_its_rule_is_not_recorded(url: str) -> None:
+    world = World().change(source={"git": {"url": url}}).settle()
+    [run] = world.runs
+    assert run.tags[names.TAG_REPOSITORY].endswith("://git.example/r.git")
+
+
+def test_the_user_of_an_ssh_server_is_part_of_where_the_code_is() -> None:
+    world = World().change(source={"git": {"url": "ssh://git@git.example:22/r.git"}}).settle()
+    assert world.runs[0].tags[names.TAG_REPOSITORY] == "ssh://git@git.example:22/r.git"
 
 
 def test_nothing_is_fetched_where_the_image_holds_everything() -> None:
