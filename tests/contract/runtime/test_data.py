@@ -153,6 +153,26 @@ def test_a_folder_of_s3_is_everything_below_it_and_nothing_beside_it(pod: Pod, b
     }
 
 
+@pytest.mark.parametrize(
+    ("name", "folder", "files"),
+    [
+        ("acme-folder", "iris/", {"iris.csv": IRIS, "2026/a.csv": MORE, "2026/empty": b"", "2026/iris/iris": b""}),
+        ("acme-whole", "", {"iris.csv": IRIS, "iris/2026/a.csv": MORE, "iris/empty": b"", "empty": b""}),
+    ],
+)
+def test_what_consoles_call_a_folder_is_no_file_and_an_empty_file_is_one(
+    pod: Pod, buckets: Callable[[str], Bucket], name: str, folder: str, files: dict[str, bytes]
+) -> None:
+    bucket = buckets(name)
+    bucket.put({f"{folder}{path}": body for path, body in files.items()})
+    bucket.put({"iris/": b"", "iris/2026/": b"", "iris/2027/": b""})  # nothing is in the last one
+    secret = pod.secret(bucket.secret)
+    done = pod.fetch(f"s3://{name}/{folder}", secret=secret, digest=folder_digest(files))
+    assert (done.code, done.err) == (0, "")
+    assert pod.files() == {f"iris/{path}": body for path, body in files.items()}
+    assert pod.version(f"s3://{name}/{folder}", secret=secret).startswith(f"members:{len(files)} ")
+
+
 def test_an_object_larger_than_any_chunk_arrives_whole(pod: Pod, bucket: Bucket) -> None:
     body = bytes(range(256)) * 50_000
     bucket.put({"big.bin": body})

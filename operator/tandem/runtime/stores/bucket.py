@@ -5,7 +5,7 @@ Without a Secret requests are not signed: the identity of the node is nobody's t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
@@ -15,6 +15,7 @@ from obstore.store import AzureStore, GCSStore, S3Store
 from tandem.runtime.credentials import Credentials
 from tandem.runtime.failure import AccessDenied, NotFetched
 from tandem.runtime.location import Location
+from tandem.runtime.manifest import MANIFEST_LIMIT
 from tandem.runtime.stores import version
 from tandem.runtime.stores.entry import CHUNK, Entry
 
@@ -25,6 +26,8 @@ _CLIENT: Final[dict[str, Any]] = {
 }
 # Its defaults go on for three minutes: the Job tries again by itself, and tells a person in the meantime.
 _RETRIES: Final[dict[str, Any]] = {"max_retries": 3, "retry_timeout": timedelta(seconds=30)}
+
+_LISTED: Final = 2 * MANIFEST_LIMIT  # files, and the markers of their folders
 
 
 def entries(location: Location, credentials: Credentials) -> Iterator[Entry]:
@@ -49,11 +52,37 @@ def _version(found: Mapping[str, Any]) -> str:
 
 
 def _members(store: Any, folder: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    listed: list[Mapping[str, Any]] = []
     for batch in store.list(prefix=folder or None, chunk_size=1000):
-        for found in batch:
-            # What the consoles of the stores call a folder is an empty object.
-            if not (found["size"] == 0 and f"{found['path']}/".endswith(folder or "/")):
-                yield found["path"].removeprefix(folder), found
+        listed += batch
+        if len(listed) > _LISTED:
+            raise NotFetched(f"it has more than {_LISTED} objects: pack them, or name a smaller folder")
+    for found in files_of(listed, folder):
+        if found["size"] or _is_there(store, found["path"]):
+            yield found["path"].removeprefix(folder), found
+
+
+def files_of(listed: Sequence[Mapping[str, Any]], folder: str) -> Iterator[Mapping[str, Any]]:
+    """What of a listing are files, and not what the consoles of the stores call a folder: an empty object ``a/``.
+
+    Its slash is not in the listing (arrow-rs-object-store#511), so it is known by what is below it.
+    """
+    folders = {folder.removesuffix("/")}
+    for found in listed:
+        above = found["path"].rpartition("/")[0]
+        while above and above not in folders:
+            folders.add(above)
+            above = above.rpartition("/")[0]
+    return (found for found in listed if found["size"] or found["path"] not in folders)
+
+
+def _is_there(store: Any, path: str) -> bool:
+    """Whether an empty object is a file; the marker of a folder in which nothing is has another name, with a slash."""
+    try:
+        store.head(path)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _read(store: Any, path: str, e_tag: str | None) -> Iterator[bytes]:
