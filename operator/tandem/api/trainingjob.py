@@ -229,6 +229,16 @@ class Disruption(Wire, frozen=True):
     message: str = ""
 
 
+class NodePods(Wire, frozen=True):
+    """Which pod each node has in the attempt that goes on: by rank, a short digest of its uid; '' while it has none.
+
+    ``released``: when the Job let that attempt go.
+    """
+
+    released: datetime | None = None
+    pods: tuple[str, ...] = ()
+
+
 class RunStatus(Wire, frozen=True):
     """The latest run."""
 
@@ -243,6 +253,7 @@ class RunStatus(Wire, frozen=True):
     attempts: int = 0  # those that count against backoffLimit
     disruptions: int = 0  # those that do not
     last_disruption: Disruption | None = None
+    node_pods: NodePods | None = None  # where a run has several nodes, until it has ended
     progress: Progress | None = None
     start_time: datetime | None = None
     first_attempt_start_time: datetime | None = None  # its first container's, as its node tells it

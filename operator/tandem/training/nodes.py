@@ -8,6 +8,7 @@ it because nobody answers them.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass
 from typing import Final
@@ -19,7 +20,7 @@ from tandem.api.children import Job, Pod
 from tandem.api.conditions import Outcome, Working
 from tandem.api.meta import Json, controller_reference
 from tandem.api.plan import Create
-from tandem.api.trainingjob import RunStatus, TrainingJobSpec
+from tandem.api.trainingjob import Disruption, NodePods, RunStatus, TrainingJobSpec
 from tandem.training.case import Case, refused
 from tandem.training.failure import Obstacle
 from tandem.training.provenance import fetched_by
@@ -29,14 +30,19 @@ RESTARTED: Final = "NodesRestarted"
 DIFFER: Final = "NodesDiffer"
 _INDEX_LABEL: Final = "batch.kubernetes.io/job-completion-index"
 _PORT: Final = "29400"  # that Kubeflow Trainer takes
+_ENDED: Final = frozenset({"Failed", "Succeeded"})
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """A pod without which the others cannot go on. ``counts``: against spec.backoffLimit."""
+    """A pod without which the others cannot go on. ``counts``: against spec.backoffLimit.
+
+    ``untold``: the pod that has taken its place, where nobody has seen it go.
+    """
 
     message: str
     counts: bool
+    untold: str = ""
 
 
 def several(spec: TrainingJobSpec) -> bool:
@@ -102,26 +108,34 @@ def variables(case: Case, job: str) -> list[Json]:
     return [*({"name": name, "value": value} for name, value in known.items()), rank]
 
 
-def in_order(job: Job, pods: tuple[Pod, ...]) -> tuple[Pod, ...]:
+def in_order(run: RunStatus, job: Job, pods: tuple[Pod, ...]) -> tuple[Pod, ...]:
     """Those of earlier attempts, those of this one, and its first node last: it speaks for the run."""
-    return tuple(sorted(pods, key=lambda pod: (pod in present(job, pods), -rank_of(pod))))
+    mine = present(run, job, pods)
+    return tuple(sorted(pods, key=lambda pod: (pod in mine, -rank_of(pod))))
 
 
-def causes_last(job: Job, pods: tuple[Pod, ...]) -> tuple[Pod, ...]:
+def causes_last(run: RunStatus, job: Job, pods: tuple[Pod, ...]) -> tuple[Pod, ...]:
     """The pod that failed first of the last attempt is the last one: it is the cause."""
-    last = [pod for pod in present(job, pods) if pod.status.phase == "Failed"]
+    last = [pod for pod in present(run, job, pods) if pod.status.phase == "Failed"]
     others = tuple(pod for pod in pods if pod not in last)
     return (*others, *sorted(last, key=_failed_at, reverse=True))
 
 
-def present(job: Job, pods: tuple[Pod, ...]) -> tuple[Pod, ...]:
-    """The pods of the attempt that goes on: made since the Job was let go."""
-    released = job.released
-    return tuple(
-        pod
-        for pod in pods
-        if released is None or pod.metadata.creation_timestamp is None or pod.metadata.creation_timestamp >= released
-    )
+def present(run: RunStatus, job: Job, pods: tuple[Pod, ...]) -> tuple[Pod, ...]:
+    """The pods of the attempt that goes on: made since the Job was let go, or known to be of it.
+
+    The Job controller writes down that it lets a Job go after it has made the pods, which may be the next second. No pod
+    of an earlier attempt is alive then.
+    """
+    released, known = job.released, set(_known(run, job))
+
+    def of_it(pod: Pod) -> bool:
+        meta = pod.metadata
+        lives = pod.status.phase not in _ENDED and meta.deletion_timestamp is None and not pod.departed
+        made = meta.creation_timestamp
+        return released is None or made is None or made >= released or lives or _mark(pod) in known
+
+    return tuple(pod for pod in pods if of_it(pod))
 
 
 def attempts_of(job: Job, run: RunStatus) -> int:
@@ -130,30 +144,40 @@ def attempts_of(job: Job, run: RunStatus) -> int:
     return max(run.attempts, int(told) if told.isascii() and told.isdigit() and len(told) < 6 else 1)
 
 
-def hold_together(case: Case, run: RunStatus, job: Job, pods: tuple[Pod, ...]) -> tuple[Outcome | None, RunStatus]:
-    """Begin again with all nodes where one was lost, end the run where they cannot go on; None while all is well."""
+def hold_together(
+    case: Case, run: RunStatus, job: Job, pods: tuple[Pod, ...], taken: tuple[Pod, ...]
+) -> tuple[Outcome | None, RunStatus]:
+    """Begin again with all nodes where one was lost, end the run where they cannot go on; None while all is well.
+
+    ``taken``: the pods that the cluster takes or took away, also those that are gone.
+    """
     told = job.metadata.annotations.get(names.ENDED_ANNOTATION)
     if told is not None:
         reason, _, message = told.partition(": ")
         return Working(reason, f"Job {job.metadata.name} is being stopped: {message}"), run
-    mine = present(job, pods)
+    mine = present(run, job, pods)
     other = difference(mine)
     if other:
         return _end(case, run, job, DIFFER, other), run
-    loss = None if job.condition("Suspended") or job.condition("FailureTarget") else _loss(mine)
-    if loss is None:
+    if job.condition("Suspended") or job.condition("FailureTarget"):
         return None, run
+    departed = tuple(pod for pod in present(run, job, taken) if pod.departed)
+    loss = _loss((*departed, *mine)) or _replaced(_known(run, job), mine)
+    if loss is None:
+        return None, msgspec.structs.replace(run, node_pods=_seen(case.spec, run, job, mine))
     attempts = run.attempts + loss.counts
-    done = [str(rank_of(pod)) for pod in mine if pod.status.phase == "Succeeded"]
+    done = ", ".join(f"node {rank_of(pod)}" for pod in mine if pod.status.phase == "Succeeded")
+    done = done or ("another one" if job.status.succeeded else "")
     if attempts > case.spec.backoff_limit + 1:
         return _end(case, run, job, "BackoffLimitExceeded", loss.message), run
     if done:
-        late = f"{loss.message}, after node {', '.join(done)} had finished: that one cannot begin again with the others"
+        late = f"{loss.message}, after {done} had finished: that one cannot begin again with the others"
         return _end(case, run, job, "BackoffLimitExceeded", late), run
     refusal = case.draft.act(change(job, {"suspend": True}, {names.RESTART_ANNOTATION: f"{attempts} {loss.message}"}))
     if refusal:
         return refused(refusal, f"Job {job.metadata.name} could not begin again"), run
-    return _restarting(job, loss.message), msgspec.structs.replace(run, attempts=attempts)
+    run = msgspec.structs.replace(run, attempts=attempts)
+    return _restarting(job, loss.message), _with_untold(run, loss, taken) if loss.untold else run
 
 
 def begin_again(case: Case, job: Job, pods: tuple[Pod, ...]) -> Outcome | None:
@@ -163,7 +187,7 @@ def begin_again(case: Case, job: Job, pods: tuple[Pod, ...]) -> Outcome | None:
         return None
     if names.QUEUE_LABEL in job.metadata.labels:
         return None
-    gone = all(pod.status.phase in {"Failed", "Succeeded"} for pod in pods)
+    gone = all(pod.status.phase in _ENDED for pod in pods)
     if gone and job.condition("Suspended"):
         refusal = case.draft.act(change(job, {"suspend": False}, {names.RESTART_ANNOTATION: told}))
         if refusal:
@@ -208,8 +232,43 @@ def rank_of(pod: Pod) -> int:
     return int(told) if told.isascii() and told.isdigit() and len(told) < 6 else 0
 
 
+def _known(run: RunStatus, job: Job) -> tuple[str, ...]:
+    """The pods, by rank, that the attempt that goes on was seen with."""
+    return run.node_pods.pods if run.node_pods and run.node_pods.released == job.released else ()
+
+
+def _seen(spec: TrainingJobSpec, run: RunStatus, job: Job, mine: tuple[Pod, ...]) -> NodePods:
+    """What is known of them now: whoever comes later, or comes back, sees by it that one was replaced."""
+    now = {rank_of(pod): _mark(pod) for pod in mine}
+    known = dict(enumerate(_known(run, job)))
+    return NodePods(job.released, tuple(known.get(rank) or now.get(rank, "") for rank in range(spec.num_nodes)))
+
+
+def _mark(pod: Pod) -> str:
+    return hashlib.sha256(pod.metadata.uid.encode()).hexdigest()[:8]
+
+
+def _replaced(known: tuple[str, ...], pods: tuple[Pod, ...]) -> Loss | None:
+    """A node has another pod than before. What failed is still there to be seen; what nobody sees was taken away."""
+    there = {_mark(pod) for pod in pods}
+    for pod in pods:
+        rank = rank_of(pod)
+        if rank < len(known) and known[rank] and known[rank] not in there:
+            return Loss(f"node {rank} has been given another pod, {pod.metadata.name}", False, pod.metadata.name)
+    return None
+
+
+def _with_untold(run: RunStatus, loss: Loss, taken: tuple[Pod, ...]) -> RunStatus:
+    """The run with a pod that the cluster took away while nobody looked: else it could do so for ever."""
+    last = Disruption(pod=loss.untold, reason="PodReplaced", message=loss.message)
+    # The last one that is told of was counted, and would be counted again if it were forgotten.
+    return msgspec.structs.replace(
+        run, disruptions=run.disruptions + 1, last_disruption=run.last_disruption if taken else last
+    )
+
+
 def _loss(pods: tuple[Pod, ...]) -> Loss | None:
-    taken = next((pod for pod in pods if pod.disruption), None)
+    taken = next((pod for pod in pods if pod.disruption and pod.status.phase != "Succeeded"), None)
     if taken is not None:
         cause = taken.disruption
         assert cause is not None

@@ -201,7 +201,7 @@ def _write(case: Case, status: TrainingJobStatus) -> Json:
 
 def _ended(run: RunStatus, now: datetime) -> RunStatus:
     ended = run.completion_time or now.replace(microsecond=0)
-    return msgspec.structs.replace(run, completion_time=ended, step="", step_start_time=None)
+    return msgspec.structs.replace(run, completion_time=ended, step="", step_start_time=None, node_pods=None)
 
 
 def _generation(case: Case) -> int:

@@ -45,7 +45,7 @@ def train(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
         return _lost(case, found) if run.job_name or _has_run(found) else _create(case, found)
     pods, taken = _pods_of(case, job)
     several = nodes.several(case.spec)
-    pods = nodes.in_order(job, pods) if several else pods
+    pods = nodes.in_order(run, job, pods) if several else pods
     counted = job.status.failed + job.status.active + job.status.succeeded
     run = msgspec.structs.replace(
         run,
@@ -57,16 +57,16 @@ def train(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
     run = attempts.with_start(case, with_disruption(run, taken), job, pods)
     found = with_provenance(replace(found, run=run), images.written(case.spec, case.settings.runtime_image), pods)
     if job.condition("Complete"):
-        other = nodes.difference(nodes.present(job, pods)) if several else ""
+        other = nodes.difference(nodes.present(run, job, pods)) if several else ""
         if other:
             return _failed(case, found, Failure(class_="Data", reason=nodes.DIFFER, message=other))
         return Passed("JobComplete", f"Job {run.job_name} completed"), found
     if job.condition("Failed"):
-        return _failed(case, found, failure_of(job, nodes.causes_last(job, pods) if several else pods))
+        return _failed(case, found, failure_of(job, nodes.causes_last(found.run, job, pods) if several else pods))
     if job.spec.suspend:
         return (nodes.begin_again(case, job, pods) if several else None) or suspended(case, job), found
     if several:
-        lost, run = nodes.hold_together(case, found.run, job, pods)
+        lost, run = nodes.hold_together(case, found.run, job, pods, taken)
         found = replace(found, run=run)
         if lost:
             return lost, found
@@ -154,7 +154,7 @@ def _failed(case: Case, found: Findings, failure: Failure) -> tuple[Outcome | No
 
 
 def _going_on(case: Case, found: Findings, job: Job, pods: tuple[Pod, ...]) -> Outcome:
-    obstacle = _obstacle(case, job, pods)
+    obstacle = _obstacle(case, found.run, job, pods)
     if obstacle is None:
         return _at_work(found.run)
     waited = case.now - (obstacle.since or case.now)
@@ -164,11 +164,11 @@ def _going_on(case: Case, found: Findings, job: Job, pods: tuple[Pod, ...]) -> O
     return _at_work(found.run) if obstacle.usual else Working(obstacle.reason, obstacle.message)
 
 
-def _obstacle(case: Case, job: Job, pods: tuple[Pod, ...]) -> Obstacle | None:
+def _obstacle(case: Case, run: RunStatus, job: Job, pods: tuple[Pod, ...]) -> Obstacle | None:
     mounted = needed(case.spec)
     if not nodes.several(case.spec):
         return blocked(job, pods, mounted)
-    mine = nodes.present(job, pods)
+    mine = nodes.present(run, job, pods)
     stopped = (blocked(job, (pod,), mounted) for pod in reversed(mine))
     return next((one for one in stopped if one), None) or nodes.missing(case.spec, job, mine)
 

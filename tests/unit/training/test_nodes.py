@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 
 import pytest
 
@@ -61,9 +62,26 @@ class Nodes(World):
     def suspensions(self) -> int:
         return len([action for action in self.done if isinstance(action, Apply) and action.manifest["spec"]["suspend"]])
 
-    def taken(self, index: int) -> Nodes:
+    def taken(self, index: int, phase: str = "Failed") -> Nodes:
         why = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI", "message": "drained"}
-        return self.node(index, "Failed", 143, conditions=[why])
+        return self.node(index, phase, 143, conditions=[why])
+
+    def departs(self, index: int, remembered: bool = True) -> Nodes:
+        """The pod of a node is gone; ``remembered``: the store has seen it go, and keeps what it was last."""
+        [name] = [name for name in self.pods if name.startswith(f"{self.job_name}-{index}-")]
+        gone = self.pods.pop(name)
+        if remembered:
+            self.pods[f"departed-{name}"] = {**gone, "departed": True}
+        return self
+
+    def replaced(self, index: int) -> Nodes:
+        """The Job controller gives a node another pod."""
+        self.node(index)
+        [name] = [name for name in self.pods if name.startswith(f"{self.job_name}-{index}-")]
+        pod = self.pods.pop(name)
+        pod["metadata"] |= {"name": f"{name}-new", "uid": f"{name}-new"}
+        self.pods[f"{name}-new"] = pod
+        return self
 
 
 def nodes(count: int = 2, **spec: object) -> Nodes:
@@ -220,6 +238,94 @@ def test_a_pod_that_somebody_deletes_takes_the_others_with_it() -> None:
     world.node(1, "Running", deleted=True)
     world.reconcile()
     assert (world.suspensions, world.status["run"]["attempts"]) == (1, 2)
+
+
+def test_a_pod_that_was_drained_and_gone_before_anybody_looked_is_a_loss() -> None:
+    world = nodes(backoffLimit=0)
+    world.taken(1, "Running").departs(1).settle()
+    assert (world.suspensions, world.attempt) == (1, 1)
+    assert (world.status["run"]["attempts"], world.status["run"]["disruptions"]) == (1, 1)
+
+
+@pytest.mark.parametrize("restarted", [True, False], ids=["the operator was away", "its events were one"])
+def test_a_node_with_another_pod_than_before_was_lost_and_costs_no_attempt(restarted: bool) -> None:
+    """Nothing else is left to see of a pod that was drained, and the other ranks would wait for it for ever."""
+    world = nodes(backoffLimit=0)
+    world.departs(1, remembered=False).replaced(1)
+    if restarted:
+        world.restart()
+    world.settle()
+    assert (world.suspensions, world.attempt) == (1, 1)
+    run = world.status["run"]
+    assert (run["attempts"], run["disruptions"]) == (1, 1)
+    assert (run["lastDisruption"]["pod"], run["lastDisruption"]["reason"]) == ("iris-1-1-0-new", "PodReplaced")
+    for index in (0, 1):
+        world.node(index)
+    world.settle()
+    assert (world.suspensions, world.told("Trained")) == (1, ("Unknown", "JobRunning"))
+
+
+def test_what_takes_pods_away_while_nobody_looks_ends_the_run_in_the_end() -> None:
+    world = nodes(disruptionLimit=1)
+    for _ in range(2):
+        world.departs(1, remembered=False).replaced(1).settle()
+        for index in (0, 1):
+            world.node(index)
+        world.settle()
+    assert world.told("Failed") == ("True", "TooManyDisruptions")
+
+
+def test_a_disruption_that_was_told_of_is_not_counted_again_by_one_that_was_not() -> None:
+    world = nodes(3)
+    world.taken(1, "Running").departs(1)
+    world.reconcile()
+    world.settle()
+    for index in (0, 1, 2):
+        world.node(index)
+    world.settle()
+    world.departs(2, remembered=False).replaced(2).settle()
+    assert world.status["run"]["disruptions"] == 2
+
+
+def test_a_pod_that_is_gone_without_another_in_its_place_is_waited_for() -> None:
+    """It may have been done: then the Job controller makes none."""
+    world = nodes()
+    world.departs(1, remembered=False).settle()
+    assert world.suspensions == 0
+
+
+def test_a_node_that_got_its_first_pod_late_is_no_loss() -> None:
+    world = Nodes()
+    world.change(steps=[{"name": "train", "command": ["x"]}], numNodes=2).settle()
+    world.node(0).settle()
+    world.restart().wait(30).node(1).settle()  # type: ignore[attr-defined]
+    assert (world.suspensions, len(world.status["run"]["nodePods"]["pods"])) == (0, 2)
+
+
+def test_a_finished_node_that_a_drain_finds_is_not_lost() -> None:
+    world = nodes()
+    world.taken(1, "Succeeded").settle()
+    assert (world.suspensions, world.told("Failed")) == (0, None)
+
+
+def test_pods_that_were_made_a_second_before_it_was_written_down_are_of_the_attempt() -> None:
+    world = nodes()
+    world.node(1, "Failed", 1).settle()
+    for index in (0, 1):
+        world.node(index)
+    later = (world.now + timedelta(seconds=1)).isoformat()
+    world.job["status"]["conditions"][0]["lastTransitionTime"] = later
+    world.settle()
+    assert world.told("Trained") == ("Unknown", "JobRunning")
+    world.node(0, "Failed", 1).settle()
+    assert (world.suspensions, world.status["run"]["attempts"]) == (2, 3)
+
+
+def test_which_pods_it_had_is_forgotten_when_a_run_has_ended() -> None:
+    world = nodes(backoffLimit=0)
+    world.node(1, "Failed", 1).settle()
+    assert world.told("Failed") == ("True", "BackoffLimitExceeded")
+    assert "nodePods" not in world.status["run"]
 
 
 def test_the_last_attempt_ends_the_run_with_the_cause_of_the_node_that_failed_first() -> None:
