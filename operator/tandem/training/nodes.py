@@ -124,8 +124,8 @@ def causes_last(run: RunStatus, job: Job, pods: tuple[Pod, ...]) -> tuple[Pod, .
 def present(run: RunStatus, job: Job, pods: tuple[Pod, ...]) -> tuple[Pod, ...]:
     """The pods of the attempt that goes on: made since the Job was let go, or known to be of it.
 
-    The Job controller writes down that it lets a Job go after it has made the pods, which may be the next second. No pod
-    of an earlier attempt is alive then.
+    The Job controller writes down that it lets a Job go after it has made the pods, which may be the next second. No
+    pod of an earlier attempt is alive then.
     """
     released, known = job.released, set(_known(run, job))
 

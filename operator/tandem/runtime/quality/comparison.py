@@ -23,7 +23,7 @@ def comparisons(checks: Checks, now: Statistics, before: Statistics | None) -> I
     """What has changed too much since ``before``; nothing where there is nothing before."""
     if before is None:
         return
-    if not checks.columns and before.rows:
+    if before.rows:
         yield from _schema(checks, now, before)
     yield from _rows(checks, now, before)
     for column in checks.columns:
@@ -32,14 +32,24 @@ def comparisons(checks: Checks, now: Statistics, before: Statistics | None) -> I
 
 
 def _schema(checks: Checks, now: Statistics, before: Statistics) -> Iterator[Finding]:
-    """Where nothing is declared, the previous data set is the schema."""
+    """What is not declared has the schema of the previous data set.
+
+    Where columns are declared and no others may be there, nothing is left: others are refused as not declared.
+    """
+    refuses = checks.unexpected_columns == "Refuse"
+    if checks.columns and refuses:
+        return
+    declared = {column.name for column in checks.columns}
     for name in before.columns:
-        if name not in now.columns:
-            yield Finding("SCHEMA_MISSING_COLUMN", "is missing; the previous data had it", name)
+        if name not in now.columns and name not in declared:
+            words = "is missing; the previous data had it: declare it with required: false if that is meant"
+            yield Finding("SCHEMA_MISSING_COLUMN", words, name)
     for name, column in now.columns.items():
+        if name in declared:
+            continue
         known = before.columns.get(name)
         if known is None:
-            if checks.unexpected_columns == "Refuse":
+            if refuses:
                 yield Finding("SCHEMA_NEW_COLUMN", "is new; set unexpectedColumns: Allow if that is meant", name)
         elif known.type != column.type and not (known.type == "Float" and column.type == "Integer"):
             yield Finding("UNEXPECTED_DATA_TYPE", f"is {column.type}, it was {known.type} before", name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pandas as pd
@@ -45,6 +46,7 @@ def _types(files: Sequence[Path], checks: Checks) -> tuple[dict[str, Type], list
     findings: list[Finding] = []
     types: dict[str, Type] = {}
     candidates: dict[str, tuple[Type, ...]] = {}
+    unread: set[str] = set()  # of another type than declared, or of one that no rule can speak of, in one file at least
     first: tuple[str, ...] | None = None
     for file in files:
         table = tables.read(file)
@@ -61,10 +63,16 @@ def _types(files: Sequence[Path], checks: Checks) -> tuple[dict[str, Type], list
                 candidates[name] = values.narrowed(batch.column(name), known)
             if not text:
                 for field in batch.schema:
-                    findings += _declared_type(field.name, values.type_of(field.type), declared, types, file)
+                    found = values.type_of(field.type)
+                    amiss = [*_declared_type(field.name, found, declared, types, file)]
+                    if found is None and field.name not in declared:
+                        amiss += _opaque(field, checks, file)
+                    unread |= {field.name} if amiss or found is None else set()
+                    findings += amiss
                 break  # one batch has the schema of all
         types |= {name: type_ for name, type_ in declared.items() if name in table.columns and type_} if text else {}
     types |= {name: known[0] for name, known in candidates.items() if known}
+    types = {name: type_ for name, type_ in types.items() if name not in unread}
     return types, [*_columns(checks, first or ()), *dict.fromkeys(findings)]
 
 
@@ -79,13 +87,30 @@ def _declared_type(
         yield Finding("UNEXPECTED_DATA_TYPE", f"is {holds} in {shown(file.name)}, declared is {wanted}", name)
 
 
+def _opaque(field: Any, checks: Checks, file: Path) -> Iterator[Finding]:
+    """What cannot be checked fails where something is asked of it: also that no value is missing."""
+    column = checks.column(field.name)
+    keyed = field.name in checks.unique
+    if keyed or (column is not None and _asks(column)):
+        how = 'nullable: true and minPresence: "0" alone ask nothing of it'
+        words = f"is {shown(field.type)} in {shown(file.name)}, of which no rule can speak"
+        yield Finding("UNEXPECTED_DATA_TYPE", words if keyed else f"{words}; {how}", field.name)
+
+
+def _asks(column: Column) -> bool:
+    """Whether anything is asked of its values."""
+    nothing = Column(name=column.name, required=column.required, nullable=True, min_presence=column.min_presence)
+    return column != nothing or column.min_presence is None or float(column.min_presence) > 0
+
+
 def _columns(checks: Checks, there: Sequence[str]) -> Iterator[Finding]:
     declared = [column.name for column in checks.columns]
     for column in checks.columns:
         if column.name not in there and column.required:
             yield Finding("SCHEMA_MISSING_COLUMN", "is missing; set required: false if it may be", column.name)
     for name in checks.unique:
-        if name not in there and name not in declared:
+        column = checks.column(name)
+        if name not in there and (column is None or not column.required):
             yield Finding("SCHEMA_MISSING_COLUMN", "is missing, and is part of unique", name)
     if declared and checks.unexpected_columns == "Refuse":
         for name in there:

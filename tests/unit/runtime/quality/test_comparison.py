@@ -38,6 +38,7 @@ def limit(**drift: str) -> dict[str, Any]:
     return {"columns": [{"name": "a", "drift": drift}]}
 
 
+OTHERS: dict[str, Any] = {"columns": [{"name": "a", "type": "Float"}], "unexpectedColumns": "Allow"}
 HALF = table("a", *"xxyy")
 MOSTLY = table("a", *"xxxy")
 
@@ -65,6 +66,12 @@ TABLE = [
     ("a new column that is allowed", "a\n1\n", "a,b\n1,2\n", {"unexpectedColumns": "Allow"}, "", ""),
     ("a column that is gone", "a,b\n1,2\n", "a\n1\n", {}, "SCHEMA_MISSING_COLUMN", "column b: is missing; the previous data had it"),
     ("another type", table("a", 1), table("a", "x"), {}, "UNEXPECTED_DATA_TYPE", "is String, it was Integer before"),
+    ("a column that is gone, where another one is declared", "a,b\n1,2\n", "a\n1\n", OTHERS, "SCHEMA_MISSING_COLUMN", "column b: is missing; the previous data had it: declare it with required: false"),
+    ("another type, where another column is declared", "a,b\n1,2\n", "a,b\n1,x\n", OTHERS, "UNEXPECTED_DATA_TYPE", "column b: is String, it was Integer before"),
+    ("a new column, where another one is declared and it may be", "a\n1\n", "a,b\n1,x\n", OTHERS, "", ""),
+    ("a declared column has the type that is declared", "a,b\n1,2\n", "a,b\n1.5,2\n", OTHERS, "", ""),
+    ("a declared column that is gone and may be", "a,b\n1,2\n", "b\n2\n", {"columns": [{"name": "a", "required": False}], "unexpectedColumns": "Allow"}, "", ""),
+    ("where all are declared the previous ones are nobody's schema", "a,b\n1,2\n", "a\n1\n", {"columns": [{"name": "a"}]}, "", ""),
     ("a whole number where fractions were", table("a", 1.5), table("a", 1), {}, "", ""),
     ("a fraction where whole numbers were", table("a", 1), table("a", 1.5), {}, "UNEXPECTED_DATA_TYPE", "is Float, it was Integer"),
 ]  # fmt: skip

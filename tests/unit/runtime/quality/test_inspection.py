@@ -139,6 +139,7 @@ CASES = [
     Case("too few distinct values", one("a", "x", "x"), only("a", minUnique=2), "FEATURE_TYPE_LOW_UNIQUE", "has 1 distinct values, minUnique is 2"),
     Case("too many distinct values", one("a", "x", "y"), only("a", maxUnique=1), "FEATURE_TYPE_HIGH_UNIQUE", "has 2 distinct values, maxUnique is 1"),
     Case("a key twice", "a,b\n1,x\n1,y\n1,x\n", {"unique": ["a", "b"]}, "FEATURE_TYPE_LOW_UNIQUE", "1 of 3 rows repeat what is unique: a, b"),
+    Case("a key of a column that may be missing, and is", "a\n1\n", {"unique": ["a", "b"], "columns": [column("a"), column("b", required=False)]}, "SCHEMA_MISSING_COLUMN", "column b: is missing, and is part of unique"),
     Case("a key of a column that is not there", "a\n1\n", {"unique": ["a", "b"]}, "SCHEMA_MISSING_COLUMN", "column b: is missing, and is part of unique"),
     # --- DATASET_LOW_NUM_EXAMPLES, DATASET_HIGH_NUM_EXAMPLES
     Case("too few rows", one("a", "1"), {"minRows": 2}, "DATASET_LOW_NUM_EXAMPLES", "has 1 rows, minRows is 2"),
@@ -269,6 +270,49 @@ def test_a_column_of_parquet_has_the_type_that_the_file_says(
 ) -> None:
     found = inspect(parquet(tmp_path, a=values), checks(columns=[column("a", **declared)]), "", None)
     assert {finding.kind for finding in found.findings} == ({kind} if kind else set()), found.findings
+
+
+BYTES, LIST = pa.array([b"x", None]), pa.array([[1], [2]])
+
+
+@pytest.mark.parametrize(
+    ("values", "declared", "words"),
+    [
+        (BYTES, only("a"), "column a: is binary in data.parquet, of which no rule can speak; nullable: true and"),
+        (LIST, only("a"), "is list<element: int64>"),
+        (pa.array([{"x": 1}, None]), only("a"), "is struct<x: int64>"),
+        (pa.array([None, None]), only("a"), "is null"),
+        (LIST, only("a", unique=True, nullable=True, minPresence="0"), "is list"),
+        (LIST, only("a", values=["x"], nullable=True, minPresence="0"), "is list"),
+        (LIST, only("a", nullable=True), "is list"),
+        (LIST, only("a", nullable=True, minPresence="0.5"), "is list"),
+        (LIST, only("a", drift={"lInfinity": "0.1"}, nullable=True, minPresence="0"), "is list"),
+        (LIST, {"unique": ["a", "b"]}, "is list<element: int64> in data.parquet, of which no rule can speak"),
+        (LIST, only("a", nullable=True, minPresence="0") | {"unique": ["a"]}, "is list"),
+        (LIST, only("a", nullable=True, minPresence="0"), ""),
+        (LIST, {}, ""),
+        (LIST, only("b"), ""),
+    ],
+)
+def test_what_is_asked_of_a_column_that_no_rule_can_speak_of_fails(
+    tmp_path: Path, values: Any, declared: dict[str, Any], words: str
+) -> None:
+    found = inspect(
+        parquet(tmp_path, a=values, b=pa.array([1, 2])), checks(**{"unexpectedColumns": "Allow"} | declared), "", None
+    ).findings
+    assert {finding.kind for finding in found} == ({"UNEXPECTED_DATA_TYPE"} if words else set()), found
+    assert words in " | ".join(map(str, found))
+
+
+@pytest.mark.parametrize("declared", [only("a"), only("a", type="String")], ids=["no type", "its type"])
+def test_a_column_that_no_rule_can_speak_of_in_one_of_two_files_is_told_and_breaks_nothing(
+    tmp_path: Path, declared: dict[str, Any]
+) -> None:
+    pq.write_table(pa.table({"a": pa.array([b"\xff"])}), tmp_path / "p0.parquet")
+    pq.write_table(pa.table({"a": pa.array(["x"])}), tmp_path / "p1.parquet")
+    [finding] = inspect(tmp_path, checks(**declared), "", None).findings
+    assert (finding.kind, finding.column) == ("UNEXPECTED_DATA_TYPE", "a")
+    assert "p0.parquet" in str(finding)
 
 
 # --- what is kept ----------------------------------------------------------------------------------------------------
