@@ -48,6 +48,21 @@ def job_deletion(job: Job) -> Delete:
     return Delete("batch/v1", "Job", meta.namespace, meta.name, meta.uid)
 
 
+def summed_up(spec: TrainingJobSpec) -> bool:
+    """Whether a last container of Tandem's own takes the digest of the model."""
+    return spec.model is not None and spec.reproduce_from is None
+
+
+def steps_complete(job: Job) -> bool:
+    """Whether a Job that has failed did all that was asked of it: only the digest of its model was not taken.
+
+    The Job controller says so itself, also of a pod that is gone: ``Container digest for pod ml/iris-1-x failed …``. No
+    step can have that name.
+    """
+    told = job.condition("Failed")
+    return told is not None and told.reason == "PodFailurePolicy" and told.message.startswith(f"Container {DIGEST} for")
+
+
 def needed(spec: TrainingJobSpec) -> tuple[str, ...]:
     """What a pod mounts of its namespace, each with its kind: it does not start without."""
     claim = spec.checkpoint.persistent_volume_claim.claim_name if spec.checkpoint else ""
@@ -94,8 +109,14 @@ def job_manifest(case: Case, run: RunStatus, tracked: TrackedRun) -> Json:
 
 
 def _failure_rules(case: Case) -> list[Json]:
+    rules: list[Json] = []
+    if summed_up(case.spec) and not nodes.several(case.spec):
+        # It comes after every step, so the run has trained: another pod would do so again. Before the next rule, for
+        # the cluster may take the pod away meanwhile (:func:`steps_complete`).
+        codes: Json = {"containerName": DIGEST, "operator": "NotIn", "values": [0]}
+        rules.append({"action": "FailJob", "onExitCodes": codes})
     # A pod that the cluster took away (drained, preempted, evicted) is no fault of the code: it does not count.
-    rules: list[Json] = [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
+    rules.append({"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]})
     if fetches(case.spec):
         # Another try changes neither an instruction nor what a digest pins.
         codes = {"containerName": FETCH, "operator": "In", "values": [2, 3]}
@@ -122,7 +143,7 @@ def _pod_spec(case: Case, run: RunStatus, tracked: TrackedRun) -> Json:
     steps = [*before, *(_step(case, run, tracked, step) for step in spec.steps)]
     if spec.reproduce_from is not None:
         steps.append(_comparison(case, tracked, spec.reproduce_from))
-    elif spec.model is not None:
+    elif summed_up(spec):
         steps.append(_digest(case, tracked))
     return pod_spec(steps[:-1], steps[-1], volumes, {**_placement(spec), **nodes.pod_spec(case)})
 
@@ -130,7 +151,7 @@ def _pod_spec(case: Case, run: RunStatus, tracked: TrackedRun) -> Json:
 def _before(case: Case, run: RunStatus, tracked: TrackedRun) -> list[Json]:
     """The containers before the user's own steps."""
     spec = case.spec
-    ours = (fetches(spec), checked(spec), spec.reproduce_from is not None or spec.model is not None)
+    ours = (fetches(spec), checked(spec), spec.reproduce_from is not None or summed_up(spec))
     containers = len(spec.steps) + sum(map(bool, ours))
     fetch = [_fetch(case, tracked, containers)] if fetches(spec) else []
     return [*fetch, _validate(case, run, tracked, containers)] if checked(spec) else fetch

@@ -28,6 +28,7 @@ from tandem.training.suspension import change
 
 RESTARTED: Final = "NodesRestarted"
 DIFFER: Final = "NodesDiffer"
+COMPLETE: Final = "StepsComplete"
 _INDEX_LABEL: Final = "batch.kubernetes.io/job-completion-index"
 _PORT: Final = "29400"  # that Kubeflow Trainer takes
 _ENDED: Final = frozenset({"Failed", "Succeeded"})
@@ -166,18 +167,30 @@ def hold_together(
     if loss is None:
         return None, msgspec.structs.replace(run, node_pods=_seen(case.spec, run, job, mine))
     attempts = run.attempts + loss.counts
-    done = ", ".join(f"node {rank_of(pod)}" for pod in mine if pod.status.phase == "Succeeded")
-    done = done or ("another one" if job.status.succeeded else "")
-    if attempts > case.spec.backoff_limit + 1:
-        return _end(case, run, job, "BackoffLimitExceeded", loss.message), run
-    if done:
-        late = f"{loss.message}, after {done} had finished: that one cannot begin again with the others"
-        return _end(case, run, job, "BackoffLimitExceeded", late), run
+    end = _end_by(case.spec, job, (*departed, *mine), loss, attempts)
+    if end is not None:
+        return _end(case, run, job, *end), run
     refusal = case.draft.act(change(job, {"suspend": True}, {names.RESTART_ANNOTATION: f"{attempts} {loss.message}"}))
     if refusal:
         return refused(refusal, f"Job {job.metadata.name} could not begin again"), run
     run = msgspec.structs.replace(run, attempts=attempts)
     return _restarting(job, loss.message), _with_untold(run, loss, taken) if loss.untold else run
+
+
+def _end_by(
+    spec: TrainingJobSpec, job: Job, pods: tuple[Pod, ...], loss: Loss, attempts: int
+) -> tuple[str, str] | None:
+    """Why the run ends with this loss, reason and message; None where all can begin again."""
+    if len({rank_of(pod) for pod in pods if _has_trained(spec, pod)}) >= spec.num_nodes:
+        return COMPLETE, loss.message
+    if attempts > spec.backoff_limit + 1:
+        return "BackoffLimitExceeded", loss.message
+    done = ", ".join(f"node {rank_of(pod)}" for pod in pods if pod.status.phase == "Succeeded")
+    done = done or ("another one" if job.status.succeeded else "")
+    if done:
+        late = f"{loss.message}, after {done} had finished: that one cannot begin again with the others"
+        return "BackoffLimitExceeded", late
+    return None
 
 
 def begin_again(case: Case, job: Job, pods: tuple[Pod, ...]) -> Outcome | None:
@@ -230,6 +243,18 @@ def difference(pods: tuple[Pod, ...]) -> str:
 def rank_of(pod: Pod) -> int:
     told = pod.metadata.labels.get(_INDEX_LABEL, "")
     return int(told) if told.isascii() and told.isdigit() and len(told) < 6 else 0
+
+
+def steps_complete(job: Job) -> bool:
+    """Whether Tandem has ended this Job because nothing was left to train."""
+    ended = job.metadata.annotations.get(names.ENDED_ANNOTATION, "")
+    return job.condition("Failed") is not None and ended.startswith(f"{COMPLETE}: ")
+
+
+def _has_trained(spec: TrainingJobSpec, pod: Pod) -> bool:
+    """Whether all of the user's own steps have succeeded in it, whatever became of it after them."""
+    ended = {c.name for c in pod.containers if c.state.terminated and c.state.terminated.exit_code == 0}
+    return all(step.name in ended for step in spec.steps)
 
 
 def _known(run: RunStatus, job: Job) -> tuple[str, ...]:

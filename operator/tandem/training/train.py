@@ -23,7 +23,7 @@ from tandem.training.disruptions import too_many, with_disruption
 from tandem.training.failure import Obstacle, blocked, explain, failure_of
 from tandem.training.findings import Findings
 from tandem.training.inputs import CHECKS_LIMIT, DIGEST, REPRODUCTION, too_large
-from tandem.training.job import job_manifest, job_name, needed
+from tandem.training.job import job_manifest, job_name, needed, steps_complete
 from tandem.training.progress import hung, with_progress
 from tandem.training.provenance import with_provenance
 from tandem.training.reproduction import pinned
@@ -56,13 +56,8 @@ def train(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
     run = _with_step(run, pods)
     run = attempts.with_start(case, with_disruption(run, taken), job, pods)
     found = with_provenance(replace(found, run=run), images.written(case.spec, case.settings.runtime_image), pods)
-    if job.condition("Complete"):
-        other = nodes.difference(nodes.present(run, job, pods)) if several else ""
-        if other:
-            return _failed(case, found, Failure(class_="Data", reason=nodes.DIFFER, message=other))
-        return Passed("JobComplete", f"Job {run.job_name} completed"), found
-    if job.condition("Failed"):
-        return _failed(case, found, failure_of(job, nodes.causes_last(found.run, job, pods) if several else pods))
+    if job.ended:
+        return _ended(case, found, job, pods)
     if job.spec.suspend:
         return (nodes.begin_again(case, job, pods) if several else None) or suspended(case, job), found
     if several:
@@ -73,6 +68,19 @@ def train(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
     found = replace(found, run=with_progress(case, found.run, pods))
     ending = too_many(case, found.run, job) or hung(case, found.run, job, pods)
     return ending or _going_on(case, found, job, pods), found
+
+
+def _ended(case: Case, found: Findings, job: Job, pods: tuple[Pod, ...]) -> tuple[Outcome | None, Findings]:
+    several, name = nodes.several(case.spec), job.metadata.name
+    if job.condition("Complete"):
+        other = nodes.difference(nodes.present(found.run, job, pods)) if several else ""
+        if other:
+            return _failed(case, found, Failure(class_="Data", reason=nodes.DIFFER, message=other))
+        return Passed("JobComplete", f"Job {name} completed"), found
+    if steps_complete(job) or nodes.steps_complete(job):
+        told = f"every step of Job {name} succeeded; its last container, {DIGEST}, was interrupted"
+        return Passed("StepsComplete", told), found
+    return _failed(case, found, failure_of(job, nodes.causes_last(found.run, job, pods) if several else pods))
 
 
 def _create(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:

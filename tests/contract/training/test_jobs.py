@@ -20,6 +20,7 @@ from tandem.api import names
 from tandem.api.children import Job, Pod
 from tandem.api.plan import Apply
 from tandem.api.trainingjob import RunStatus, Trigger
+from tandem.training.job import steps_complete
 from tandem.training.nodes import present
 from tandem.training.suspension import change
 from tests.crds import FILES
@@ -217,6 +218,21 @@ def test_a_pod_that_the_cluster_takes_away_is_replaced_and_not_counted(plane: Co
 
     eventually(lambda: [p["metadata"]["name"] for p in real.pods] not in ([], [pod]))
     assert (real.view.status.failed, real.condition("Failed")) == (0, "")
+
+
+def test_a_pod_that_the_cluster_takes_away_while_its_model_is_summed_up_is_not_replaced(plane: ControlPlane) -> None:
+    """It would begin with the first step again."""
+    real = Real(plane, model={"name": "iris"}, backoffLimit=2)
+    pod = real.runs()
+    why = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI", "message": "drained"}
+    state = {"terminated": {"exitCode": 143, "reason": "Error"}}
+    digest = {"name": "digest", "image": "i", "imageID": "", "ready": False, "restartCount": 0, "state": state}
+
+    real.dies(pod, conditions=[why], containerStatuses=[digest])
+
+    eventually(lambda: real.condition("Failed") == "True")
+    assert steps_complete(real.view)
+    assert [p["metadata"]["name"] for p in real.pods] in ([], [pod])
 
 
 def test_a_fault_of_the_code_is_counted(plane: ControlPlane) -> None:

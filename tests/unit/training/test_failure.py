@@ -292,3 +292,33 @@ def test_a_job_that_vanishes_while_mlflow_is_away_waits_for_its_verdict() -> Non
     world = started().logs({"accuracy": 0.95}).delete_job().mlflow_down().settle()
     assert world.told("Reconciling") == ("True", "ProgressingWithRetry")
     assert world.mlflow_up().wait(60).settle().status["phase"] == "Complete"
+
+
+# --- after the last step ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["its pod is there", "its pod is gone"])
+def test_what_is_interrupted_after_every_step_has_trained(seen: bool) -> None:
+    """An evicted pod would begin with the first step again, for a digest that a version can do without."""
+    world = started().logs({"accuracy": 0.95})
+    world.exits("digest", 143)
+    if not seen:
+        world.pods.clear()
+    said = "Container digest for pod ml/iris-1-0 failed with exit code 143 matching FailJob rule at index 0"
+    world.job_fails("PodFailurePolicy", said).settle()
+    assert world.told("Trained") == ("True", "StepsComplete")
+    assert (world.status["phase"], world.status["model"]["version"]) == ("Complete", "1")
+    assert world.creations == ["iris-1"]
+
+
+def test_the_rule_for_what_comes_after_every_step_is_asked_before_that_for_disruptions() -> None:
+    rules = World().settle().job["spec"]["podFailurePolicy"]["rules"]
+    codes = {"containerName": "digest", "operator": "NotIn", "values": [0]}
+    assert rules[0] == {"action": "FailJob", "onExitCodes": codes}
+    assert rules[1]["action"] == "Ignore"
+
+
+def test_a_policy_of_another_container_is_a_failure() -> None:
+    world = started().exits("fetch", 2)
+    world.job_fails("PodFailurePolicy", "Container fetch for pod ml/iris-1-0 failed with exit code 2 …").settle()
+    assert world.told("Trained") == ("False", "InvalidSource")

@@ -321,6 +321,19 @@ def test_pods_that_were_made_a_second_before_it_was_written_down_are_of_the_atte
     assert (world.suspensions, world.status["run"]["attempts"]) == (2, 3)
 
 
+def test_what_is_lost_after_all_nodes_have_trained_is_not_trained_again() -> None:
+    world = nodes(backoffLimit=0)
+    world.node(0, "Succeeded", 0)
+    world.logs({"accuracy": 0.95})
+    trained = {"name": "train", "state": {"terminated": {"exitCode": 0}}}
+    digest = {"name": "digest", "state": {"terminated": {"exitCode": 143}}}
+    why = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI", "message": "drained"}
+    world.node(1, "Failed", conditions=[why], initContainerStatuses=[trained], containerStatuses=[digest])
+    world.settle()
+    assert (world.suspensions, world.told("Trained")) == (0, ("True", "StepsComplete"))
+    assert world.status["phase"] == "Complete"
+
+
 def test_which_pods_it_had_is_forgotten_when_a_run_has_ended() -> None:
     world = nodes(backoffLimit=0)
     world.node(1, "Failed", 1).settle()
