@@ -16,12 +16,19 @@ class Failure(Exception):
     """The command cannot go on; ``str()`` is one sentence that says what is wrong and what to do."""
 
     exit_code: ClassVar[int] = 1
+    passes: ClassVar[bool] = False  # by itself, most often: nobody has given an answer (:mod:`tandem.runtime.patience`)
 
 
 class NotFetched(Failure):
-    """The store failed in a way that may pass; a try later on may succeed."""
+    """It could not be fetched, or not be used as it is."""
 
     exit_code: ClassVar[int] = 4
+
+
+class StoreFailed(NotFetched):
+    """The store failed of itself: 5xx, too many requests, a connection that broke off."""
+
+    passes: ClassVar[bool] = True
 
 
 class NotFound(Failure):
@@ -37,9 +44,16 @@ class AccessDenied(Failure):
 
 
 class Unreachable(Failure):
-    """Nobody answers: unknown host, refused connection, silence."""
+    """Nobody answers: refused connection, silence, no name service."""
 
     exit_code: ClassVar[int] = 7
+    passes: ClassVar[bool] = True
+
+
+class HostUnknown(Unreachable):
+    """The name service answers that there is no such name: it is misspelt, most often."""
+
+    passes: ClassVar[bool] = False
 
 
 class NoSpace(Failure):
@@ -52,6 +66,12 @@ class NotRecorded(Failure):
     """MLflow did not take what the run has to be recorded with: a run that nobody could trace does not start."""
 
     exit_code: ClassVar[int] = 9
+
+
+class MlflowAway(NotRecorded):
+    """MLflow did not answer, or failed of itself."""
+
+    passes: ClassVar[bool] = True
 
 
 def run(command: Callable[[], None]) -> int:

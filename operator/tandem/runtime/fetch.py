@@ -8,6 +8,8 @@ Reads its instruction from the environment variable TANDEM_FETCH (:mod:`tandem.r
 - a report in the container's termination message: ``{"commit": …, "data": [{"name", "digest", "bytes", …}]}``,
   with ``"files"``, the digest of a ConfigMap's files, where the code is one.
 
+While a store, a Git server or MLflow is away it waits (:mod:`tandem.runtime.patience`).
+
 Exit codes: 2 the instruction is invalid, 3 a data set is not the pinned version, 4 something could not be fetched,
 5 it is not there, 6 access was denied, 7 nobody answers, 8 the volume is full, 9 MLflow did not take the record.
 """
@@ -21,8 +23,9 @@ from typing import Final
 
 import msgspec
 
-from tandem.runtime import data, failure, record, source
+from tandem.runtime import data, failure, patience, record, source
 from tandem.runtime.instruction import VARIABLE, Data, Instruction, parse
+from tandem.runtime.patience import Patience, none
 from tandem.runtime.redact import redacted
 
 # The kubelet's default path; tests use another.
@@ -59,13 +62,16 @@ class Report(msgspec.Struct, frozen=True, omit_defaults=True):
         return text
 
 
-def fetch(instruction: Instruction) -> Report:
-    """Fetch everything, code first: it is small, and wrong more often than the data is."""
+def fetch(instruction: Instruction, waits: Patience | None = None) -> Report:
+    """Fetch everything, code first: it is small, and wrong more often than the data is.
+
+    ``waits``: for whoever is away; not at all unless it is given.
+    """
     commit = files = None
-    folder = instruction.source_folder
-    if instruction.git:
-        commit = source.clone(instruction.git, folder)
-        print(f"code: {redacted(instruction.git.url)} {instruction.git.ref} is commit {commit}", flush=True)
+    folder, waits, git = instruction.source_folder, waits or none(), instruction.git
+    if git:
+        commit = waits.outlast(lambda: source.clone(git, folder))
+        print(f"code: {redacted(git.url)} {git.ref} is commit {commit}", flush=True)
     elif instruction.files:
         files = source.copy_files(Path(instruction.files), folder)
         print(f"code: {len(list(folder.iterdir()))} files of the ConfigMap, {files}", flush=True)
@@ -76,13 +82,13 @@ def fetch(instruction: Instruction) -> Report:
             )
     else:
         folder.mkdir(parents=True, exist_ok=True)
-    fetched = [_fetch(data_set, instruction.data_folder(data_set)) for data_set in instruction.data]
-    record.record(instruction.data, fetched)
+    fetched = [_fetch(data_set, instruction.data_folder(data_set), waits) for data_set in instruction.data]
+    waits.outlast(lambda: record.record(instruction.data, fetched))
     return Report(commit, tuple(_reported(found) for found in fetched), files)
 
 
-def _fetch(data_set: Data, folder: Path) -> data.Fetched:
-    found = data.fetch(data_set, folder)
+def _fetch(data_set: Data, folder: Path, waits: Patience) -> data.Fetched:
+    found = waits.outlast(lambda: data.fetch(data_set, folder))
     manifest = found.manifest
     told = [f"{len(manifest.files)} files"] if manifest.folder else []
     told += [f"{found.rows} rows"] if found.rows is not None else []
@@ -100,8 +106,9 @@ def _reported(found: data.Fetched) -> FetchedData:
 def command() -> None:
     instruction = parse(os.environ.get(VARIABLE))
     if instruction.data:
+        record.tell_soon()
         record.warm_up()
-    report = fetch(instruction)
+    report = fetch(instruction, patience.of(os.environ))
     log = Path(os.environ.get("TANDEM_TERMINATION_LOG", TERMINATION_LOG))
     log.write_bytes(report.encoded(instruction.report_limit))
 

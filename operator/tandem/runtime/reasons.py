@@ -3,9 +3,11 @@
 ==================  ==============================================================================
 :class:`NotFound`       the store says so (404, NoSuchKey, ENOENT)
 :class:`AccessDenied`   the store says so (401, 403, EACCES)
-:class:`Unreachable`    nobody says anything: unknown host, refused connection, silence
+:class:`Unreachable`    nobody says anything: refused connection, silence
+:class:`HostUnknown`    … and the name service knows no such host
 :class:`NoSpace`        our own volume is full
-:class:`NotFetched`     the rest: 5xx, a broken connection, a file that is not what was promised
+:class:`StoreFailed`    5xx, too many requests, a connection that broke off
+:class:`NotFetched`     the rest: a file that is not what was promised
 ==================  ==============================================================================
 """
 
@@ -18,22 +20,42 @@ import socket
 from collections.abc import Iterator
 from typing import Final
 
-from tandem.runtime.failure import AccessDenied, Failure, NoSpace, NotFetched, NotFound, Unreachable
+from tandem.runtime.failure import (
+    AccessDenied,
+    Failure,
+    HostUnknown,
+    MlflowAway,
+    NoSpace,
+    NotFetched,
+    NotFound,
+    NotRecorded,
+    StoreFailed,
+    Unreachable,
+)
 from tandem.runtime.redact import redacted
 
 _ADVICE: Final = {
     NotFound: "correct spec.data[].storageUri, or put the data there",
     AccessDenied: "see to the rights of what secretRef names, or name a Secret that has them",
     Unreachable: "correct the host in spec.data[].storageUri, or see why it does not answer",
+    HostUnknown: "correct the host in spec.data[].storageUri, or see why it does not answer",
     NoSpace: "the node's disk or the volume is full: fetch less, or make room",
     NotFetched: "",
 }
+# Answers of a server that is away or overloaded: what it was asked for may be there.
+_AWAY: Final = frozenset({"408", "429", *(str(status) for status in range(500, 600))})
+# Of aiohttp, requests and urllib3: the answer ended before it was whole.
+_BROKEN: Final = frozenset(
+    {"ClientPayloadError", "ServerDisconnectedError", "ChunkedEncodingError", "IncompleteRead", "ProtocolError"}
+)
+_ROUTES: Final = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT})
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 # It raises Python's own FileNotFoundError for what is not there.
 _OBSTORE: Final = frozenset({"GenericError", "PermissionDeniedError", "UnauthenticatedError", "PreconditionError"})
+_UNKNOWN: Final = ("dns error", "failed to lookup address")
+# What says that the name service itself is away.
+_NAMELESS: Final = "temporary failure in name resolution"
 _SILENT: Final = (
-    ("dns error", "the host is unknown"),
-    ("failed to lookup address", "the host is unknown"),
     ("connection refused", "the connection was refused"),
     ("operation timed out", "no answer"),
     ("error sending request", "the connection failed"),
@@ -47,6 +69,21 @@ def failure_of(error: Exception, what: str) -> Failure:
     class_, reason = _told(error)
     advice = _ADVICE.get(class_, "")
     return class_(f"{what}: {reason}" + (f"; {advice}" if advice else ""))
+
+
+def not_recorded(error: Exception, what: str) -> NotRecorded:
+    """The failure that an error of MLflow's client means; it raises its own, and whatever requests raises."""
+    words = f"{what}: {redacted(' '.join(str(error).split()))[:300]}"
+    return MlflowAway(words) if any(_of_mlflow(cause) for cause in _causes(error)) else NotRecorded(words)
+
+
+def _of_mlflow(cause: BaseException) -> bool:
+    """Whether MLflow is away. Its exceptions have a status, 500 unless a server has said another."""
+    status = getattr(cause, "get_http_status_code", None)
+    if callable(status):
+        return str(status()) in _AWAY
+    told = _status(cause) or _of_network(cause)
+    return told is not None and told[0].passes
 
 
 def _told(error: Exception) -> tuple[type[Failure], str]:
@@ -86,7 +123,8 @@ def _status(cause: BaseException) -> tuple[type[Failure], str] | None:
     if not isinstance(status, int):
         return None
     words = getattr(cause, "message", "") or getattr(response, "reason", "") or ""
-    class_ = {401: AccessDenied, 403: AccessDenied, 404: NotFound, 410: NotFound}.get(status, NotFetched)
+    known: dict[int, type[Failure]] = {401: AccessDenied, 403: AccessDenied, 404: NotFound, 410: NotFound}
+    class_ = known.get(status, StoreFailed if str(status) in _AWAY else NotFetched)
     return class_, f"the server answered {status} {words}".rstrip()
 
 
@@ -108,13 +146,22 @@ def _of_obstore(cause: BaseException) -> tuple[type[Failure], str] | None:
         return NotFetched, "it changed while it was fetched"
     if "Received redirect without LOCATION" in text:
         return NotFetched, "the bucket is in another region: set AWS_REGION in the Secret of secretRef"
+    if any(sign in text.lower() for sign in _UNKNOWN):
+        return _nameless(text)
     silent = next((words for sign, words in _SILENT if sign in text.lower()), "")
-    return (Unreachable, silent) if silent else (NotFetched, f"the store failed{said}: {_words(cause)}")
+    failed = StoreFailed if status in _AWAY else NotFetched
+    return (Unreachable, silent) if silent else (failed, f"the store failed{said}: {_words(cause)}")
+
+
+def _nameless(text: str) -> tuple[type[Failure], str]:
+    if _NAMELESS in text.lower():
+        return Unreachable, "the name service does not answer"
+    return HostUnknown, "the host is unknown"
 
 
 def _of_network(cause: BaseException) -> tuple[type[Failure], str] | None:
     if isinstance(cause, socket.gaierror) or "Name or service not known" in str(cause):
-        return Unreachable, "the host is unknown"
+        return _nameless(str(cause))
     if isinstance(cause, (TimeoutError, ConnectionRefusedError)) and not isinstance(cause, FileNotFoundError):
         return Unreachable, "no answer for a minute" if isinstance(
             cause, TimeoutError
@@ -122,6 +169,10 @@ def _of_network(cause: BaseException) -> tuple[type[Failure], str] | None:
     inner = getattr(cause, "os_error", None)  # aiohttp's connection errors carry what the system said
     if isinstance(inner, OSError):
         return _of_network(inner) or (Unreachable, os.strerror(inner.errno) if inner.errno else "the connection failed")
+    if type(cause).__name__ in _BROKEN or isinstance(cause, ConnectionError):
+        return StoreFailed, "the connection broke off"
+    if isinstance(cause, OSError) and cause.errno in _ROUTES:
+        return Unreachable, os.strerror(cause.errno)
     if type(cause).__module__.startswith("requests") and "Connection" in type(cause).__name__:
         refused = "refused" in str(cause)
         return Unreachable, "the connection was refused" if refused else "the connection failed"

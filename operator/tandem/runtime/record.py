@@ -16,8 +16,8 @@ import msgspec
 
 from tandem.api import names
 from tandem.runtime.data import Fetched
-from tandem.runtime.failure import NotRecorded
 from tandem.runtime.instruction import Data
+from tandem.runtime.reasons import not_recorded
 from tandem.runtime.redact import redacted
 
 RUN_VARIABLE = "MLFLOW_RUN_ID"
@@ -33,6 +33,11 @@ def warm_up() -> None:
     """Import MLflow while the network is waited for: it takes two seconds of its own."""
     if os.environ.get(RUN_VARIABLE):
         threading.Thread(target=_import_mlflow, daemon=True).start()
+
+
+def tell_soon() -> None:
+    """MLflow's own client tries for four minutes without a word; a quarter of one is enough where we try again."""
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
 
 
 def record(wanted: Sequence[Data], fetched: Sequence[Fetched]) -> None:
@@ -70,10 +75,8 @@ def record(wanted: Sequence[Data], fetched: Sequence[Fetched]) -> None:
         for found in fetched:
             client.log_dict(run_id, msgspec.to_builtins(found.manifest), f"{FOLDER}/{found.name}/manifest.json")
     except Exception as error:  # MLflow's client raises its own, and whatever requests raises
-        raise NotRecorded(
-            f"MLflow did not take the record of the run's data, and a run that cannot be traced does not train: "
-            f"{redacted(' '.join(str(error).split()))[:300]}"
-        ) from None
+        what = "MLflow did not take the record of the run's data, and a run that cannot be traced does not train"
+        raise not_recorded(error, what) from None
 
 
 def speaks() -> bool:

@@ -64,8 +64,21 @@ _DENIED: Final = (
 )
 
 
+# What they say when it is the server or the way to it, and a try later on may succeed.
+_AWAY: Final = (
+    *("failed to connect", "couldn't connect", "connection refused", "connection timed out", "operation timed out"),
+    *("operation too slow", "connection reset", "connection closed", "network is unreachable", "no route to host"),
+    *("returned error: 5", "returned error: 429", "early eof", "rpc failed", "hung up unexpectedly"),
+    "temporary failure in name resolution",
+)
+
+
 class CodeNotFetched(Failure):
     exit_code = 4
+
+
+class GitServerAway(CodeNotFetched):
+    passes = True
 
 
 @dataclass(frozen=True)
@@ -252,7 +265,7 @@ def _explained(said: str, git: Git, ref_field: str) -> Failure:
     told = f"could not fetch {git.ref} of {url}: {said or 'git failed without a word'}"
     if any(sign in said.lower() for sign in _DENIED):
         return AccessDenied(f"{told}; see to the rights of what secretRef names, or name a Secret that has them")
-    return CodeNotFetched(told)
+    return GitServerAway(told) if any(sign in said.lower() for sign in _AWAY) else CodeNotFetched(told)
 
 
 def _folder_of(checkout: Path, git: Git) -> Path:

@@ -9,6 +9,8 @@ and leaves, in the artifacts of the MLflow run, ``tandem/data/<name>/statistics.
 with) and ``tandem/data/<name>/checks.json`` (all that was found), and in the container's termination message
 ``{"data": [{"name", "verdict", "message"}]}``.
 
+While MLflow is away it waits (:mod:`tandem.runtime.patience`).
+
 Exit codes: 2 the instruction is invalid, 9 MLflow did not answer, 10 a data set does not hold what its checks say.
 """
 
@@ -21,7 +23,7 @@ from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
 import msgspec
 
-from tandem.runtime import failure
+from tandem.runtime import failure, patience, record
 from tandem.runtime.failure import Failure
 from tandem.runtime.instruction import InstructionInvalid
 from tandem.runtime.quality.checks import Checks
@@ -146,7 +148,8 @@ def parse(text: str | None) -> Instruction:
 
 def command() -> None:
     instruction = parse(os.environ.get(VARIABLE))
-    report = validate(instruction, Kept(os.environ))
+    record.tell_soon()
+    report = validate(instruction, Kept(os.environ, patience.of(os.environ)))
     log = Path(os.environ.get("TANDEM_TERMINATION_LOG", TERMINATION_LOG))
     log.write_bytes(report.encoded(instruction.report_limit))
     failed = [judged for judged in report.data if judged.verdict == "Failed"]

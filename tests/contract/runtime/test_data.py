@@ -17,9 +17,10 @@ import pytest
 from mlflow import MlflowClient
 from sklearn.datasets import load_iris
 
-from tandem.runtime import fetch, instruction
+from tandem.runtime import fetch, instruction, patience
 from tandem.runtime.data import version_now
 from tandem.runtime.failure import Failure
+from tandem.runtime.patience import Patience
 from tests.contract.runtime.conftest import (
     ROOT,
     Finished,
@@ -227,6 +228,39 @@ def test_a_store_that_does_not_answer_is_told_apart(pod: Pod, bucket: Bucket, en
     done = pod.fetch("s3://acme-data/iris/iris.csv", secret=secret)
     assert done.code == 7
     assert says in done.message
+
+
+def test_a_store_that_comes_back_is_waited_for_in_the_container(
+    pod: Pod, http: HttpServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Three attempts of the Job are over within a minute."""
+    place = "/iris.csv?sig=hunter2"
+    http.files[place] = (503, b"")
+    comes_back = Patience(sleep=lambda _: http.files.update({place: (200, IRIS)}))
+    monkeypatch.setattr(patience, "of", lambda _: comes_back)
+    variables = {"TANDEM_FETCH": pod.instruction(http.url + place), "TANDEM_TERMINATION_LOG": str(pod.folder / "log")}
+    for name, value in {**variables, "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}.items():
+        monkeypatch.setenv(name, value)
+
+    fetch.command()
+
+    assert pod.files() == {"iris/iris.csv": IRIS}
+    said = capsys.readouterr().out
+    assert "could not fetch" in said
+    assert "the server answered 503 Service Unavailable; tried again in 5 s" in said
+    assert "hunter2" not in said
+
+
+@pytest.mark.parametrize(("status", "code"), [(404, 5), (403, 6), (200, 3)])
+def test_what_a_store_answers_is_not_waited_for(pod: Pod, http: HttpServer, status: int, code: int) -> None:
+    def sleep(_: float) -> None:
+        raise AssertionError("it waits")
+
+    http.files["/iris.csv"] = (status, MORE)
+    told = instruction.parse(pod.instruction(f"{http.url}/iris.csv", digest=digest(IRIS)))
+    with pytest.raises(Failure) as failed:
+        fetch.fetch(told, Patience(sleep=sleep))
+    assert failed.value.exit_code == code
 
 
 def test_an_object_that_breaks_off_is_not_taken_for_whole(pod: Pod, bucket: Bucket, http: HttpServer) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tandem.runtime import source
+from tandem.runtime.failure import Failure
 from tandem.runtime.instruction import Git
 from tests.contract.runtime.conftest import Finished, HttpServer, Repository, free_port, pod_environment, run_module
 
@@ -171,6 +172,16 @@ def test_an_unreachable_repository_is_told_without_its_password(pod: FetchPod) -
     assert done.code == 4
     assert "could not fetch main of http://127.0.0.1:" in done.message
     assert "hunter2" not in done.out + done.err
+
+
+def test_a_git_server_that_is_away_is_told_apart_from_one_that_says_no(tmp_path: Path, http: HttpServer) -> None:
+    """The first one is waited for."""
+    http.files["/away.git/info/refs?service=git-upload-pack"] = (503, b"")
+    away = {f"http://127.0.0.1:{free_port()}/r.git", f"ssh://git@127.0.0.1:{free_port()}/r.git", f"{http.url}/away.git"}
+    for url in (*away, f"{http.url}/no.git", "http://nowhere.invalid/r.git"):
+        with pytest.raises(Failure) as failed:
+            source.clone(Git(url), tmp_path / "src")
+        assert (failed.value.exit_code, failed.value.passes) == (4, url in away), failed.value
 
 
 def test_hooks_and_filters_of_the_repository_do_not_run(

@@ -7,10 +7,23 @@ import os
 import socket
 
 import pytest
+import requests
+from mlflow.exceptions import MlflowException, RestException
 from obstore.exceptions import GenericError, PermissionDeniedError, PreconditionError, UnauthenticatedError
 
-from tandem.runtime.failure import AccessDenied, Failure, NoSpace, NotFetched, NotFound, Unreachable
-from tandem.runtime.reasons import failure_of
+from tandem.runtime.failure import (
+    AccessDenied,
+    Failure,
+    HostUnknown,
+    MlflowAway,
+    NoSpace,
+    NotFetched,
+    NotFound,
+    NotRecorded,
+    StoreFailed,
+    Unreachable,
+)
+from tandem.runtime.reasons import failure_of, not_recorded
 
 
 class Answer(Exception):
@@ -37,7 +50,9 @@ TABLE: list[tuple[Exception, type[Failure], str]] = [
     (Answer(410, "Gone"), NotFound, "410 Gone"),
     (Answer(401), AccessDenied, "the server answered 401; see to the rights of what secretRef names"),
     (Answer(403, "Forbidden"), AccessDenied, "403 Forbidden"),
-    (Answer(503, "Service Unavailable"), NotFetched, "503 Service Unavailable"),
+    (Answer(503, "Service Unavailable"), StoreFailed, "503 Service Unavailable"),
+    (Answer(429, "Too Many Requests"), StoreFailed, "429 Too Many Requests"),
+    (Answer(409, "Conflict"), NotFetched, "409 Conflict"),
     (caused(FileNotFoundError("u"), Answer(403)), AccessDenied, "403"),
     (FileNotFoundError("u"), NotFound, "404"),
     (OSError(errno.ENOENT, os.strerror(errno.ENOENT)), NotFound, "No such file or directory"),
@@ -46,7 +61,10 @@ TABLE: list[tuple[Exception, type[Failure], str]] = [
     (OSError(errno.ENOSPC, "x"), NoSpace, "no space left on the volume of the workspace; the node's disk"),
     (OSError(errno.EDQUOT, "x"), NoSpace, "no space left"),
     (caused(GenericError("x"), OSError(errno.ENOSPC, "x")), NoSpace, "no space left"),
-    (socket.gaierror(-2, "Name or service not known"), Unreachable, "the host is unknown; correct the host"),
+    (socket.gaierror(-2, "Name or service not known"), HostUnknown, "the host is unknown; correct the host"),
+    (socket.gaierror(-3, "Temporary failure in name resolution"), Unreachable, "the name service does not answer"),
+    (ConnectionResetError(errno.ECONNRESET, "x"), StoreFailed, "the connection broke off"),
+    (OSError(errno.EHOSTUNREACH, "x"), Unreachable, "No route to host"),
     (TimeoutError(), Unreachable, "no answer for a minute"),
     (ConnectionRefusedError(errno.ECONNREFUSED, "x"), Unreachable, "the connection was refused"),
     (FileNotFoundError("Object at location iris.csv not found: …"), NotFound, "there is no such object"),
@@ -54,12 +72,17 @@ TABLE: list[tuple[Exception, type[Failure], str]] = [
     (GenericError(f"{S3}404 Not Found: <Code>NoSuchKey</Code>"), NotFound, "there is no such object (NoSuchKey)"),
     (PermissionDeniedError(f"{S3}403: <Code>AccessDenied</Code>"), AccessDenied, "access denied (AccessDenied)"),
     (UnauthenticatedError("x"), AccessDenied, "access denied"),
-    (GenericError(f"{S3}503: <Code>SlowDown</Code>"), NotFetched, "the store failed (SlowDown)"),
+    (GenericError(f"{S3}503: <Code>SlowDown</Code>"), StoreFailed, "the store failed (SlowDown)"),
     (PreconditionError("x"), NotFetched, "it changed while it was fetched"),
     (
         GenericError("error sending request … dns error: failed to lookup"),
-        Unreachable,
+        HostUnknown,
         "the host is unknown",
+    ),
+    (
+        GenericError("… dns error: failed to lookup address information: Temporary failure in name resolution"),
+        Unreachable,
+        "the name service does not answer",
     ),
     (GenericError("error sending request … Connection refused (os error 111)"), Unreachable, "connection was refused"),
     (GenericError("error sending request … operation timed out"), Unreachable, "no answer"),
@@ -95,3 +118,44 @@ def test_a_store_that_has_said_it_all_gets_no_further_advice() -> None:
 def test_each_kind_has_an_exit_code_of_its_own() -> None:
     kinds = [NotFetched, NotFound, AccessDenied, Unreachable, NoSpace]
     assert [kind.exit_code for kind in kinds] == [4, 5, 6, 7, 8]
+
+
+def test_waiting_is_for_those_who_have_given_no_answer() -> None:
+    assert [kind for kind in (StoreFailed, Unreachable, MlflowAway) if not kind.passes] == []
+    answers = (NotFetched, NotFound, AccessDenied, HostUnknown, NoSpace, NotRecorded)
+    assert [kind for kind in answers if kind.passes] == []
+
+
+def answered(status: int) -> requests.HTTPError:
+    response = requests.Response()
+    response.status_code = status
+    return requests.HTTPError(response=response)
+
+
+def refused(code: str) -> Exception:
+    error: Exception = RestException({"error_code": code, "message": "x"})  # type: ignore[no-untyped-call]
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "class_"),
+    [
+        (MlflowException("API request to http://mlflow/ failed with exception … Max retries exceeded"), MlflowAway),
+        (refused("TEMPORARILY_UNAVAILABLE"), MlflowAway),
+        (refused("INTERNAL_ERROR"), MlflowAway),
+        (refused("RESOURCE_DOES_NOT_EXIST"), NotRecorded),
+        (refused("PERMISSION_DENIED"), NotRecorded),
+        (refused("INVALID_PARAMETER_VALUE"), NotRecorded),
+        (answered(503), MlflowAway),
+        (answered(403), NotRecorded),
+        (requests.ConnectionError("refused"), MlflowAway),
+        (ValueError("strange"), NotRecorded),
+    ],
+    ids=str,
+)
+def test_mlflow_that_is_away_is_told_apart_from_mlflow_that_refuses(
+    error: Exception, class_: type[NotRecorded]
+) -> None:
+    told = not_recorded(error, "it was not recorded")
+    assert (type(told), told.exit_code) == (class_, 9)
+    assert str(told).startswith("it was not recorded: ")

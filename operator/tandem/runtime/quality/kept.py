@@ -13,16 +13,18 @@ import msgspec
 
 from tandem.api import names
 from tandem.runtime.failure import NotRecorded
+from tandem.runtime.patience import Patience, none
 from tandem.runtime.quality.inspection import Inspection
 from tandem.runtime.quality.statistics import Statistics
+from tandem.runtime.reasons import not_recorded
 from tandem.runtime.record import FOLDER, RUN_VARIABLE, speaks
-from tandem.runtime.redact import redacted
 
 
 class Kept:
     """The run that the environment names; nothing is kept where it names none."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], patience: Patience | None = None) -> None:
+        self._patience = patience or none()
         self._run_id = environment.get(RUN_VARIABLE, "")
         self._made: Any = None
 
@@ -67,6 +69,9 @@ class Kept:
         self._asked(write)
 
     def _asked(self, ask: Any) -> Any:
+        return self._patience.outlast(lambda: self._asked_once(ask))
+
+    def _asked_once(self, ask: Any) -> Any:
         try:
             if self._made is None:
                 from mlflow.tracking.client import MlflowClient
@@ -76,7 +81,5 @@ class Kept:
         except msgspec.DecodeError as error:
             raise NotRecorded(f"the statistics of the previous data cannot be read: {error}") from None
         except Exception as error:  # MLflow's client raises its own, and whatever requests raises
-            words = redacted(" ".join(str(error).split()))[:300]
-            raise NotRecorded(
-                f"MLflow did not answer, and data that cannot be compared are not trained on: {words}"
-            ) from None
+            what = "MLflow did not answer, and data that cannot be compared are not trained on"
+            raise not_recorded(error, what) from None

@@ -13,7 +13,7 @@ from typing import Any, Final
 from obstore.store import AzureStore, GCSStore, S3Store
 
 from tandem.runtime.credentials import Credentials
-from tandem.runtime.failure import AccessDenied, NotFetched
+from tandem.runtime.failure import AccessDenied, NotFetched, StoreFailed
 from tandem.runtime.location import Location
 from tandem.runtime.manifest import MANIFEST_LIMIT
 from tandem.runtime.stores import version
@@ -92,7 +92,7 @@ def _read(store: Any, path: str, e_tag: str | None) -> Iterator[bytes]:
         size += len(chunk)
         yield bytes(chunk)
     if size != told:
-        raise NotFetched(f"{path} broke off after {size} of {told} bytes")
+        raise StoreFailed(f"{path} broke off after {size} of {told} bytes")
 
 
 def _store(location: Location, credentials: Credentials) -> Any:
