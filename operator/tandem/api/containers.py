@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
@@ -22,6 +22,18 @@ QUANTITY_PATTERN = r"^[0-9]{1,15}(\.[0-9]{1,9})?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$"
 Quantity: TypeAlias = (
     Annotated[str, msgspec.Meta(pattern=QUANTITY_PATTERN, max_length=32)] | Annotated[int, msgspec.Meta(ge=0)]
 )
+
+
+_FACTORS: Final = {"m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
+
+
+def amount(quantity: Quantity) -> float:
+    """The number that a quantity stands for: of CPUs, of bytes."""
+    text = str(quantity)
+    number = text.rstrip("mkKMGTPi")
+    suffix = text[len(number) :]
+    factor = 1024.0 ** ("KMGTP".index(suffix[0]) + 1) if suffix.endswith("i") else _FACTORS.get(suffix, 1.0)
+    return float(number) * factor
 
 
 class LocalReference(Wire, frozen=True):

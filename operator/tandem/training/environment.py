@@ -16,13 +16,12 @@ from typing import Final
 import msgspec
 
 from tandem.api import names
-from tandem.api.containers import Quantity, Resources
+from tandem.api.containers import Resources, amount
 from tandem.api.trainingjob import Step, TrainingJobSpec
 
 THREADS: Final = "OMP_NUM_THREADS"  # OpenMP, and with it OpenBLAS, MKL, numexpr, XGBoost, torch
 _HASH_SEED: Final = "PYTHONHASHSEED"
 _NUMBER: Final = re.compile(r"[0-9]{1,10}")
-_FACTORS: Final = {"m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
 
 
 def resources_of(spec: TrainingJobSpec, step: Step) -> Resources:
@@ -90,13 +89,4 @@ def _digest(value: object) -> str:
 
 def _threads(resources: Resources, processes: int) -> int:
     asked = resources.limits.get("cpu", resources.requests.get("cpu", 1))
-    return max(1, math.ceil(_cpus(asked)) // processes)
-
-
-def _cpus(quantity: Quantity) -> float:
-    text = str(quantity)
-    number = text.rstrip("mkKMGTPi")
-    # Nobody asks for binary multiples of CPUs, but Kubernetes takes them.
-    suffix = text[len(number) :]
-    factor = 1024.0 ** ("KMGTP".index(suffix[0]) + 1) if suffix.endswith("i") else _FACTORS.get(suffix, 1.0)
-    return float(number) * factor
+    return max(1, math.ceil(amount(asked)) // processes)

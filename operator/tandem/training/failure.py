@@ -15,7 +15,7 @@ from tandem.api import names
 from tandem.api.children import ContainerStatus, Job, Pod
 from tandem.api.conditions import shortened
 from tandem.api.trainingjob import Failure, RunStatus
-from tandem.training.inputs import FETCH, REPRODUCTION, VALIDATE
+from tandem.training.inputs import CONTAINERS, FETCH, REPRODUCTION, VALIDATE
 from tandem.training.quality import CHECKS_FAILED, report_of
 
 LOG_LIMIT: Final = 2048
@@ -204,7 +204,10 @@ def _of_container(container: ContainerStatus, job_reason: str) -> Failure:
         )
     fetch = _OURS.get(container.name, {}).get(terminated.exit_code)
     hint = next((answer for sign, answer in _HINTS.items() if sign in terminated.message), "")
-    said = "ran out of memory; raise its resources.limits.memory" if oom else f"exited {terminated.exit_code}"
+    raised = "its resources.limits.memory"
+    if container.name in CONTAINERS:
+        raised = "resources.limits.memory of the steps, for it may use as much as the largest of them"
+    said = f"ran out of memory; raise {raised}" if oom else f"exited {terminated.exit_code}"
     return Failure(
         class_="OOMKilled" if oom else "ExitCode",
         reason="OOMKilled" if oom else fetch or job_reason,

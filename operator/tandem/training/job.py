@@ -15,7 +15,7 @@ from tandem.api.facts import TrackedRun
 from tandem.api.meta import Json, controller_reference, to_json
 from tandem.api.plan import Delete
 from tandem.api.trainingjob import RunStatus, Step, TrainingJobSpec
-from tandem.training import environment, images, nodes
+from tandem.training import allowance, environment, images, nodes
 from tandem.training.case import Case
 from tandem.training.inputs import (
     DIGEST,
@@ -165,7 +165,7 @@ def _validate(case: Case, run: RunStatus, tracked: TrackedRun, containers: int) 
         case.settings.runtime_image,
         ["python", "-m", "tandem.runtime.validate"],
         {"TANDEM_VALIDATE": instruction, **_run(case, tracked)},
-        Resources(),
+        allowance.of_run(case.spec),
         [],
     )
 
@@ -178,7 +178,7 @@ def _fetch(case: Case, tracked: TrackedRun, containers: int) -> Json:
         case.settings.runtime_image,
         ["python", "-m", "tandem.runtime.fetch"],
         {"TANDEM_FETCH": fetch_instruction(case.spec, containers, digest), **_run(case, tracked)},
-        Resources(),
+        allowance.of_run(case.spec),
         [one.mount for one in mounted(case.spec)],
     )
 
@@ -190,7 +190,7 @@ def _comparison(case: Case, tracked: TrackedRun, original: str) -> Json:
         case.settings.runtime_image,
         ["python", "-m", "tandem.runtime.compare"],
         {"TANDEM_REPRODUCTION": json.dumps({"original": original}), **_run(case, tracked)},
-        Resources(),
+        allowance.of_run(case.spec),
         [],
     )
 
@@ -200,7 +200,8 @@ def _digest(case: Case, tracked: TrackedRun) -> Json:
     command = ["python", "-m", "tandem.runtime.digest"]
     # Half a minute. MLflow's client would try for four, and the end of a training does not wait so long for a digest.
     patience = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4"}
-    return _container(DIGEST, case.settings.runtime_image, command, _run(case, tracked) | patience, Resources(), [])
+    env, resources = _run(case, tracked) | patience, allowance.of_run(case.spec)
+    return _container(DIGEST, case.settings.runtime_image, command, env, resources, [])
 
 
 def _run(case: Case, tracked: TrackedRun) -> dict[str, str]:

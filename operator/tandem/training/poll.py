@@ -15,9 +15,9 @@ import msgspec
 
 from tandem.api import names
 from tandem.api.children import Job, Pod
-from tandem.api.containers import Resources
 from tandem.api.meta import Json, controller_reference, to_json
 from tandem.api.plan import Create, Delete, Refusal
+from tandem.training import allowance
 from tandem.training.case import Case
 from tandem.training.inputs import POLL, poll_instruction, poll_mounts, polled
 from tandem.training.pod import container, pod_spec
@@ -136,7 +136,7 @@ def _manifest(case: Case) -> Json:
         case.settings.runtime_image,
         ["python", "-m", "tandem.runtime.poll"],
         {"TANDEM_POLL": poll_instruction(spec)},
-        Resources(requests={"cpu": "50m", "memory": "128Mi"}),
+        allowance.of_poll(spec),
         [one.mount for one in mounted],
     )
     # Tolerations let it run where the steps run; nodeSelector could wake a node with a GPU for a question.

@@ -180,6 +180,20 @@ def test_every_field_ends_in_a_pod_where_only_restricted_ones_are_allowed(plane:
     ]
 
 
+def test_a_quota_on_limits_lets_a_run_in_whose_steps_all_have_them(plane: ControlPlane) -> None:
+    """What takes the digest of the model is a container like any other to it."""
+    hard = {"limits.cpu": "4", "limits.memory": "8Gi"}
+    quota: Json = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"}, "spec": {"hard": hard}}
+    plane.kubectl("-n", "ml", "create", "-f", "-", stdin=json.dumps(quota))
+    try:
+        plane.kubectl("-n", "ml", "wait", "--for=jsonpath={.status.hard}", "resourcequota/q", "--timeout=60s")
+        limits = {"limits": {"cpu": "2", "memory": "4Gi"}}
+        real = Real(plane, model={"name": "iris"}, steps=[{"name": "train", "command": ["x"], "resources": limits}])
+        assert [one["name"] for one in real.pod()["spec"]["containers"]] == ["digest"]
+    finally:
+        plane.kubectl("-n", "ml", "delete", "resourcequota/q")
+
+
 def test_a_queued_job_gets_no_pod_before_it_is_let_go(plane: ControlPlane) -> None:
     real = Real(plane, labels={names.QUEUE_LABEL: "team-a"})
     eventually(lambda: real.condition("Suspended") == "True")

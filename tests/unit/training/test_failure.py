@@ -322,3 +322,9 @@ def test_a_policy_of_another_container_is_a_failure() -> None:
     world = started().exits("fetch", 2)
     world.job_fails("PodFailurePolicy", "Container fetch for pod ml/iris-1-0 failed with exit code 2 …").settle()
     assert world.told("Trained") == ("False", "InvalidSource")
+
+
+def test_what_raises_the_limit_of_a_container_that_is_none_of_the_steps_is_told() -> None:
+    world = started().fails(step="fetch", code=137, reason="OOMKilled").settle()
+    assert world.told("Ready") == ("False", "OOMKilled")
+    assert "raise resources.limits.memory of the steps" in message(world)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
 from tandem.api import names
-from tandem.api.meta import Json
+from tandem.api.meta import Json, to_json
+from tandem.api.trainingjob import TrainingJobSpec
 from tandem.runtime.instruction import parse
-from tandem.training import inputs
+from tandem.training import allowance, inputs
 from tests.crds import nodes, schema
 from tests.unit.training.contract import GIVEN_BY_TANDEM, check_restricted
 from tests.unit.training.world import World
@@ -246,6 +248,52 @@ def test_every_container_that_a_failure_rule_names_exists() -> None:
         named = {rule["onExitCodes"]["containerName"] for rule in rules if "onExitCodes" in rule}
         spec = made["spec"]["template"]["spec"]
         assert named <= {c["name"] for c in spec["initContainers"] + spec["containers"]}
+
+
+# --- what the containers of Tandem's own may use ---------------------------------------------------------------------
+
+
+def own(made: Json) -> dict[str, Json]:
+    containers = [*made["initContainers"], *made["containers"]]
+    return {one["name"]: one["resources"] for one in containers if one["name"] in inputs.CONTAINERS}
+
+
+def limited(*limits: Json) -> Json:
+    return {
+        "steps": [
+            {"name": f"s{place}", "command": ["x"], "resources": {"limits": one}} for place, one in enumerate(limits)
+        ]
+    }
+
+
+CHECKED: Json = {"data": [{"name": "iris", "storageUri": "https://d.example/i.csv", "checks": {}}]}
+
+
+@pytest.mark.parametrize(
+    ("spec", "limits"),
+    [
+        (limited({"cpu": 2, "memory": "4Gi"}, {"cpu": "8000m", "memory": "2Gi"}), {"cpu": "8000m", "memory": "4Gi"}),
+        (limited({"cpu": "250m", "memory": "64Mi"}), {"cpu": 1, "memory": "1Gi"}),
+        (limited({"memory": "4Gi"}, {"cpu": 1, "memory": "1G"}), {"memory": "4Gi"}),
+        (limited({"cpu": 4, "nvidia.com/gpu": 1}), {"cpu": 4}),
+        ({**limited({}), "resourcesPerNode": {"limits": {"memory": "8Gi"}}}, {"memory": "8Gi"}),
+        (limited({}, {"cpu": 1, "memory": "1Gi"}), None),
+        ({}, None),
+    ],
+)
+def test_where_all_steps_are_limited_so_is_every_other_container(spec: Json, limits: Json | None) -> None:
+    """A quota on limits refuses the pod otherwise, and nobody else could give them any."""
+    found = own(pod(**CHECKED, **spec))
+    assert found.keys() == {"fetch", "validate", "digest"}
+    for resources in found.values():
+        assert resources.get("limits") == limits
+        assert resources["requests"] == {"cpu": "100m", "memory": "256Mi"}, "a limit is no reservation"
+
+
+def test_a_pod_that_only_asks_for_versions_may_use_the_least() -> None:
+    spec = msgspec.convert(limited({"cpu": 8, "memory": "64Gi"}), TrainingJobSpec)
+    told = to_json(allowance.of_poll(spec))
+    assert told == {"limits": {"cpu": 1, "memory": "1Gi"}, "requests": {"cpu": "50m", "memory": "128Mi"}}
 
 
 # --- where it runs, and what outlives its pods -----------------------------------------------------------------------

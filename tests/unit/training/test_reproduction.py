@@ -11,7 +11,7 @@ import pytest
 from tandem.api import names
 from tandem.api.meta import Json
 from tandem.api.plan import Create, EndRun, EnsureRun, TagRun
-from tests.unit.training.world import COMMIT, DATA_DIGEST, DIGEST, START, MlflowRun, World, complete
+from tests.unit.training.world import COMMIT, DATA_DIGEST, DIGEST, SPEC, START, MlflowRun, World, complete
 
 ORIGINAL = "0123456789abcdef0123456789abcdef"
 OTHER_DIGEST = "sha256:" + "99" * 32
@@ -106,6 +106,12 @@ def test_the_models_are_compared_by_the_last_container_which_knows_both_runs() -
     rules = world.job["spec"]["podFailurePolicy"]["rules"]
     named = [rule["onExitCodes"]["containerName"] for rule in rules if rule["action"] == "FailJob"]
     assert named == ["fetch", "reproduction"]
+
+
+def test_what_compares_the_models_has_limits_where_all_steps_have() -> None:
+    limited = {"limits": {"cpu": 2, "memory": "4Gi"}}
+    steps = [{**step, "resources": limited} for step in SPEC["steps"]]
+    assert containers(reproducing(steps=steps))["reproduction"]["resources"]["limits"] == limited["limits"]
 
 
 def test_a_run_of_the_same_resource_can_be_reproduced() -> None:
