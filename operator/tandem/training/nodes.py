@@ -8,8 +8,6 @@ it because nobody answers them.
 
 from __future__ import annotations
 
-import hashlib
-import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,18 +18,16 @@ from tandem.api.children import Job, Pod
 from tandem.api.conditions import Outcome, Working
 from tandem.api.meta import Json, controller_reference
 from tandem.api.plan import Create
-from tandem.api.trainingjob import Disruption, NodePods, RunStatus, TrainingJobSpec
+from tandem.api.trainingjob import Disruption, RunStatus, TrainingJobSpec
 from tandem.training.case import Case, refused
 from tandem.training.failure import Obstacle
-from tandem.training.provenance import fetched_by
+from tandem.training.ranks import ENDED, INDEX_LABEL, difference, failed_at, present, rank_of, replaced, seen
 from tandem.training.suspension import change
 
 RESTARTED: Final = "NodesRestarted"
 DIFFER: Final = "NodesDiffer"
 COMPLETE: Final = "StepsComplete"
-_INDEX_LABEL: Final = "batch.kubernetes.io/job-completion-index"
 _PORT: Final = "29400"  # that Kubeflow Trainer takes
-_ENDED: Final = frozenset({"Failed", "Succeeded"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,38 +101,8 @@ def variables(case: Case, job: str) -> list[Json]:
     }
     rank: Json = {"name": "PET_NODE_RANK", "value": "0"}
     if several(spec):
-        rank = {"name": "PET_NODE_RANK", "valueFrom": {"fieldRef": {"fieldPath": f"metadata.labels['{_INDEX_LABEL}']"}}}
+        rank = {"name": "PET_NODE_RANK", "valueFrom": {"fieldRef": {"fieldPath": f"metadata.labels['{INDEX_LABEL}']"}}}
     return [*({"name": name, "value": value} for name, value in known.items()), rank]
-
-
-def in_order(run: RunStatus, job: Job, pods: tuple[Pod, ...]) -> tuple[Pod, ...]:
-    """Those of earlier attempts, those of this one, and its first node last: it speaks for the run."""
-    mine = present(run, job, pods)
-    return tuple(sorted(pods, key=lambda pod: (pod in mine, -rank_of(pod))))
-
-
-def causes_last(run: RunStatus, job: Job, pods: tuple[Pod, ...]) -> tuple[Pod, ...]:
-    """The pod that failed first of the last attempt is the last one: it is the cause."""
-    last = [pod for pod in present(run, job, pods) if pod.status.phase == "Failed"]
-    others = tuple(pod for pod in pods if pod not in last)
-    return (*others, *sorted(last, key=_failed_at, reverse=True))
-
-
-def present(run: RunStatus, job: Job, pods: tuple[Pod, ...]) -> tuple[Pod, ...]:
-    """The pods of the attempt that goes on: made since the Job was let go, or known to be of it.
-
-    The Job controller writes down that it lets a Job go after it has made the pods, which may be the next second. No
-    pod of an earlier attempt is alive then.
-    """
-    released, known = job.released, set(_known(run, job))
-
-    def of_it(pod: Pod) -> bool:
-        meta = pod.metadata
-        lives = pod.status.phase not in _ENDED and meta.deletion_timestamp is None and not pod.departed
-        made = meta.creation_timestamp
-        return released is None or made is None or made >= released or lives or _mark(pod) in known
-
-    return tuple(pod for pod in pods if of_it(pod))
 
 
 def attempts_of(job: Job, run: RunStatus) -> int:
@@ -163,9 +129,9 @@ def hold_together(
     if job.condition("Suspended") or job.condition("FailureTarget"):
         return None, run
     departed = tuple(pod for pod in present(run, job, taken) if pod.departed)
-    loss = _loss((*departed, *mine)) or _replaced(_known(run, job), mine)
+    loss = _loss((*departed, *mine)) or _untold(replaced(run, job, mine))
     if loss is None:
-        return None, msgspec.structs.replace(run, node_pods=_seen(case.spec, run, job, mine))
+        return None, msgspec.structs.replace(run, node_pods=seen(case.spec, run, job, mine))
     attempts = run.attempts + loss.counts
     end = _end_by(case.spec, job, (*departed, *mine), loss, attempts)
     if end is not None:
@@ -200,7 +166,7 @@ def begin_again(case: Case, job: Job, pods: tuple[Pod, ...]) -> Outcome | None:
         return None
     if names.QUEUE_LABEL in job.metadata.labels:
         return None
-    gone = all(pod.status.phase in _ENDED for pod in pods)
+    gone = all(pod.status.phase in ENDED for pod in pods)
     if gone and job.condition("Suspended"):
         refusal = case.draft.act(change(job, {"suspend": False}, {names.RESTART_ANNOTATION: told}))
         if refusal:
@@ -223,28 +189,6 @@ def missing(spec: TrainingJobSpec, job: Job, pods: tuple[Pod, ...]) -> Obstacle 
     )
 
 
-def difference(pods: tuple[Pod, ...]) -> str:
-    """Where two nodes have fetched other code or data: '' where they have not, or have not told yet."""
-    told = [(rank_of(pod), fetched_by(pod)) for pod in sorted(pods, key=rank_of)]
-    known = [(rank, report) for rank, report in told if report is not None]
-    for rank, report in known[1:]:
-        first, one = known[0]
-        if (report.commit, report.files) != (one.commit, one.files):
-            return (
-                f"nodes {first} and {rank} have other code: {one.commit or one.files}, {report.commit or report.files}"
-            )
-        digests = {data.name: data.digest for data in report.data}
-        for data in one.data:
-            if digests.get(data.name, data.digest) != data.digest:
-                return f"nodes {first} and {rank} have other data: {data.name} is {data.digest}, {digests[data.name]}"
-    return ""
-
-
-def rank_of(pod: Pod) -> int:
-    told = pod.metadata.labels.get(_INDEX_LABEL, "")
-    return int(told) if told.isascii() and told.isdigit() and len(told) < 6 else 0
-
-
 def steps_complete(job: Job) -> bool:
     """Whether Tandem has ended this Job because nothing was left to train."""
     ended = job.metadata.annotations.get(names.ENDED_ANNOTATION, "")
@@ -257,30 +201,11 @@ def _has_trained(spec: TrainingJobSpec, pod: Pod) -> bool:
     return all(step.name in ended for step in spec.steps)
 
 
-def _known(run: RunStatus, job: Job) -> tuple[str, ...]:
-    """The pods, by rank, that the attempt that goes on was seen with."""
-    return run.node_pods.pods if run.node_pods and run.node_pods.released == job.released else ()
-
-
-def _seen(spec: TrainingJobSpec, run: RunStatus, job: Job, mine: tuple[Pod, ...]) -> NodePods:
-    """What is known of them now: whoever comes later, or comes back, sees by it that one was replaced."""
-    now = {rank_of(pod): _mark(pod) for pod in mine}
-    known = dict(enumerate(_known(run, job)))
-    return NodePods(job.released, tuple(known.get(rank) or now.get(rank, "") for rank in range(spec.num_nodes)))
-
-
-def _mark(pod: Pod) -> str:
-    return hashlib.sha256(pod.metadata.uid.encode()).hexdigest()[:8]
-
-
-def _replaced(known: tuple[str, ...], pods: tuple[Pod, ...]) -> Loss | None:
+def _untold(pod: Pod | None) -> Loss | None:
     """A node has another pod than before. What failed is still there to be seen; what nobody sees was taken away."""
-    there = {_mark(pod) for pod in pods}
-    for pod in pods:
-        rank = rank_of(pod)
-        if rank < len(known) and known[rank] and known[rank] not in there:
-            return Loss(f"node {rank} has been given another pod, {pod.metadata.name}", False, pod.metadata.name)
-    return None
+    if pod is None:
+        return None
+    return Loss(f"node {rank_of(pod)} has been given another pod, {pod.metadata.name}", False, pod.metadata.name)
 
 
 def _with_untold(run: RunStatus, loss: Loss, taken: tuple[Pod, ...]) -> RunStatus:
@@ -298,7 +223,7 @@ def _loss(pods: tuple[Pod, ...]) -> Loss | None:
         cause = taken.disruption
         assert cause is not None
         return Loss(f"node {rank_of(taken)} was taken away ({cause.reason or 'DisruptionTarget'})", counts=False)
-    failed = sorted((pod for pod in pods if pod.status.phase == "Failed"), key=_failed_at)
+    failed = sorted((pod for pod in pods if pod.status.phase == "Failed"), key=failed_at)
     if failed:
         return Loss(f"node {rank_of(failed[0])} failed", counts=True)
     deleted = next((pod for pod in pods if pod.metadata.deletion_timestamp and pod.status.phase != "Succeeded"), None)
@@ -320,12 +245,6 @@ def _end(case: Case, run: RunStatus, job: Job, reason: str, message: str) -> Out
 
 def _restarting(job: Job, why: str) -> Outcome:
     return Working(RESTARTED, f"Job {job.metadata.name} begins again with all its nodes: {why}")
-
-
-def _failed_at(pod: Pod) -> tuple[float, int]:
-    ended = [c.state.terminated for c in pod.containers if c.state.terminated and c.state.terminated.exit_code]
-    moments = [one.finished_at.timestamp() for one in ended if one.finished_at]
-    return min(moments, default=math.inf), rank_of(pod)
 
 
 def _service_name(case: Case) -> str:

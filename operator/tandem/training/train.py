@@ -17,7 +17,7 @@ from tandem.api.conditions import Failed, Outcome, Passed, Working
 from tandem.api.facts import TrackedRun, Unavailable
 from tandem.api.plan import Create, EndRun
 from tandem.api.trainingjob import Failure, RunStatus
-from tandem.training import attempts, images, nodes
+from tandem.training import attempts, images, nodes, ranks
 from tandem.training.case import FINAL, TRAINED, Case, refused, unavailable
 from tandem.training.disruptions import too_many, with_disruption
 from tandem.training.failure import Obstacle, blocked, explain, failure_of
@@ -45,7 +45,7 @@ def train(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
         return _lost(case, found) if run.job_name or _has_run(found) else _create(case, found)
     pods, taken = _pods_of(case, job)
     several = nodes.several(case.spec)
-    pods = nodes.in_order(run, job, pods) if several else pods
+    pods = ranks.in_order(run, job, pods) if several else pods
     counted = job.status.failed + job.status.active + job.status.succeeded
     run = msgspec.structs.replace(
         run,
@@ -73,14 +73,14 @@ def train(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
 def _ended(case: Case, found: Findings, job: Job, pods: tuple[Pod, ...]) -> tuple[Outcome | None, Findings]:
     several, name = nodes.several(case.spec), job.metadata.name
     if job.condition("Complete"):
-        other = nodes.difference(nodes.present(found.run, job, pods)) if several else ""
+        other = ranks.difference(ranks.present(found.run, job, pods)) if several else ""
         if other:
             return _failed(case, found, Failure(class_="Data", reason=nodes.DIFFER, message=other))
         return Passed("JobComplete", f"Job {name} completed"), found
     if steps_complete(job) or nodes.steps_complete(job):
         told = f"every step of Job {name} succeeded; its last container, {DIGEST}, was interrupted"
         return Passed("StepsComplete", told), found
-    return _failed(case, found, failure_of(job, nodes.causes_last(found.run, job, pods) if several else pods))
+    return _failed(case, found, failure_of(job, ranks.causes_last(found.run, job, pods) if several else pods))
 
 
 def _create(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
@@ -176,7 +176,7 @@ def _obstacle(case: Case, run: RunStatus, job: Job, pods: tuple[Pod, ...]) -> Ob
     mounted = needed(case.spec)
     if not nodes.several(case.spec):
         return blocked(job, pods, mounted)
-    mine = nodes.present(run, job, pods)
+    mine = ranks.present(run, job, pods)
     stopped = (blocked(job, (pod,), mounted) for pod in reversed(mine))
     return next((one for one in stopped if one), None) or nodes.missing(case.spec, job, mine)
 

@@ -21,7 +21,7 @@ from tandem.api.children import Job, Pod
 from tandem.api.plan import Apply
 from tandem.api.trainingjob import RunStatus, Trigger
 from tandem.training.job import steps_complete
-from tandem.training.nodes import present
+from tandem.training.ranks import present
 from tandem.training.suspension import change
 from tests.crds import FILES
 from tests.unit.training.world import UID, World
