@@ -18,10 +18,10 @@ import msgspec
 from tandem.api import names
 from tandem.api.children import Job, Pod
 from tandem.api.facts import MetricsSince, TrackedRun
-from tandem.api.trainingjob import RunStatus
-from tandem.training import nodes
+from tandem.api.trainingjob import RunStatus, TrainingJobSpec
 from tandem.training.case import Case
 from tandem.training.numbers import OwnMetrics
+from tandem.training.ranks import rank_of
 
 TOLERANCE: Final = timedelta(seconds=2)
 _UNKNOWN: Final = datetime.max.replace(tzinfo=UTC)
@@ -35,11 +35,11 @@ def with_start(case: Case, run: RunStatus, job: Job, pods: tuple[Pod, ...]) -> R
 
     None while no attempt goes on, and where nobody saw it begin: not the start of the attempt before.
     """
-    mine = [pod for pod in pods if nodes.rank_of(pod) == 0]  # of several nodes the first one logs
+    mine = [pod for pod in pods if rank_of(pod) == 0]  # of several nodes the first one logs
     mine.sort(key=lambda pod: pod.status.phase == "Succeeded")  # two pods may be made within a second
     began = [moment for moment in map(_began, mine) if moment is not None]
     if mine:
-        now = _start(run, mine[-1])
+        now = _start(case.spec, run, mine[-1])
     else:
         taken = job.spec.suspend and not job.ended
         now = None if taken or _another(case, run) else run.attempt_start_time
@@ -115,8 +115,14 @@ def _another(case: Case, run: RunStatus) -> bool:
     return known and stored is not None and (stored.attempts, stored.disruptions) != (run.attempts, run.disruptions)
 
 
-def _start(run: RunStatus, pod: Pod) -> datetime | None:
-    if pod.status.phase == "Failed":
+def has_trained(spec: TrainingJobSpec, pod: Pod) -> bool:
+    """Whether all of the user's own steps have succeeded in it, whatever became of it after them."""
+    ended = {c.name for c in pod.containers if c.state.terminated and c.state.terminated.exit_code == 0}
+    return all(step.name in ended for step in spec.steps)
+
+
+def _start(spec: TrainingJobSpec, run: RunStatus, pod: Pod) -> datetime | None:
+    if pod.status.phase == "Failed" and not has_trained(spec, pod):
         return None
     told = _began(pod)
     # Init containers run while their pod is Pending. Any other pod has begun, also one that no longer tells when.

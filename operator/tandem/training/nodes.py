@@ -19,6 +19,7 @@ from tandem.api.conditions import Outcome, Working
 from tandem.api.meta import Json, controller_reference
 from tandem.api.plan import Create
 from tandem.api.trainingjob import Disruption, RunStatus, TrainingJobSpec
+from tandem.training.attempts import has_trained
 from tandem.training.case import Case, refused
 from tandem.training.failure import Obstacle
 from tandem.training.ranks import ENDED, INDEX_LABEL, difference, failed_at, present, rank_of, replaced, seen
@@ -147,7 +148,7 @@ def _end_by(
     spec: TrainingJobSpec, job: Job, pods: tuple[Pod, ...], loss: Loss, attempts: int
 ) -> tuple[str, str] | None:
     """Why the run ends with this loss, reason and message; None where all can begin again."""
-    if len({rank_of(pod) for pod in pods if _has_trained(spec, pod)}) >= spec.num_nodes:
+    if len({rank_of(pod) for pod in pods if has_trained(spec, pod)}) >= spec.num_nodes:
         return COMPLETE, loss.message
     if attempts > spec.backoff_limit + 1:
         return "BackoffLimitExceeded", loss.message
@@ -193,12 +194,6 @@ def steps_complete(job: Job) -> bool:
     """Whether Tandem has ended this Job because nothing was left to train."""
     ended = job.metadata.annotations.get(names.ENDED_ANNOTATION, "")
     return job.condition("Failed") is not None and ended.startswith(f"{COMPLETE}: ")
-
-
-def _has_trained(spec: TrainingJobSpec, pod: Pod) -> bool:
-    """Whether all of the user's own steps have succeeded in it, whatever became of it after them."""
-    ended = {c.name for c in pod.containers if c.state.terminated and c.state.terminated.exit_code == 0}
-    return all(step.name in ended for step in spec.steps)
 
 
 def _untold(pod: Pod | None) -> Loss | None:

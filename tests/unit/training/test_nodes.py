@@ -27,17 +27,21 @@ class Nodes(World):
         name = f"{self.job_name}-{index}-{gang}"
         known = self.pods.get(name, {}).get("metadata", {})
         owner = {"apiVersion": "batch/v1", "kind": "Job", "name": self.job_name, "controller": True}
-        state: Json = {"running": {}}
+        began = known.get("creationTimestamp", self.now.isoformat())
+        state: Json = {"running": {"startedAt": began}}
         if code is not None:
-            state = {"terminated": {"exitCode": code, "message": f"node {index}", "finishedAt": self.now.isoformat()}}
+            ended = {"startedAt": began, "finishedAt": self.now.isoformat()}
+            state = {"terminated": {"exitCode": code, "message": f"node {index}", **ended}}
         data = [{"name": "iris", "digest": others.pop("digest", DATA_DIGEST)}]
         report = {"commit": others.pop("commit", COMMIT), "data": data}
-        fetched = {"terminated": {"exitCode": 0, "message": json.dumps(report), "finishedAt": self.now.isoformat()}}
+        fetched = {
+            "terminated": {"exitCode": 0, "message": json.dumps(report), "startedAt": began, "finishedAt": began}
+        }
         self.pods[name] = {
             "metadata": {
                 "name": name,
                 "uid": name,
-                "creationTimestamp": known.get("creationTimestamp", self.now.isoformat()),
+                "creationTimestamp": began,
                 "labels": {INDEX: str(index)},
                 "ownerReferences": [{**owner, "uid": self.job["metadata"]["uid"]}],
                 **({"deletionTimestamp": self.now.isoformat()} if others.pop("deleted", False) else {}),
