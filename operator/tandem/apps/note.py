@@ -21,12 +21,17 @@ TRAFFIC_ANNOTATION: Final = f"{names.GROUP}/traffic"
 
 
 class Note(Wire, frozen=True):
-    """Of a candidate. ``reached``: since when its pods are ready and the traffic is divided as the step asks for."""
+    """Of a candidate. ``reached``: since when its pods are ready and the traffic is divided as the step asks for.
+
+    ``exposed``: since when somebody could be sent to it, or it was judged. It stays from step to step: a container that
+    ends after that counts, also while the pods of the next step are on their way.
+    """
 
     since: datetime
     phase: Literal["Step", "Promotion", "Switch"] = "Step"
     step: int = 0  # of spec.rollout.steps, from 0; of no meaning in the other phases
     reached: datetime | None = None
+    exposed: datetime | None = None
 
     @property
     def name(self) -> str:

@@ -28,7 +28,7 @@ from tandem.apps.note import Note
 from tandem.apps.pods import keep, progress, record_of
 from tandem.apps.quarantine import judge, verdict_on
 from tandem.apps.revision import Owned, Verdict
-from tandem.apps.route import by_weight
+from tandem.apps.route import by_weight, weight
 from tandem.apps.setback import set_aside
 from tandem.apps.strategy import pods_for, steps_of
 
@@ -59,18 +59,26 @@ def first(case: Case, *, at_once: bool) -> Place:
 
 def walk(case: Case, owned: Owned, revision: str, *, at_once: bool) -> Outcome:
     place = _promoted(case, owned, _present(case, owned, at_once=at_once))
+    sick = _ailing(case, owned, place.note)
+    if sick is not None:
+        return set_aside(case, owned, sick)
     if not owned.ready(place.pods):
         return _wait(case, owned, place)
     if place.note is None and not at_once and _is_held(case, owned.number):
         place = _place(case, place.course, Note(phase="Promotion", since=case.second))
     note = place.note
     if note is None or note.phase == "Switch":
+        stays = _stays(case, owned, place, note, revision) if note is not None else None
+        if stays is not None:
+            return _kept(case, owned, place) or stays
         return _switch(case, owned, place, revision, undoable=not at_once)
+    exposed = msgspec.structs.replace(note, exposed=_exposed(case, note) or case.second)
     waits = _divided(case, owned, place, revision)
     if waits is not None:
-        return _kept(case, owned, place) or waits
+        begins = waits.reason == traffic.DIVIDING
+        return _kept(case, owned, _place(case, place.course, exposed) if begins else place) or waits
     if note.reached is None:
-        reached = _place(case, place.course, msgspec.structs.replace(note, reached=case.second))
+        reached = _place(case, place.course, msgspec.structs.replace(exposed, reached=case.second))
         return _kept(case, owned, reached) or Working("StepReached", f"{_where(place)} of {revision} is reached")
     held = _held(case, owned, place, note, revision)
     if isinstance(held, Verdict):
@@ -121,14 +129,14 @@ def _present(case: Case, owned: Owned, *, at_once: bool) -> Place:
     if at_once or note is None:
         return place
     if note.phase == "Step" and note.step >= len(place.course):
-        note = Note(phase="Promotion", since=note.since)
+        note = Note(phase="Promotion", since=note.since, exposed=_exposed(case, note))
     return _place(case, place.course, note)
 
 
 def _promoted(case: Case, owned: Owned, place: Place) -> Place:
     note = place.note
     if note is not None and note.phase != "Switch" and people.wants_promotion(case, owned.number):
-        return _place(case, place.course, Note(phase="Switch", since=case.second))
+        return _place(case, place.course, Note(phase="Switch", since=case.second, exposed=_exposed(case, note)))
     return place
 
 
@@ -148,13 +156,27 @@ def _divided(case: Case, owned: Owned, place: Place, revision: str) -> Outcome |
         testers = by_weight(case) and case.spec.rollout.test_header is not None and case.fleet.stable is not None
         return traffic.divide(case, owned, 0) if testers else None
     percent = place.step.traffic_percent
-    frozen = freeze(case, revision) if percent and not _begun(case, owned) else None
+    frozen = freeze(case, revision) if percent and not _begun(case, owned, percent) else None
     return frozen or traffic.divide(case, owned, percent)
 
 
-def _begun(case: Case, owned: Owned) -> bool:
-    """Whether it has its share of the traffic already: what is there stays, also in a freeze."""
-    return traffic.shares(case) or (owned.note is not None and (owned.note.step > 0 or owned.note.reached is not None))
+def _begun(case: Case, owned: Owned, percent: int) -> bool:
+    """Whether it has this share of the traffic already: what is there stays, also in a freeze."""
+    has_it = weight(case) >= percent if by_weight(case) else case.fleet.shared
+    return has_it or (owned.note is not None and owned.note.reached is not None)
+
+
+def _exposed(case: Case, note: Note) -> datetime | None:
+    """Also of a note from before it was written down: from the second step on a candidate has had traffic all along."""
+    had_share = (note.phase != "Step" or note.step > 0) and traffic.shares(case)
+    return note.exposed or note.reached or (note.since if had_share else None)
+
+
+def _ailing(case: Case, owned: Owned, note: Note | None) -> Verdict | None:
+    """Whether it goes on, grows or takes everything next: no step forgives what a candidate did to requests before."""
+    since = _exposed(case, note) if note is not None else None
+    sick = crash(case, owned, since) if since is not None else None
+    return _sick(case, owned, sick.reason, sick.message) if sick is not None else None
 
 
 def _wait(case: Case, owned: Owned, place: Place) -> Outcome:
@@ -162,7 +184,7 @@ def _wait(case: Case, owned: Owned, place: Place) -> Outcome:
     started_at = _started_at(case, owned)
     if note is not None and note.reached is not None:
         # It was ready: what counts is how long a pod has not been by now, not how long ago the step was entered.
-        sick = crash(case, owned, note.reached) or unready(case, owned)
+        sick = unready(case, owned)
         verdict = _sick(case, owned, sick.reason, sick.message) if sick else None
     else:
         verdict = judge(case, owned, note.since if note is not None else started_at)
@@ -189,13 +211,10 @@ def _held(case: Case, owned: Owned, place: Place, note: Note, revision: str) -> 
     """What holds it at a place that it has reached; None: nothing."""
     assert note.reached is not None
     where, number = _where(place), owned.number
-    sick = crash(case, owned, note.reached)
-    if sick is not None:
-        return _sick(case, owned, sick.reason, sick.message)
     since = f"since {stamp(note.reached)}"
-    if people.wants_pause(case, number):
-        said = f"{where} of {revision} is held{people.by(case)} {since}{case.meanwhile}"
-        return Awaiting("Paused", f"{said}. It goes on with: {people.command(case, 'resume')}")
+    paused = _held_by_a_person(case, owned, place, note, revision)
+    if paused is not None:
+        return paused
     moment = f"step-{note.name}" if note.phase == "Step" else "promotion"
     judged = analyse(case, owned, moment, note.reached)
     match judged.phase:
@@ -211,6 +230,21 @@ def _held(case: Case, owned: Owned, place: Place, note: Note, revision: str) -> 
             )
         case "Successful":
             return _paused(case, owned, place, note, revision)
+
+
+def _stays(case: Case, owned: Owned, place: Place, note: Note, revision: str) -> Outcome | None:
+    """What began while it grew for the switch; who promotes it passes both."""
+    if people.wants_promotion(case, owned.number):
+        return None
+    return _held_by_a_person(case, owned, place, note, revision) or freeze(case, revision)
+
+
+def _held_by_a_person(case: Case, owned: Owned, place: Place, note: Note, revision: str) -> Outcome | None:
+    if not people.wants_pause(case, owned.number):
+        return None
+    since = f"since {stamp(note.reached or note.since)}"
+    said = f"{_where(place)} of {revision} is held{people.by(case)} {since}{case.meanwhile}"
+    return Awaiting("Paused", f"{said}. It goes on with: {people.command(case, 'resume')}")
 
 
 def _paused(case: Case, owned: Owned, place: Place, note: Note, revision: str) -> Outcome | None:
@@ -232,11 +266,12 @@ def _paused(case: Case, owned: Owned, place: Place, note: Note, revision: str) -
 
 
 def _go_on(case: Case, owned: Owned, place: Place, note: Note, revision: str) -> Outcome:
-    following = Note(phase="Switch", since=case.second)
+    exposed = _exposed(case, note)
+    following = Note(phase="Switch", since=case.second, exposed=exposed)
     if note.phase == "Step" and note.step + 1 < len(place.course):
-        following = Note(phase="Step", step=note.step + 1, since=case.second)
+        following = Note(phase="Step", step=note.step + 1, since=case.second, exposed=exposed)
     elif note.phase == "Step" and _is_held(case, owned.number):
-        following = Note(phase="Promotion", since=case.second)
+        following = Note(phase="Promotion", since=case.second, exposed=exposed)
     further = _place(case, place.course, following)
     return _kept(case, owned, further) or Working("StepPassed", f"{_where(place)} of {revision} is passed")
 

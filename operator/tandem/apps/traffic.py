@@ -23,6 +23,7 @@ from tandem.apps.strategy import share_of, steps_of
 from tandem.apps.workload import preview_manifest, service_manifest
 
 KNOWN_AFTER: Final = timedelta(seconds=3)
+DIVIDING: Final = "DividingTraffic"
 
 
 def send(case: Case, number: int, previous: int | None = None) -> Refusal | None:
@@ -61,7 +62,7 @@ def divide(case: Case, owned: Owned, percent: int) -> Outcome | None:
         dividing = not fleet.shared
     if refusal is not None:
         return refused(refusal, f"the traffic cannot be divided{case.meanwhile}")
-    return Working("DividingTraffic", what) if dividing else None
+    return Working(DIVIDING, what) if dividing else None
 
 
 def take_back(case: Case) -> Refusal | None:
@@ -134,7 +135,7 @@ def _made_known(case: Case, owned: Owned, what: str) -> Outcome | None:
     two seconds where it knew the weight before it knew a pod.
     """
     shown = _shown(preview_of(case))
-    waits = Working("DividingTraffic", f"{what}: in a moment, when every Gateway knows its pods")
+    waits = Working(DIVIDING, f"{what}: in a moment, when every Gateway knows its pods")
     if shown is None or shown.stable != owned.number or shown.since is None:
         return waits
     ready = [

@@ -13,6 +13,7 @@ from typing import Final
 import pytest
 
 from tandem.api import names
+from tandem.api.facts import Unavailable
 from tandem.api.meta import Json
 from tandem.apps.analysis import Judgement
 from tandem.apps.case import Case
@@ -105,6 +106,8 @@ def first(*, by_weight: bool) -> Machine:
     rollout = {"strategy": "Canary", "steps": STEPS, "approval": "Required", "watchSeconds": 600}
     spec: Json = {
         "image": "shop:1",
+        "model": {"name": "iris", "version": "1"},
+        "configFrom": [{"configMapRef": {"name": "settings"}, "mountPath": "/etc/shop"}],
         "replicas": 4,
         "scaleDownDelaySeconds": 0,
         "progressDeadlineSeconds": 60,
@@ -112,6 +115,8 @@ def first(*, by_weight: bool) -> Machine:
     }
     machine = Machine(spec | ({"gateway": GATEWAY} if by_weight else {}), {BAD: CRASH})
     machine.gateway_api = by_weight
+    machine.versions = {"1": "READY"}
+    machine.config_maps = {"settings": {"colour": "blue"}}
     return machine
 
 
@@ -145,8 +150,24 @@ def _step_two(machine: Machine) -> Machine:
     return machine.settle()
 
 
+def _grows(machine: Machine) -> Machine:
+    """For step 2: its pods are asked for, and they are not there yet."""
+    machine.settle()
+    machine.say(approved="2/1")
+    machine.reconcile()
+    return machine
+
+
 def _promotion(machine: Machine) -> Machine:
     return _step_two(machine).later(300).settle()
+
+
+def _grows_approved(machine: Machine) -> Machine:
+    """For the switch: as ``_switches``, but nobody wants to skip anything."""
+    machine = _promotion(machine)
+    machine.say(approved="2/promotion")
+    machine.reconcile()
+    return machine
 
 
 def _switches(machine: Machine) -> Machine:
@@ -222,9 +243,11 @@ STATES: dict[str, Callable[[bool], Machine]] = {
     "step 1 awaits approval": lambda w: candidate(by_weight=w).settle(),
     "step 1 is paused by a person": lambda w: _paused(candidate(by_weight=w)),
     "step 1 is suspended": lambda w: _suspended(candidate(by_weight=w)),
+    "step 2 grows": lambda w: _grows(candidate(by_weight=w)),
     "step 2 pauses": lambda w: _step_two(candidate(by_weight=w)),
     "the promotion awaits approval": lambda w: _promotion(candidate(by_weight=w)),
-    "it grows for the switch": lambda w: _switches(candidate(by_weight=w)),
+    "it grows for the switch": lambda w: _grows_approved(candidate(by_weight=w)),
+    "it is promoted and grows": lambda w: _switches(candidate(by_weight=w)),
     "it serves and is watched": lambda w: _watched(candidate(by_weight=w)),
     "it serves": lambda w: _promoted(candidate(by_weight=w)),
     "it failed while it was watched": lambda w: _falls_back(candidate(by_weight=w)),
@@ -244,6 +267,7 @@ def _first_starts(machine: Machine) -> Machine:
 
 
 def _crashes(world: World, image: str) -> None:
+    world.wait(1)  # times have whole seconds, and what ended in the second of a step's begin is not told from before it
     world.crashed[image] = world.now
 
 
@@ -270,6 +294,11 @@ def _select(world: World, number: int) -> None:
     service = world.services.get(world.name)
     if service is not None:
         service["spec"]["selector"] = {names.APP_LABEL: world.name, names.REVISION_LABEL: str(number)}
+
+
+def _is_away(world: World) -> None:
+    """MLflow: which version is meant cannot be asked."""
+    world.outage = Unavailable(world.now, "TrackingUnavailable", "cannot connect")
 
 
 def _dies(world: World, after: int) -> None:
@@ -319,6 +348,8 @@ EVENTS: dict[str, Callable[[World], object]] = {
     "somebody selects revision 2": lambda w: _select(w, 2),
     "the Deployment of revision 1 is deleted": lambda w: w.deployments.pop(f"{w.name}-1", None),
     "the Deployment of revision 2 is deleted": lambda w: w.deployments.pop(f"{w.name}-2", None),
+    "MLflow goes away": _is_away,
+    "a ConfigMap is deleted": lambda w: w.config_maps.clear(),
     "a judgement fails it": lambda w: w.say(verdict="Failed"),
     "a judgement passes it": lambda w: w.say(verdict=None),
     "a judgement has no verdict": lambda w: w.say(verdict="Inconclusive"),

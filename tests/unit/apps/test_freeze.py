@@ -42,6 +42,17 @@ def test_what_has_begun_stays_where_it_is() -> None:
     assert (world.shared, world.serving, world.scale) == (True, 1, {1: 2, 2: 1})
 
 
+def test_one_that_opens_while_it_grows_for_the_switch_holds_it() -> None:
+    world = waits(frozen(strategy="Canary", steps=[step(20, {"durationSeconds": 60})]), "StepPaused")
+    world.wait(60)
+    world.reconcile()
+    world.change(rollout={**world.spec["rollout"], "freeze": [NOW]})
+    waits(world, "Frozen")
+    assert (world.shared, world.serving) == (True, 1)
+    world.wait(3600)
+    assert world.converge().serving == 2
+
+
 def test_a_rollback_is_never_frozen() -> None:
     world = app(replicas=2, scaleDownDelaySeconds=0).converge()
     world.change(image="shop:2")

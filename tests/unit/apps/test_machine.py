@@ -121,7 +121,8 @@ def table() -> Iterator[dict[str, str]]:
     found = dict(line.split(" => ") for line in lines)
     yield found
     if os.environ.get("TANDEM_WRITE_TABLE"):
-        TABLE.write_text("".join(f"{name} => {to}\n" for name, to in found.items()))
+        names = (f"{division} | {state} | {event}" for state in STATES for division in DIVISIONS for event in EVENTS)
+        TABLE.write_text("".join(f"{name} => {found[name]}\n" for name in names if name in found))
 
 
 def differing(found: dict[str, str]) -> dict[str, str]:

@@ -108,6 +108,19 @@ def test_by_weight_a_candidate_may_have_more_than_half() -> None:
     assert (world.weights["shop-candidate"], world.scale) == (80, {1: 4, 2: 4})
 
 
+def test_in_a_freeze_no_weight_grows() -> None:
+    """The pods of the next step were on their way before; the share is what it was."""
+    world = behind(None, step(10, {"durationSeconds": 60}), step(50, UNTIL_APPROVED))
+    world = walks(world, "StepPaused")
+    world.wait(60)
+    world.reconcile()
+    world.change(rollout={**world.spec["rollout"], "freeze": [{"schedule": "0 12 * * *", "durationSeconds": 3600}]})
+    walks(world, "Frozen")
+    assert (world.weights["shop-candidate"], world.scale[2]) == (10, 2)
+    world.wait(3600)
+    assert walks(world, "AwaitingApproval").weights["shop-candidate"] == 50
+
+
 def test_a_step_is_reached_when_the_gateway_has_seen_it() -> None:
     world = behind(None, step(10, UNTIL_APPROVED))
     accept(world, generation=1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
@@ -318,6 +320,65 @@ def test_a_crash_from_before_the_step_was_reached_does_not_count() -> None:
     world.crashed["shop:2"] = START - timedelta(seconds=1)
     waits(world, "AwaitingApproval")
     assert passes(world, 3).shared
+
+
+def grows(world: World) -> World:
+    """The pods of the next place are asked for, and nobody has made them yet."""
+    world.wait(60)
+    world.reconcile()
+    world.wait(1)
+    return world
+
+
+@pytest.mark.parametrize(
+    "growing",
+    [
+        lambda: grows(waits(canary(step(20, {"durationSeconds": 60}), step(50)), "StepPaused")),
+        lambda: grows(waits(canary(step(20, {"durationSeconds": 60})), "StepPaused")),
+    ],
+    ids=["for the next step", "for the switch"],
+)
+def test_growth_forgives_no_crash_of_what_has_traffic_already(growing: Callable[[], World]) -> None:
+    world = growing()
+    world.crashed["shop:2"] = world.now
+    world.look()
+    assert (world.converge().serving, world.told.revisions[0].reason) == (1, "CrashLoopBackOff")
+
+
+def test_a_promotion_forgives_no_crash_either() -> None:
+    world = waits(canary(step(20, UNTIL_APPROVED)), "AwaitingApproval")
+    world.wait(60)
+    world.crashed["shop:2"] = world.now
+    world.say(promote="2")
+    assert (world.converge().serving, world.told.revisions[0].reason) == (1, "CrashLoopBackOff")
+
+
+def test_a_note_from_before_that_was_remembered_counts_from_where_it_was_reached() -> None:
+    world = waits(canary(step(20, UNTIL_APPROVED)), "AwaitingApproval")
+    notes = world.deployments["shop-2"]["metadata"]["annotations"]
+    notes["tandem.dev/rollout"] = json.dumps({k: v for k, v in world.note(2).items() if k != "exposed"})
+    assert passes(world, 3).condition("RolledOut").reason == "AwaitingApproval"
+    world.wait(60)
+    world.crashed["shop:2"] = world.now
+    assert world.converge().record(2).state == "Failed"
+
+
+def test_a_pause_that_begins_while_it_grows_for_the_switch_holds_it_until_it_is_taken_back() -> None:
+    world = grows(waits(canary(step(20, {"durationSeconds": 60})), "StepPaused"))
+    world.say(pause="2")
+    waits(world, "Paused")
+    assert (world.serving, world.told.phase) == (1, "Paused")
+    assert "kubectl tandem resume shop -n team" in world.told.explain
+    world.say(pause=None)
+    assert world.converge().serving == 2
+
+
+def test_a_promotion_passes_a_pause_that_is_still_there() -> None:
+    world = grows(waits(canary(step(20, {"durationSeconds": 60})), "StepPaused"))
+    world.say(pause="2")
+    waits(world, "Paused")
+    world.say(promote="2")
+    assert world.converge().serving == 2
 
 
 def test_a_pod_that_is_not_ready_for_too_long_ends_it_and_one_that_comes_back_does_not() -> None:
