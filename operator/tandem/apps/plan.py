@@ -14,6 +14,7 @@ from tandem.apps.case import AppChildren, AppSettings, Case
 from tandem.apps.choice import choose
 from tandem.apps.configuration import CONFIGURATION_RESOLVED
 from tandem.apps.events import events
+from tandem.apps.guard import guard
 from tandem.apps.model import MODEL_RESOLVED
 from tandem.apps.promotion import PROMOTED, promote
 from tandem.apps.protection import PROTECTED, guard_from_drains, guard_network, protected
@@ -30,13 +31,15 @@ def plan(settings: AppSettings, observed: Observed[AppDeployment, AppChildren], 
     """What is to be done about one AppDeployment now.
 
     A plan at rest has no actions, and its status is the stored one. ``Plan.status`` is None only while a fact is
-    asked for that nobody has answered yet, and for a resource that is being deleted.
+    asked for that nobody has answered yet (what has failed loses its traffic all the same), and for a resource that is
+    being deleted.
     """
     case = Case(settings, observed, now, Draft(observed.facts, observed.refusals, now))
     if case.app.metadata.deletion_timestamp is not None:
         return Plan()  # its children go with it: they carry its ownerReference
     choice = choose(case)
     if choice is None:
+        guard(bounded(case, None))
         return case.draft.finish(None)
     target = choice.target
     case = bounded(case, target)

@@ -20,7 +20,7 @@ def retire(case: Case, target: Target | None, rolled_out: Outcome) -> dict[int, 
     while what serves has no pod that is available: the old one's pods are then the shortest way back.
     """
     settled = target is not None and _serves(case)
-    needed = _takes_back(case, target, rolled_out)
+    needed = _takes_back(case, rolled_out)
     leaving: dict[int, datetime] = {}
     for owned in _others(case, target):
         if owned.replicas == 0:
@@ -48,9 +48,9 @@ def _prune(case: Case, target: Target | None, needed: int | None) -> None:
     prune_copies(case, target)
 
 
-def _takes_back(case: Case, target: Target | None, rolled_out: Outcome) -> int | None:
+def _takes_back(case: Case, rolled_out: Outcome) -> int | None:
     """The revision whose pods have to stay: it gets the traffic back, or would."""
-    failed = failing(case, target)
+    failed = failing(case)
     if failed is not None:
         return failed[2].number
     watch = watch_of(case)

@@ -13,29 +13,30 @@ from __future__ import annotations
 
 from tandem.api.conditions import Failed, Outcome, Passed, Undecided, Working
 from tandem.api.plan import Refusal
-from tandem.apps import people, route, traffic
+from tandem.apps import guard, route, traffic
 from tandem.apps.bounds import noted
 from tandem.apps.case import Case, refused
 from tandem.apps.configuration import copy
 from tandem.apps.pods import create, keep, progress
-from tandem.apps.quarantine import how_to_lift, standing, verdict_on
+from tandem.apps.quarantine import standing
 from tandem.apps.revision import Owned, Target, Verdict, number_in
-from tandem.apps.setback import failing, fall_back, judge_serving, set_aside, watch_of
+from tandem.apps.setback import failing, fall_back, given_up, set_aside
 from tandem.apps.steps import first, walk
 
 
 def roll_out(case: Case, target: Target | None, instead: Outcome) -> Outcome:
     """One pass; ``target`` is None while it is not known what to serve, and ``instead`` says why."""
-    fleet, failed = case.fleet, failing(case, target)
+    fleet, failed = case.fleet, failing(case)
     if failed is not None:
         return fall_back(case, *failed)
     if target is not None and target.number == fleet.serving:
         return _settle(case, target)
-    refusal = _keep_serving(case)
+    judged = guard.serving(case) if target is None else None
+    refusal = _keep_serving(case, judged if isinstance(judged, Verdict) else None)
     if refusal is not None:
         return refused(refusal, f"revision {fleet.serving}, which serves, cannot be kept as the spec asks for")
     if target is None:
-        return instead
+        return guard.trial(case, guard.candidate(case)) or guard.told(case, judged) or instead
     owned = fleet.owned.get(target.number)
     if _is_in_the_way(case, target, owned):
         # Also while it is suspended: nobody wants the candidate any more that has this share.
@@ -44,6 +45,10 @@ def roll_out(case: Case, target: Target | None, instead: Outcome) -> Outcome:
         waits += case.meanwhile
         return refused(refusal, waits) if refusal is not None else Working("TrafficReturns", waits)
     if case.spec.suspend:
+        # A candidate stays where it is, unless it has failed: as what serves, it is judged also while nothing moves.
+        failed_ = guard.trial(case, owned) if owned is not None and owned.replicas > 0 else None
+        if failed_ is not None:
+            return failed_
         waits = f"revision {target.number} ({target.shown}) waits: spec.suspend is true{case.meanwhile}"
         return Undecided("Suspended", waits) if fleet.stable else Working("Suspended", waits)
     return _advance(case, target, owned)
@@ -52,7 +57,7 @@ def roll_out(case: Case, target: Target | None, instead: Outcome) -> Outcome:
 def _settle(case: Case, target: Target) -> Outcome:
     """The traffic is where it belongs."""
     owned, number, replicas = case.fleet.owned.get(target.number), target.number, case.spec.replicas
-    judged = _judged(case, target, owned)
+    judged = guard.serving(case)
     refusal = copy(case, target)
     if refusal is None and owned is None:
         refusal = create(case, target)
@@ -64,29 +69,13 @@ def _settle(case: Case, target: Target) -> Outcome:
         return refused(refusal, f"revision {number}, which serves, cannot be kept as the spec asks for")
     if owned is None:
         return Working("Recreated", f"the Deployment of revision {number} is gone; it is created again")
-    if isinstance(judged, Verdict):
-        return Failed(judged.reason, f"{judged.message}. {how_to_lift(case)}")
-    if judged is not None and (owned.ready(replicas) or isinstance(judged, Failed)):
-        return judged
+    told = guard.told(case, judged)
+    if told is not None and (owned.ready(replicas) or isinstance(told, Failed)):
+        return told
     if owned.ready(replicas):
         return _done(target)
     reason, message = progress(case, owned, replicas, "Scaling")
     return Working(reason, message)
-
-
-def _judged(case: Case, target: Target, owned: Owned | None) -> Verdict | Outcome | None:
-    """What serves, after it has taken the traffic: failed, watched, or None, which is the rule."""
-    if owned is None or target.held:  # a rollback is not rolled back
-        return None
-    known, watch = standing(case, owned), watch_of(case)
-    if known is not None or watch is None:
-        return known
-    judged = judge_serving(case, watch, owned)
-    if not isinstance(judged, Verdict) or case.spec.rollout.auto_rollback:
-        return judged
-    stays = f"{judged.message}; it keeps the traffic, because spec.rollout.autoRollback is false"
-    back = f"revision {watch.previous.number} takes it back with: spec.rollback.toRevision: {watch.previous.number}"
-    return Failed(judged.reason, f"{stays}; {back}", final=False)
 
 
 def _done(target: Target) -> Passed:
@@ -109,9 +98,7 @@ def _advance(case: Case, target: Target, owned: Owned | None) -> Outcome:
         if refusal is not None:
             return refused(refusal, f"{revision} cannot be created{case.meanwhile}")
         return Working("RevisionCreated", f"{revision} starts{case.meanwhile}")
-    verdict = standing(case, owned)
-    if verdict is None and people.wants_abort(case, owned.number):
-        verdict = verdict_on(case, "Aborted", f"revision {owned.number} was aborted{people.by(case)}")
+    verdict = given_up(case, owned)
     if verdict is not None:
         return set_aside(case, owned, verdict)
     refusal = None if at_once else traffic.show(case, owned.number)
@@ -137,9 +124,9 @@ def _is_in_the_way(case: Case, target: Target, owned: Owned | None) -> bool:
     return not begun or shown != target.number
 
 
-def _keep_serving(case: Case) -> Refusal | None:
+def _keep_serving(case: Case, verdict: Verdict | None) -> Refusal | None:
     stable = case.fleet.stable
     if stable is None:
         return None
-    refusal = keep(case, stable, case.spec.replicas, verdict=standing(case, stable))
+    refusal = keep(case, stable, case.spec.replicas, verdict=verdict or standing(case, stable))
     return refusal or (None if case.fleet.shared else traffic.send(case, stable.number))

@@ -15,7 +15,7 @@ from tandem.apps.case import Case, refused, stamp
 from tandem.apps.health import crash, outage
 from tandem.apps.pods import keep
 from tandem.apps.quarantine import how_to_lift, standing, verdict_on
-from tandem.apps.revision import Owned, Target, Verdict
+from tandem.apps.revision import Owned, Verdict
 
 WATCHING = "Watching"
 
@@ -32,6 +32,14 @@ class Watch:
     ends: datetime
     previous: Owned
     waited_for: bool
+
+
+def given_up(case: Case, owned: Owned) -> Verdict | None:
+    """Of a candidate: a verdict that stands, or the word of a person."""
+    verdict = standing(case, owned)
+    if verdict is None and people.wants_abort(case, owned.number):
+        return verdict_on(case, "Aborted", f"revision {owned.number} was aborted{people.by(case)}")
+    return verdict
 
 
 def set_aside(case: Case, owned: Owned, verdict: Verdict) -> Outcome:
@@ -83,7 +91,12 @@ def judge_serving(case: Case, watch: Watch, stable: Owned) -> Verdict | Outcome 
     return Working(WATCHING, f"revision {stable.number} takes all the traffic; {until}")
 
 
-def failing(case: Case, target: Target | None) -> tuple[Owned, Verdict, Owned] | None:
+def is_held(case: Case, number: int) -> bool:
+    """Whether a person insists on it by ``spec.rollback``; that is known also while nothing else is."""
+    return case.spec.rollback is not None and case.spec.rollback.to_revision == number
+
+
+def failing(case: Case) -> tuple[Owned, Verdict, Owned] | None:
     """What serves and has failed, why, and the revision that takes the traffic back."""
     stable = case.fleet.stable
     if stable is None or not case.spec.rollout.auto_rollback:
@@ -91,8 +104,7 @@ def failing(case: Case, target: Target | None) -> tuple[Owned, Verdict, Owned] |
     previous, verdict = _before(case, stable), standing(case, stable)
     if previous is None or verdict is None or standing(case, previous) is not None:
         return None
-    insisted = target is not None and target.held and target.number == stable.number
-    return None if insisted else (stable, verdict, previous)
+    return None if is_held(case, stable.number) else (stable, verdict, previous)
 
 
 def _before(case: Case, stable: Owned) -> Owned | None:

@@ -115,7 +115,8 @@ def _candidate(case: Case, target: Target | None) -> RevisionStatus | None:
     """What is being tried; a revision that failed is no candidate any more."""
     if target is None:
         before = case.stored.candidate
-        kept = before is not None and before.revision in case.fleet.owned and before.revision != case.fleet.serving
+        owned = case.fleet.owned.get(before.revision) if before is not None else None
+        kept = owned is not None and owned.number != case.fleet.serving and standing(case, owned) is None
         return before if kept else None
     if target.number == case.fleet.serving:
         return None

@@ -20,7 +20,7 @@ import msgspec
 from tandem.api.appdeployment import RolloutApproval, RolloutStep
 from tandem.api.conditions import Awaiting, Outcome, Working
 from tandem.apps import people, traffic
-from tandem.apps.analysis import analyse
+from tandem.apps.analysis import Judgement, analyse
 from tandem.apps.case import Case, refused, stamp
 from tandem.apps.freeze import freeze
 from tandem.apps.health import crash, unready
@@ -69,9 +69,8 @@ def walk(case: Case, owned: Owned, revision: str, *, at_once: bool) -> Outcome:
     note = place.note
     if note is None or note.phase == "Switch":
         stays = _stays(case, owned, place, note, revision) if note is not None else None
-        if stays is not None:
-            return _kept(case, owned, place) or stays
-        return _switch(case, owned, place, revision, undoable=not at_once)
+        kept = (_kept(case, owned, place) or stays) if stays is not None else None
+        return kept or _switch(case, owned, place, revision, undoable=not at_once)
     exposed = msgspec.structs.replace(note, exposed=_exposed(case, note) or case.second)
     waits = _divided(case, owned, place, revision)
     if waits is not None:
@@ -86,6 +85,19 @@ def walk(case: Case, owned: Owned, revision: str, *, at_once: bool) -> Outcome:
     if held is not None:
         return _kept(case, owned, place) or held
     return _go_on(case, owned, place, note, revision)
+
+
+def failed(case: Case, owned: Owned) -> Verdict | None:
+    """As ``walk`` would find it, where nothing may go on; what nobody can say fails nobody."""
+    place = _present(case, owned, at_once=False)
+    verdict = _ailing(case, owned, place.note)
+    if verdict is None and not owned.ready(owned.replicas):  # of those that it has: it gets no others now
+        verdict = _late(case, owned, place.note)
+    note = owned.note
+    if verdict is not None or note is None or note.reached is None:
+        return verdict
+    judged = _judgement(case, owned, note)
+    return _judged_bad(case, owned, place, judged) if judged.phase == "Failed" else None
 
 
 def approval_of(case: Case, owned: Owned | None, rolled_out: Outcome) -> RolloutApproval | None:
@@ -180,22 +192,24 @@ def _ailing(case: Case, owned: Owned, note: Note | None) -> Verdict | None:
 
 
 def _wait(case: Case, owned: Owned, place: Place) -> Outcome:
-    note = place.note
-    started_at = _started_at(case, owned)
-    if note is not None and note.reached is not None:
-        # It was ready: what counts is how long a pod has not been by now, not how long ago the step was entered.
-        sick = unready(case, owned)
-        verdict = _sick(case, owned, sick.reason, sick.message) if sick else None
-    else:
-        verdict = judge(case, owned, note.since if note is not None else started_at)
+    verdict = _late(case, owned, place.note)
     if verdict is not None:
         return set_aside(case, owned, verdict)
-    refusal = keep(case, owned, place.pods, started_at, note=note)
+    refusal = keep(case, owned, place.pods, _started_at(case, owned), note=place.note)
     if refusal is not None:
         return refused(refusal, f"revision {owned.number} cannot be scaled{case.meanwhile}")
     reason, message = progress(case, owned, place.pods, "Progressing")
     patience = f"it is set aside after {case.spec.progress_deadline_seconds} seconds without progress"
     return Working(reason, f"{message}{case.meanwhile}; {patience}")
+
+
+def _late(case: Case, owned: Owned, note: Note | None) -> Verdict | None:
+    """Of one whose pods are not ready: its time is over."""
+    if note is None or note.reached is None:
+        return judge(case, owned, note.since if note is not None else _started_at(case, owned))
+    # It was ready: what counts is how long a pod has not been by now, not how long ago the step was entered.
+    sick = unready(case, owned)
+    return _sick(case, owned, sick.reason, sick.message) if sick else None
 
 
 def _switch(case: Case, owned: Owned, place: Place, revision: str, *, undoable: bool) -> Outcome:
@@ -210,16 +224,14 @@ def _switch(case: Case, owned: Owned, place: Place, revision: str, *, undoable: 
 def _held(case: Case, owned: Owned, place: Place, note: Note, revision: str) -> Verdict | Outcome | None:
     """What holds it at a place that it has reached; None: nothing."""
     assert note.reached is not None
-    where, number = _where(place), owned.number
-    since = f"since {stamp(note.reached)}"
+    where, since = _where(place), f"since {stamp(note.reached)}"
     paused = _held_by_a_person(case, owned, place, note, revision)
     if paused is not None:
         return paused
-    moment = f"step-{note.name}" if note.phase == "Step" else "promotion"
-    judged = analyse(case, owned, moment, note.reached)
+    judged = _judgement(case, owned, note)
     match judged.phase:
         case "Failed":
-            return verdict_on(case, "AnalysisFailed", f"{where} of revision {number}: {judged.message}")
+            return _judged_bad(case, owned, place, judged)
         case "Running":
             return Working("AnalysisRunning", f"{where} of {revision} is judged: {judged.message}{case.meanwhile}")
         case "Inconclusive":
@@ -230,6 +242,15 @@ def _held(case: Case, owned: Owned, place: Place, note: Note, revision: str) -> 
             )
         case "Successful":
             return _paused(case, owned, place, note, revision)
+
+
+def _judgement(case: Case, owned: Owned, note: Note) -> Judgement:
+    assert note.reached is not None
+    return analyse(case, owned, f"step-{note.name}" if note.phase == "Step" else "promotion", note.reached)
+
+
+def _judged_bad(case: Case, owned: Owned, place: Place, judged: Judgement) -> Verdict:
+    return verdict_on(case, "AnalysisFailed", f"{_where(place)} of revision {owned.number}: {judged.message}")
 
 
 def _stays(case: Case, owned: Owned, place: Place, note: Note, revision: str) -> Outcome | None:

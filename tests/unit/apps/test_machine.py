@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -149,3 +149,60 @@ def test_every_state_that_is_come_to_is_explained_to_users(table: dict[str, str]
     page = (ROOT / "docs/spec/appdeployment.md").read_text()
     assert {reason for reason in reasons if f"`{reason}`" not in page} == set()
     assert {name.split(" | ")[1] for name in table} == set(STATES)
+
+
+def _does_not_answer(world: Machine) -> None:
+    world.answering = False
+
+
+UNKNOWN: dict[str, Callable[[Machine], object]] = {
+    "MLflow is away": EVENTS["MLflow goes away"],
+    "nobody has answered yet": _does_not_answer,
+}
+WITH_TRAFFIC = (
+    *("step 1 is judged", "step 1 has no verdict", "step 1 awaits approval", "step 1 is paused by a person"),
+    *("step 1 is suspended", "step 2 grows", "step 2 pauses", "the promotion awaits approval"),
+    *("it grows for the switch", "it is promoted and grows"),
+    *("it serves and is watched", "it failed while it was watched"),
+)
+FAILURES = ("a container of revision 2 ends", "revision 2 is down", "a judgement fails it", "it is aborted")
+
+
+@pytest.mark.parametrize("division", DIVISIONS)
+@pytest.mark.parametrize("state", WITH_TRAFFIC)
+@pytest.mark.parametrize("unknown", UNKNOWN)
+def test_what_fails_loses_its_traffic_also_while_it_is_not_known_what_to_run(
+    unknown: str, state: str, division: str
+) -> None:
+    """Revision 2 ends without traffic, without pods and with a verdict, as it does where it is known what to run."""
+    start = STATES[state](division == "by weight")
+    assert 2 in has_traffic(start)
+    for failure in FAILURES:
+        if failure == "a judgement fails it" and not (start.serving == 2 or "reached" in start.note(2)):
+            continue  # it is on its way to the place where it would be judged
+        world = copy.deepcopy(start)
+        UNKNOWN[unknown](world)
+        next(goes_on(world))
+        EVENTS[failure](world)
+        for _ in goes_on(world):
+            assert ready(world, has_traffic(world)) or failure == "revision 2 is down"
+        found = (has_traffic(world), world.scale[2], "tandem.dev/failed" in notes(world, 2))
+        assert found == ({1}, 0, True), f"{failure}: {in_words(world)}"
+
+
+@pytest.mark.parametrize("unknown", UNKNOWN)
+@pytest.mark.parametrize("state", STATES)
+def test_nothing_goes_on_while_it_is_not_known_what_to_run(state: str, unknown: str) -> None:
+    world = STATES[state](True)
+    before = (world.weights.get("shop-candidate", 0), world.scale, world.serving)
+    UNKNOWN[unknown](world)
+    world.say(approved="2/1")
+    for _ in goes_on(world) if "rollback" not in world.spec else ():
+        share, scale, serving = world.weights.get("shop-candidate", 0), world.scale, world.serving
+        has_failed = any("tandem.dev/failed" in notes(world, number) for number in scale)
+        assert (share, scale, serving) == before or has_failed
+
+
+def notes(world: Machine, number: int) -> dict[str, str]:
+    found: dict[str, str] = world.deployments.get(f"shop-{number}", {}).get("metadata", {}).get("annotations", {})
+    return found
