@@ -249,7 +249,19 @@ class RouteRule(Wire, frozen=True):
     backend_refs: tuple[BackendRef, ...] = ()
 
 
+class RouteParentRef(Wire, frozen=True):
+    """A Gateway, as a route names it, or whoever speaks for it in the route's status."""
+
+    group: str = "gateway.networking.k8s.io"
+    kind: str = "Gateway"
+    namespace: str = ""  # of the route
+    name: str = ""
+    section_name: str = ""
+    port: int = 0
+
+
 class RouteSpec(Wire, frozen=True):
+    parent_refs: tuple[RouteParentRef, ...] = ()
     rules: tuple[RouteRule, ...] = ()
 
 
@@ -258,9 +270,15 @@ class ParentCondition(ChildCondition, frozen=True):
 
 
 class RouteParent(Wire, frozen=True):
-    """What one Gateway says of a route."""
+    """What one controller says of a route for one Gateway. It stays there when neither is any more."""
 
+    parent_ref: RouteParentRef = RouteParentRef()
     conditions: tuple[ParentCondition, ...] = ()
+
+    @property
+    def seen(self) -> int:
+        """The latest generation that it speaks of; 0: it never says of which."""
+        return max((one.observed_generation for one in self.conditions), default=0)
 
 
 class RouteStatus(Wire, frozen=True):

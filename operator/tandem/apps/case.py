@@ -23,7 +23,7 @@ from tandem.api.children import (
     ReplicaSet,
     Service,
 )
-from tandem.api.conditions import Failed, Outcome, Retrying
+from tandem.api.conditions import READY, Failed, Outcome, Retrying
 from tandem.api.meta import Condition, condition_of
 from tandem.api.plan import PREDECESSOR_REMAINS, Draft, Observed, Refusal
 from tandem.apps.revision import Fleet, fleet_of
@@ -108,6 +108,11 @@ class Case:
         """What a message about something that does not go on ends with."""
         stable = self.fleet.stable
         return f"; revision {stable.number} keeps serving" if stable else ""
+
+    def waits_since(self, reason: str) -> datetime | None:
+        """Since when Ready says this reason, as the status remembers it; a lost status only delays."""
+        ready = self.told(READY)
+        return self.stored.waiting_since if ready is not None and ready.reason == reason else None
 
     def told(self, type_: str) -> Condition | None:
         return condition_of(self.stored.conditions, type_)

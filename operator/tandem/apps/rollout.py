@@ -42,7 +42,7 @@ def roll_out(case: Case, target: Target | None, instead: Outcome) -> Outcome:
         # Also while it is suspended: nobody wants the candidate any more that has this share.
         refusal = traffic.take_back(case)
         waits = f"revision {target.number} ({target.shown}) waits until the traffic is back from the one before it"
-        waits += case.meanwhile
+        waits += case.meanwhile + route.silence(case, "TrafficReturns")
         return refused(refusal, waits) if refusal is not None else Working("TrafficReturns", waits)
     if case.spec.suspend:
         # A candidate stays where it is, unless it has failed: as what serves, it is judged also while nothing moves.

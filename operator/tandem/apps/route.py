@@ -6,13 +6,16 @@ Gateway API may not be installed: then the app runs all the same, the traffic is
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
-from tandem.api.children import HTTPRoute, Ingress
+from msgspec import structs
+
+from tandem.api.children import HTTPRoute, Ingress, RouteParent, RouteParentRef
 from tandem.api.conditions import Failed, Outcome, Passed, Working
 from tandem.api.meta import Json
 from tandem.api.plan import Apply, Create, Delete, Refusal
-from tandem.apps.case import Case, refused
+from tandem.apps.case import Case, refused, stamp
 from tandem.apps.manifest import is_applied, marked, metadata, preview_name
 
 ROUTED: Final = "Routed"
@@ -55,9 +58,23 @@ def is_divided(case: Case, candidate: int, percent: int) -> bool:
 
 def is_settled(case: Case) -> bool:
     """Whether every Gateway that has told of the route has seen it as it is: what it was before gets no requests."""
-    there = _route(case)
-    told = [one for parent in there.status.parents for one in parent.conditions] if there else []
-    return there is None or all(one.observed_generation >= there.metadata.generation for one in told)
+    return not _behind(case)
+
+
+def silence(case: Case, reason: str) -> str:
+    """Which Gateway ``reason`` has waited for in vain, and what to do; '' while a rollout may take so long."""
+    since, behind = case.waits_since(reason), _behind(case)
+    if since is None or not behind:
+        return ""
+    left = since + timedelta(seconds=case.spec.progress_deadline_seconds) - case.now
+    if left > timedelta():
+        case.draft.requeue(left)
+        return ""
+    first, which = behind[0], ", ".join(ref.name for ref in behind)
+    namespace = first.namespace or case.app.metadata.namespace
+    how = f"see that its controller runs (kubectl -n {namespace} describe gateway {first.name})"
+    said = f"Gateway {which} has not seen HTTPRoute {case.app.metadata.name} as it is since {stamp(since)}"
+    return f"; {said}: {how}, or take it out of spec.gateway.parentRefs"
 
 
 def let_in(case: Case) -> Outcome | None:
@@ -77,8 +94,7 @@ def let_in(case: Case) -> Outcome | None:
 
 
 def _accepted(case: Case) -> Outcome:
-    there = _route(case)
-    told = [one for parent in there.status.parents for one in parent.conditions] if there else []
+    told = [one for _, parent in _heard(case) for one in parent.conditions]
     refused_by = next((c for c in told if c.type in {"Accepted", "ResolvedRefs"} and c.status == "False"), None)
     if refused_by is not None:
         said = f"a Gateway refuses the HTTPRoute: {refused_by.message or refused_by.reason}"
@@ -87,6 +103,30 @@ def _accepted(case: Case) -> Outcome:
     if not any(c.type == "Accepted" and c.status == "True" for c in told):
         return Working("WaitsForGateway", f"no controller of Gateway {gateways} has taken the HTTPRoute yet")
     return Passed("Routed", f"Gateway {gateways} lets requests in")
+
+
+def _heard(case: Case) -> list[tuple[RouteParentRef, RouteParent]]:
+    """Of each Gateway that the route names now, what was said for it last.
+
+    Nobody takes away what a controller said that is gone, of a Gateway that is named no more or is another's by now.
+    """
+    there = _route(case)
+    found = []
+    for ref in there.spec.parent_refs if there else ():
+        of = [one for one in there.status.parents if _full(case, one.parent_ref) == _full(case, ref)] if there else []
+        if of:
+            found.append((ref, max(of, key=lambda one: one.seen)))
+    return found
+
+
+def _behind(case: Case) -> list[RouteParentRef]:
+    """The Gateways that have not seen the route as it is; one that never says what it has seen is not waited for."""
+    there = _route(case)
+    return [ref for ref, told in _heard(case) if there is not None and 0 < told.seen < there.metadata.generation]
+
+
+def _full(case: Case, ref: RouteParentRef) -> RouteParentRef:
+    return structs.replace(ref, namespace=ref.namespace or case.app.metadata.namespace)
 
 
 def _keep_route(case: Case) -> Refusal | None:

@@ -44,7 +44,8 @@ def given_up(case: Case, owned: Owned) -> Verdict | None:
 
 def set_aside(case: Case, owned: Owned, verdict: Verdict) -> Outcome:
     """Of a candidate."""
-    told = Failed(verdict.reason, f"{verdict.message}{case.meanwhile}. {how_to_lift(case)}")
+    waits = route.silence(case, verdict.reason)
+    told = Failed(verdict.reason, f"{verdict.message}{case.meanwhile}{waits}. {how_to_lift(case)}")
     if case.fleet.stable is not None and (traffic.shares(case) or not route.is_settled(case)):
         refusal = keep(case, owned, owned.replicas, verdict=verdict) or traffic.take_back(case)
         return told if refusal is None else refused(refusal, f"revision {owned.number} failed and still has traffic")

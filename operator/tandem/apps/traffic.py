@@ -62,7 +62,7 @@ def divide(case: Case, owned: Owned, percent: int) -> Outcome | None:
         dividing = not fleet.shared
     if refusal is not None:
         return refused(refusal, f"the traffic cannot be divided{case.meanwhile}")
-    return Working(DIVIDING, what) if dividing else None
+    return Working(DIVIDING, what + route.silence(case, DIVIDING)) if dividing else None
 
 
 def take_back(case: Case) -> Refusal | None:

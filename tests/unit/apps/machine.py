@@ -73,7 +73,7 @@ class Machine(World):
         for route in self.routes.values():
             seen = {"type": "Accepted", "status": "True", "reason": "Accepted"}
             seen |= {"observedGeneration": route["metadata"]["generation"]}
-            route["status"] = {"parents": [{"conditions": [seen]}]}
+            route["status"] = {"parents": [{"parentRef": {"name": "public"}, "conditions": [seen]}]}
 
     def settle(self) -> Machine:
         for _ in self.passes():

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
+from tandem.api.facts import Facts
 from tandem.api.meta import Json
+from tandem.api.plan import Draft, Observed
+from tandem.apps.case import Case
+from tandem.apps.route import is_settled
 from tests.unit.apps.test_steps import UNTIL_APPROVED, passes, percent, step, waits
-from tests.unit.apps.world import CRASH, World, app
+from tests.unit.apps.world import CRASH, SETTINGS, World, app
 
 GATEWAY: Json = {"parentRefs": [{"name": "public", "namespace": "gateways"}], "hostnames": ["shop.example.com"]}
 HEADER: Json = {"name": "X-Canary", "value": "always"}
@@ -29,7 +36,13 @@ def behind(gateway: Json | None = None, *steps: dict[str, object], **rollout: ob
 def accept(world: World, status: str = "True", generation: int | None = None) -> None:
     """The Gateway has seen the route as it is now."""
     for route in world.routes.values():
-        route["status"] = {"parents": [{"conditions": [_accepted(route, status, generation)]}]}
+        conditions = [_accepted(route, status, generation)]
+        route["status"] = {"parents": [{"parentRef": ref, "conditions": conditions} for ref in _parents(route)]}
+
+
+def _parents(route: Json) -> list[Json]:
+    found: list[Json] = route["spec"]["parentRefs"]
+    return found
 
 
 def _accepted(route: Json, status: str, generation: int | None) -> Json:
@@ -171,6 +184,96 @@ def test_testers_come_to_a_blue_green_candidate_too() -> None:
     world.say(approved="2/promotion")
     ends(world)
     assert (world.weights, world.serving) == ({"shop": 1}, 2)
+
+
+def _says(generation: int | None, *, of: str = "True", **ref: object) -> Json:
+    seen = {"observedGeneration": generation} if generation is not None else {}
+    return {"parentRef": ref, "conditions": [{"type": "Accepted", "status": of, **seen}]}
+
+
+PUBLIC = {"name": "public", "namespace": "gateways"}
+HERE = {"name": "public"}  # without a namespace: that of the route
+
+
+@pytest.mark.parametrize(
+    ("refs", "parents", "settled"),
+    [
+        ([PUBLIC], [], True),  # nobody has told of it: nobody is waited for
+        ([PUBLIC], [_says(7, **PUBLIC)], True),
+        ([PUBLIC], [_says(6, **PUBLIC)], False),
+        ([PUBLIC, {"name": "inside"}], [_says(7, **PUBLIC), _says(6, name="inside")], False),
+        ([PUBLIC], [_says(7, **PUBLIC), _says(3, name="gone")], True),  # the spec names it no more
+        ([PUBLIC], [_says(7, **PUBLIC), _says(3, **HERE)], True),  # of another namespace
+        ([PUBLIC], [_says(7, **PUBLIC), _says(3, **PUBLIC, sectionName="https")], True),  # of a listener, once
+        ([PUBLIC], [_says(7, **PUBLIC), _says(3, **PUBLIC, port=443)], True),
+        ([PUBLIC], [_says(7, **PUBLIC), _says(3, **PUBLIC, kind="Service", group="")], True),  # a mesh
+        ([PUBLIC], [_says(3, **PUBLIC), _says(7, **PUBLIC)], True),  # another controller has taken it over
+        ([PUBLIC], [_says(None, **PUBLIC)], True),  # it never says which it has seen
+        ([PUBLIC], [{"parentRef": PUBLIC}], True),
+        ([HERE], [_says(6, name="public", namespace="team")], False),  # written out by its controller
+        ([HERE], [_says(6, group="gateway.networking.k8s.io", kind="Gateway", **HERE)], False),
+        ([{**PUBLIC, "sectionName": "https"}], [_says(6, **PUBLIC, sectionName="https")], False),
+    ],
+)
+def test_only_gateways_that_the_route_names_now_are_waited_for(
+    refs: list[Json], parents: list[Json], settled: bool
+) -> None:
+    world = behind({"parentRefs": refs})
+    route = world.routes["shop"]
+    assert [one["name"] for one in route["spec"]["parentRefs"]] == [one["name"] for one in refs]
+    route["spec"]["parentRefs"] = refs
+    route["metadata"]["generation"], route["status"] = 7, {"parents": parents}
+    settings = replace(SETTINGS, gateway_api=True)
+    case = Case(settings, Observed(world.app, world.children, Facts(), {}), world.now, Draft(Facts(), {}, world.now))
+    assert is_settled(case) is settled
+
+
+def test_what_a_controller_said_that_is_gone_refuses_nothing() -> None:
+    world = behind()
+    world.routes["shop"]["status"]["parents"].append(_says(1, of="False", name="gone"))
+    world.reconcile()
+    assert world.condition("Routed").reason == "Routed"
+
+
+def silent(world: World) -> str:
+    """Nobody looks at the route any more, and after progressDeadlineSeconds that is told."""
+    passes(world, 5)
+    assert "has not seen" not in world.condition("RolledOut").message
+    assert world.plan().requeue_after is not None
+    world.wait(600)
+    told = passes(world, 1).condition("RolledOut").message
+    assert not world.plan().actions
+    return told
+
+
+SILENT = (
+    "Gateway public has not seen HTTPRoute shop as it is since 2026-03-01 12:0",
+    "(kubectl -n gateways describe gateway public), or take it out of spec.gateway.parentRefs",
+)
+
+
+def test_a_gateway_that_is_silent_is_told_where_the_traffic_is_divided() -> None:
+    world = walks(behind(None, step(10, {"durationSeconds": 60}), step(50)), "StepPaused")
+    world.wait(60)
+    told = silent(world)
+    assert (world.condition("RolledOut").reason, all(part in told for part in SILENT)) == ("DividingTraffic", True)
+
+
+def test_a_gateway_that_is_silent_is_told_where_another_candidate_waits() -> None:
+    world = walks(behind(None, step(10, UNTIL_APPROVED)), "AwaitingApproval")
+    world.change(image="shop:3")
+    told = silent(world)
+    assert (world.condition("RolledOut").reason, all(part in told for part in SILENT)) == ("TrafficReturns", True)
+
+
+def test_a_gateway_that_is_silent_is_told_where_a_candidate_cannot_go() -> None:
+    world = walks(behind(None, step(10, UNTIL_APPROVED)), "AwaitingApproval")
+    world.say(abort="2")
+    told = silent(world)
+    assert (world.scale[2], all(part in told for part in SILENT)) == (1, True)
+    world.change(gateway={"parentRefs": [{"name": "inside"}]})  # as the message says
+    passes(world, 3)
+    assert (world.scale[2], world.condition("RolledOut").reason) == (0, "Aborted")
 
 
 def test_another_candidate_waits_until_the_gateway_has_let_go_of_the_one_before() -> None:
