@@ -133,7 +133,7 @@ def _counts(labels: Mapping[str, str], known: _Names, ignored: Collection[str]) 
 
 def _status(labels: Mapping[str, str]) -> int:
     """0 where it is not told; 5xx, as some group them, is 500."""
-    told = next(_of(labels, _STATUS), "").replace("x", "0")
+    told = next(_of(labels, _STATUS), "").lower().replace("x", "0")
     return int(told) if told.isascii() and told.isdigit() else 0
 
 

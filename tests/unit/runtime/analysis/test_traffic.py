@@ -55,6 +55,7 @@ def test_of_a_model_server_400_is_an_error_because_mlflow_answers_so_when_a_mode
     [
         ("code", "200", "404", "503"),  # promhttp
         ("status", "2xx", "4xx", "5xx"),  # prometheus-fastapi-instrumentator
+        ("status", "2XX", "4XX", "5XX"),
         ("status_code", "200", "404", "500"),
     ],
 )
