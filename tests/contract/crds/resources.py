@@ -103,3 +103,9 @@ def judged(**metric: object) -> Json:
     bound = {} if {"min", "max", "job"} & metric.keys() else {"max": "0.01"}
     whole = {"name": "errors", **pods, **bound, **metric}
     return {"rollout": {"analysis": [{key: value for key, value in whole.items() if value is not None}]}}
+
+
+def frozen(**window: object) -> Json:
+    """A spec with one window in which nothing moves, with these fields."""
+    whole: Json = {"schedule": "0 18 * * FRI", "durationSeconds": 216000, **window}
+    return {"rollout": {"freeze": [{key: value for key, value in whole.items() if value is not None}]}}

@@ -12,7 +12,7 @@ KNOWN = {"NAME": "shop", "REVISION": "5"}
 @pytest.mark.parametrize(
     ("written", "asked"),
     [
-        ('up{pod=~"$(NAME)-$(REVISION)-.*"}', 'up{pod=~"shop-5-.*"}'),
+        ('up{pod=~"$(NAME)-$(REVISION)-[a-z0-9]+-[a-z0-9]+"}', 'up{pod=~"shop-5-[a-z0-9]+-[a-z0-9]+"}'),
         ("$(NAME)$(NAME)", "shopshop"),
         ("$(UNKNOWN)", "$(UNKNOWN)"),  # Kubernetes leaves those alone, too
         ("$$(NAME)", "$(NAME)"),
