@@ -88,12 +88,14 @@ def walk(case: Case, owned: Owned, revision: str, *, at_once: bool) -> Outcome:
 
 
 def failed(case: Case, owned: Owned) -> Verdict | None:
-    """As ``walk`` would find it, where nothing may go on; what nobody can say fails nobody."""
-    place = _present(case, owned, at_once=False)
+    """As ``walk`` would find it, where nothing may go on: what nobody can say fails nobody.
+
+    Of one without traffic no time runs out meanwhile: it costs nobody anything, and may be wanted no more.
+    """
+    place, note = _present(case, owned, at_once=False), owned.note
     verdict = _ailing(case, owned, place.note)
-    if verdict is None and not owned.ready(owned.replicas):  # of those that it has: it gets no others now
+    if verdict is None and traffic.shares(case) and not owned.ready(owned.replicas):  # it gets no others now
         verdict = _late(case, owned, place.note)
-    note = owned.note
     if verdict is not None or note is None or note.reached is None:
         return verdict
     judged = _judgement(case, owned, note)
