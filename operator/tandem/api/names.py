@@ -45,6 +45,8 @@ REJECTED_ANNOTATION: Final = f"{GROUP}/rejected"
 PROMOTE_ANNOTATION: Final = f"{GROUP}/promote"
 ABORT_ANNOTATION: Final = f"{GROUP}/abort"
 PAUSE_ANNOTATION: Final = f"{GROUP}/pause"
+# What the next two are about: "promote 5 2026-03-01T12:00:00Z"; the time makes the same word, said again, another one.
+DECIDED_ANNOTATION: Final = f"{GROUP}/decided"
 DECIDED_BY_ANNOTATION: Final = f"{GROUP}/decided-by"
 DECIDED_BECAUSE_ANNOTATION: Final = f"{GROUP}/decided-because"
 # Of tandem.dev/requestedAt, which nobody needs a right to decide for.

@@ -18,6 +18,7 @@ from tandem.api.meta import Wire
 
 NOTE_ANNOTATION: Final = f"{names.GROUP}/rollout"
 TRAFFIC_ANNOTATION: Final = f"{names.GROUP}/traffic"
+SPENT_ANNOTATION: Final = f"{names.GROUP}/spent-words"
 
 
 class Note(Wire, frozen=True):
@@ -46,6 +47,17 @@ class Traffic(Wire, frozen=True):
     previous: int | None = None
     since: datetime | None = None
 
+
+class Spent(Wire, frozen=True):
+    """Of a revision: what people had said of it when it was set aside or made room for another, by annotation.
+
+    Nobody takes that away for them, and it was about an attempt that is over: in the next one it counts no more.
+    """
+
+    words: dict[str, str] = {}
+
+
+NOTHING_SPENT: Final = Spent()
 
 Read = TypeVar("Read", bound=Wire)
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from tandem.api.appdeployment import RevisionRecord
 from tandem.api.plan import Apply, Create, Refusal
+from tandem.apps import people
 from tandem.apps.case import Case
 from tandem.apps.failure import cause_of, pods_of
 from tandem.apps.image import pinned
@@ -31,10 +32,16 @@ def keep(
     started_at: datetime | None = None,
     verdict: Verdict | None = None,
     note: Note | None = None,
+    *,
+    over: bool = False,
 ) -> Refusal | None:
-    """The Deployment has that many pods and remembers that much; nothing is planned where it is so already."""
+    """The Deployment has that many pods and remembers that much; nothing is planned where it is so already.
+
+    ``over``: nobody asks for the revision, and what was said of it is spent, as it is with a verdict.
+    """
     since, image = started_at or owned.started_at, pinned(case, owned, replicas)
-    manifest = scale_manifest(case, owned.number, owned.digest, owned.shown, replicas, since, verdict, image)
+    spent = people.spent(case, owned, over=over or verdict is not None)
+    manifest = scale_manifest(case, owned.number, owned.digest, owned.shown, replicas, since, verdict, image, spent)
     if note is not None or NOTE_ANNOTATION in owned.deployment.metadata.annotations:
         # An apply that leaves it out would not take back what the Deployment was created with: nobody applied that.
         manifest = with_note(manifest, write(note) if note is not None else "")

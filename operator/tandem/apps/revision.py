@@ -31,7 +31,16 @@ from tandem.api.autoscaling import Autoscaling
 from tandem.api.children import Deployment, Service
 from tandem.api.containers import EnvVar, Resources
 from tandem.api.meta import Json, Wire, to_json
-from tandem.apps.note import NOTE_ANNOTATION, TRAFFIC_ANNOTATION, Note, Traffic, read
+from tandem.apps.note import (
+    NOTE_ANNOTATION,
+    NOTHING_SPENT,
+    SPENT_ANNOTATION,
+    TRAFFIC_ANNOTATION,
+    Note,
+    Spent,
+    Traffic,
+    read,
+)
 
 # Memory of a Deployment: what a lost status is derived from again.
 APPLIED_ANNOTATION: Final = f"{names.GROUP}/applied"
@@ -192,6 +201,7 @@ class Owned:
     deployment: Deployment
     legible: bool = True  # what it remembers of its content could be read
     note: Note | None = None  # of a candidate: where its rollout has got to
+    spent: Spent = NOTHING_SPENT  # what was said of it in an attempt that is over
 
     @property
     def replicas(self) -> int:
@@ -289,6 +299,7 @@ def _owned(deployment: Deployment) -> Owned | None:
         legible=shown is not None,
         verdict=read(notes, VERDICT_ANNOTATION, Verdict),
         note=read(notes, NOTE_ANNOTATION, Note),
+        spent=read(notes, SPENT_ANNOTATION, Spent) or NOTHING_SPENT,
         started_at=_moment(notes.get(STARTED_ANNOTATION)),
         applied=notes.get(APPLIED_ANNOTATION, ""),
         deployment=deployment,

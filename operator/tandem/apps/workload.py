@@ -28,7 +28,16 @@ from tandem.apps.manifest import (
     preview_name,
     selector,
 )
-from tandem.apps.note import NOTE_ANNOTATION, TRAFFIC_ANNOTATION, Note, Traffic, write
+from tandem.apps.note import (
+    NOTE_ANNOTATION,
+    NOTHING_SPENT,
+    SPENT_ANNOTATION,
+    TRAFFIC_ANNOTATION,
+    Note,
+    Spent,
+    Traffic,
+    write,
+)
 from tandem.apps.revision import (
     APPLIED_ANNOTATION,
     CONTENT_ANNOTATION,
@@ -62,6 +71,7 @@ def scale_manifest(
     started_at: datetime | None,
     verdict: Verdict | None = None,
     image: str = "",
+    spent: Spent = NOTHING_SPENT,
 ) -> Json:
     """What may change of a revision's Deployment, with the mark by which a difference is seen.
 
@@ -72,6 +82,8 @@ def scale_manifest(
         notes[STARTED_ANNOTATION] = started_at.strftime("%Y-%m-%dT%H:%M:%SZ")
     if verdict is not None:
         notes[VERDICT_ANNOTATION] = msgspec.json.encode(verdict).decode()
+    if spent.words:
+        notes[SPENT_ANNOTATION] = write(spent)
     spec: Json = {"replicas": replicas, "progressDeadlineSeconds": case.spec.progress_deadline_seconds}
     if image:  # a list that an apply merges by name: the rest of the container stays
         spec["template"] = {"spec": {"containers": [{"name": CONTAINER, "image": image}]}}

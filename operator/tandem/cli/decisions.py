@@ -31,13 +31,8 @@ def promote(
     cluster = Cluster(context, namespace)
     found, app = find_app(cluster, name)
     number = _candidate(app, "promote").revision
-    _decide(
-        cluster,
-        found,
-        Who(as_decider, reason),
-        {names.PROMOTE_ANNOTATION: str(number)},
-        f"revision {number} is promoted",
-    )
+    who = Who(as_decider, reason)
+    _decide(cluster, found, who, names.PROMOTE_ANNOTATION, str(number), f"revision {number} is promoted")
 
 
 def abort(
@@ -48,9 +43,8 @@ def abort(
     found, app = find_app(cluster, name)
     serves = watched(app, datetime.now(UTC)) if app.status.candidate is None else None
     number = (serves or _candidate(app, "abort")).revision
-    _decide(
-        cluster, found, Who(as_decider, reason), {names.ABORT_ANNOTATION: str(number)}, f"revision {number} is aborted"
-    )
+    who = Who(as_decider, reason)
+    _decide(cluster, found, who, names.ABORT_ANNOTATION, str(number), f"revision {number} is aborted")
 
 
 def pause(
@@ -60,9 +54,8 @@ def pause(
     cluster = Cluster(context, namespace)
     found, app = find_app(cluster, name)
     number = _candidate(app, "pause").revision
-    _decide(
-        cluster, found, Who(as_decider, reason), {names.PAUSE_ANNOTATION: str(number)}, f"revision {number} is paused"
-    )
+    who = Who(as_decider, reason)
+    _decide(cluster, found, who, names.PAUSE_ANNOTATION, str(number), f"revision {number} is paused")
 
 
 def resume(
@@ -77,7 +70,7 @@ def resume(
             "; spec.suspend is true, which is set to false where the spec comes from" if app.spec.suspend else ""
         )
         raise CommandError(f"{found} is not paused{suspended}")
-    _decide(cluster, found, Who(as_decider, reason), {names.PAUSE_ANNOTATION: None}, f"revision {paused} goes on")
+    _decide(cluster, found, Who(as_decider, reason), names.PAUSE_ANNOTATION, None, f"revision {paused} goes on")
 
 
 def approve(
@@ -87,7 +80,7 @@ def approve(
     cluster = Cluster(context, namespace)
     found = find(cluster, name)
     word, what = _awaited(found)
-    _decide(cluster, found, Who(as_decider, reason), {names.APPROVED_ANNOTATION: word}, f"{what} is approved")
+    _decide(cluster, found, Who(as_decider, reason), names.APPROVED_ANNOTATION, word, f"{what} is approved")
 
 
 def reject(
@@ -97,7 +90,7 @@ def reject(
     cluster = Cluster(context, namespace)
     found, _ = find_training(cluster, name)
     word, what = _awaited(found)
-    _decide(cluster, found, Who(as_decider, reason), {names.REJECTED_ANNOTATION: word}, f"{what} is rejected")
+    _decide(cluster, found, Who(as_decider, reason), names.REJECTED_ANNOTATION, word, f"{what} is rejected")
 
 
 def retry(
@@ -112,7 +105,7 @@ def retry(
         ready = condition_of(view.status.conditions, READY)
         raise CommandError(f"{found} has not failed" + (f": {ready.message}" if ready else ""))
     what = "another run" if isinstance(view, TrainingJob) else "another try"
-    _ask(cluster, found, Who(as_decider, reason), what)
+    _ask(cluster, found, Who(as_decider, reason), what, _said_before(found))
 
 
 def trigger(
@@ -121,7 +114,7 @@ def trigger(
     """Start a run of a TrainingJob now, whatever its schedule says."""
     cluster = Cluster(context, namespace)
     found, training = find_training(cluster, name)
-    _ask(cluster, found, Who(as_decider, reason), "a run")
+    _ask(cluster, found, Who(as_decider, reason), "a run", taken_away={})
     if training.spec.suspend:
         typer.echo("It starts when spec.suspend is false.", err=True)
 
@@ -199,17 +192,37 @@ class Who:
     reason: str | None
 
 
-def _decide(cluster: Cluster, found: Found, who: Who, word: Mapping[str, str | None], what: str) -> None:
+def _said_before(found: Found) -> dict[str, None]:
+    """The words about a revision that has failed: about the try that is over. Where one is on its way they stay.
+
+    The operator knows them for spent without this. But whoever looks at the resource would read them as if they held.
+    """
+    if not isinstance(found.view, AppDeployment) or found.view.status.candidate is not None:
+        return {}
+    words = (names.ABORT_ANNOTATION, names.PROMOTE_ANNOTATION, names.APPROVED_ANNOTATION)
+    return {word: None for word in words if word in found.annotations}
+
+
+def _decide(cluster: Cluster, found: Found, who: Who, annotation: str, word: str | None, what: str) -> None:
     by = who.name or cluster.me()
-    said = {names.DECIDED_BY_ANNOTATION: by, names.DECIDED_BECAUSE_ANNOTATION: who.reason}
-    cluster.annotate(found.kind, found.name, {**word, **said})
+    # What `by` and the reason are about: they stay, and the next word may be written without them.
+    decided = f"{annotation.removeprefix(f'{names.GROUP}/')} {word or 'none'} {_now()}"
+    said = {
+        names.DECIDED_ANNOTATION: decided,
+        names.DECIDED_BY_ANNOTATION: by,
+        names.DECIDED_BECAUSE_ANNOTATION: who.reason,
+    }
+    cluster.annotate(found.kind, found.name, {annotation: word, **said})
     typer.echo(f"{found}: {what} by {by}")
 
 
-def _ask(cluster: Cluster, found: Found, who: Who, what: str) -> None:
+def _ask(cluster: Cluster, found: Found, who: Who, what: str, taken_away: Mapping[str, None]) -> None:
     # Whatever was not there before is a request; the time is one that people can read.
-    token = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     by = who.name or cluster.me()
     said = {names.REQUESTED_BY_ANNOTATION: by, names.REQUESTED_BECAUSE_ANNOTATION: who.reason}
-    cluster.annotate(found.kind, found.name, {names.REQUESTED_AT_ANNOTATION: token, **said})
+    cluster.annotate(found.kind, found.name, {names.REQUESTED_AT_ANNOTATION: _now(), **said, **taken_away})
     typer.echo(f"{found}: {what} is asked for by {by}")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

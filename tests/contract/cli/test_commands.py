@@ -100,7 +100,10 @@ def test_a_decision_names_the_revision_and_who_decided(
     assert (told.code, told.err) == (0, "")
     assert told.out.startswith("appdeployment/shop: ")
     assert told.out.endswith(f"by {me}\n")
-    assert annotated(api_server, app) == {annotation: word, names.DECIDED_BY_ANNOTATION: me}
+    notes = annotated(api_server, app)
+    decided = notes.pop(names.DECIDED_ANNOTATION)
+    assert decided.rpartition(" ")[0] == f"{annotation.removeprefix('tandem.dev/')} {word}"
+    assert notes == {annotation: word, names.DECIDED_BY_ANNOTATION: me}
 
 
 def test_a_decision_says_why_and_the_next_one_does_not_inherit_that(
@@ -151,6 +154,34 @@ def test_what_nobody_could_judge_is_judged_again(api_server: ApiServer, namespac
     assert tandem("retry", "shop").code == 0
 
     assert names.REQUESTED_AT_ANNOTATION in annotated(api_server, app)
+
+
+WORDS: Json = {names.ABORT_ANNOTATION: "5", names.PROMOTE_ANNOTATION: "5", names.APPROVED_ANNOTATION: "5/2"}
+
+
+def test_another_try_takes_away_what_was_said_of_the_one_before(
+    api_server: ApiServer, namespace: str, tandem: Tandem
+) -> None:
+    app = given(api_server, namespace, "AppDeployment", conditions=FAILED)
+    api_server.merge(app, {"metadata": {"annotations": {**WORDS, "mine": "stays"}}})
+
+    assert tandem("retry", "shop", "--as-decider", "anna").code == 0
+
+    notes = annotated(api_server, app)
+    assert (notes.pop("mine"), notes.pop(names.REQUESTED_BY_ANNOTATION)) == ("stays", "anna")
+    assert notes.keys() == {names.REQUESTED_AT_ANNOTATION}
+
+
+def test_another_judgement_of_what_is_on_its_way_takes_no_word_away(
+    api_server: ApiServer, namespace: str, tandem: Tandem
+) -> None:
+    held = {**said("RolledOut", "Unknown"), "reason": "AnalysisInconclusive"}
+    app = given(api_server, namespace, "AppDeployment", conditions=[held], **CANDIDATE)
+    api_server.merge(app, {"metadata": {"annotations": WORDS}})
+
+    assert tandem("retry", "shop").code == 0
+
+    assert annotated(api_server, app).items() >= WORDS.items()
 
 
 def test_an_abort_of_what_is_still_watched_names_what_serves(

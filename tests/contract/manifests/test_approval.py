@@ -112,6 +112,16 @@ def test_a_rollout_is_decided_on_by_the_same_people(annotate: Annotate, word: st
     assert "annotated" in annotate("anna", said, f"{BY}=anna", what="appd/shop")
 
 
+def test_another_try_takes_no_right_and_takes_the_words_of_the_one_before_away(annotate: Annotate) -> None:
+    words = [f"tandem.dev/{word}" for word in ("abort", "promote", "approved")]
+    annotate("anna", *(f"{word}=5" for word in words), f"{BY}=anna", what="appd/shop")
+    taken = [f"{word}-" for word in words]
+
+    assert "may not decide" in annotate("bert", *taken, what="appd/shop")
+    assert "may not decide" in annotate("bert", *taken, "tandem.dev/requestedAt=1", f"{BY}=bert", what="appd/shop")
+    assert "annotated" in annotate("bert", *taken, "tandem.dev/requestedAt=1", what="appd/shop")
+
+
 def test_nobody_creates_what_is_approved_already(api_server: ApiServer, place: str) -> None:
     manifest = resource("TrainingJob", place, "other")
     manifest["metadata"]["annotations"] = {APPROVED: "run-6", BY: "bert"}

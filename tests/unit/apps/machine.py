@@ -316,7 +316,7 @@ EVENTS: dict[str, Callable[[World], object]] = {
     "it is aborted": lambda w: w.say(abort="2"),
     "it is paused": lambda w: w.say(pause="2"),
     "the pause is taken back": lambda w: w.say(pause=None),
-    "it is tried again": lambda w: w.say(requestedAt="again", abort=None),
+    "it is tried again": lambda w: w.say(requestedAt="again"),
     "words for another revision": lambda w: w.say(promote="7", abort="7", pause="7", approved="7/1"),
     "a third image": lambda w: w.change(image="shop:3"),
     "an image that crashes": lambda w: w.change(image=BAD),

@@ -42,6 +42,11 @@ def annotated(before: Json, action: str) -> dict[str, str | None]:
     return dict(metadata.get("annotations", {}))
 
 
+def is_about(decided: str | None, what: str) -> bool:
+    """Which word the name belongs to, and when: the same word, said again, is another one."""
+    return re.fullmatch(rf"{re.escape(what)} \d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ", decided or "") is not None
+
+
 # --- health ----------------------------------------------------------------------------------------------------------
 
 
@@ -126,7 +131,9 @@ def test_an_action_names_the_revision_that_it_means_and_who_decided(action: str,
     """Also where somebody else decided before: that name must not stand under this decision."""
     for before in ({}, {names.DECIDED_BY_ANNOTATION: "anna", annotation: "4"}):
         given = body("AppDeployment", before, **CANDIDATE, **WAITS)
-        assert annotated(given, action) == {annotation: says, names.DECIDED_BY_ANNOTATION: "argocd"}
+        written = annotated(given, action)
+        assert is_about(written.pop(names.DECIDED_ANNOTATION), f"{annotation.removeprefix('tandem.dev/')} {says}")
+        assert written == {annotation: says, names.DECIDED_BY_ANNOTATION: "argocd"}
 
 
 def test_a_reason_that_somebody_gave_before_does_not_stand_under_this_decision() -> None:
@@ -144,7 +151,9 @@ def test_a_rollout_is_resumed_by_an_empty_word_not_by_none() -> None:
     """An annotations map that a script has emptied comes back as a list, and Argo CD puts the old map back."""
     paused = body("AppDeployment", {names.PAUSE_ANNOTATION: "5"}, **CANDIDATE)
 
-    assert annotated(paused, "resume") == {names.PAUSE_ANNOTATION: "", names.DECIDED_BY_ANNOTATION: "argocd"}
+    written = annotated(paused, "resume")
+    assert is_about(written.pop(names.DECIDED_ANNOTATION), "pause none")
+    assert written == {names.PAUSE_ANNOTATION: "", names.DECIDED_BY_ANNOTATION: "argocd"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -158,6 +167,23 @@ def test_what_failed_is_tried_again_by_a_token_that_was_not_there(kind: str) -> 
     assert token is not None
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", token)
     assert token > "2026-01-01T00:00:00Z"
+
+
+WORDS = {names.ABORT_ANNOTATION: "5", names.PROMOTE_ANNOTATION: "5", names.APPROVED_ANNOTATION: "5/2"}
+
+
+def test_another_try_takes_away_what_was_said_of_the_one_before() -> None:
+    before = {**WORDS, names.PAUSE_ANNOTATION: "5", "mine": "stays"}
+    written = annotated(body("AppDeployment", before, conditions=[said("Stalled", "True")]), "retry")
+
+    assert {name for name, value in written.items() if value is None} == WORDS.keys()
+
+
+def test_another_judgement_of_what_is_on_its_way_takes_no_word_away() -> None:
+    undecided = [said("RolledOut", "Unknown", "AnalysisInconclusive")]
+    written = annotated(body("AppDeployment", WORDS, **CANDIDATE, conditions=undecided), "retry")
+
+    assert None not in written.values()
 
 
 @pytest.mark.parametrize("action", ["promote", "approve", "abort", "pause", "resume"])
@@ -177,7 +203,9 @@ def test_a_run_is_decided_on_by_its_mlflow_id_while_it_waits(action: str, annota
     decided = body("TrainingJob", approval={"state": "Approved", "mlflowRunId": "abc123"})
 
     assert offered(waiting)[action]
-    assert annotated(waiting, action) == {annotation: "abc123", names.DECIDED_BY_ANNOTATION: "argocd"}
+    written = annotated(waiting, action)
+    assert is_about(written.pop(names.DECIDED_ANNOTATION), f"{annotation.removeprefix('tandem.dev/')} abc123")
+    assert written == {annotation: "abc123", names.DECIDED_BY_ANNOTATION: "argocd"}
     for other in (decided, body("TrainingJob")):
         assert not offered(other)[action]
         assert annotated(other, action) == {}

@@ -1,4 +1,5 @@
 -- The step of the revision that waits: this word approves no other.
+local os = require("os")
 if obj.status == nil or obj.status.approval == nil or obj.status.approval.state ~= "Awaiting" then
   return obj
 end
@@ -6,6 +7,8 @@ if obj.metadata.annotations == nil then
   obj.metadata.annotations = {}
 end
 obj.metadata.annotations["tandem.dev/approved"] = obj.status.approval.revision .. "/" .. obj.status.approval.step
+obj.metadata.annotations["tandem.dev/decided"] =
+  "approved " .. obj.metadata.annotations["tandem.dev/approved"] .. " " .. os.date("!%Y-%m-%dT%H:%M:%SZ")
 obj.metadata.annotations["tandem.dev/decided-by"] = "argocd"
 obj.metadata.annotations["tandem.dev/decided-because"] = nil
 return obj

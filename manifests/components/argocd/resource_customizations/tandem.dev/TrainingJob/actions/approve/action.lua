@@ -1,4 +1,5 @@
 -- The run that waits, by its MLflow id: no other is approved by this word.
+local os = require("os")
 if obj.status == nil or obj.status.approval == nil or obj.status.approval.state ~= "Awaiting" then
   return obj
 end
@@ -6,6 +7,8 @@ if obj.metadata.annotations == nil then
   obj.metadata.annotations = {}
 end
 obj.metadata.annotations["tandem.dev/approved"] = obj.status.approval.mlflowRunId
+obj.metadata.annotations["tandem.dev/decided"] =
+  "approved " .. obj.metadata.annotations["tandem.dev/approved"] .. " " .. os.date("!%Y-%m-%dT%H:%M:%SZ")
 obj.metadata.annotations["tandem.dev/decided-by"] = "argocd"
 obj.metadata.annotations["tandem.dev/decided-because"] = nil
 return obj
