@@ -77,6 +77,7 @@ class Case:
     now: datetime
     draft: Draft
     bounds: Bounds = Bounds()
+    wanted: int | None = None  # the revision that the spec asks for, where that is known
 
     @property
     def app(self) -> AppDeployment:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from tandem.api.appdeployment import AppDeployment
@@ -42,7 +43,7 @@ def plan(settings: AppSettings, observed: Observed[AppDeployment, AppChildren], 
         guard(bounded(case, None))
         return case.draft.finish(None)
     target = choice.target
-    case = bounded(case, target)
+    case = bounded(replace(case, wanted=target.number if target is not None else None), target)
     # The order is that of the promises: what serves is kept, the new one takes over, the old one goes, the alias last.
     network = guard_network(case)
     rolled_out = roll_out(case, target, choice.instead)

@@ -3,12 +3,17 @@
 The verdict is written on the revision's own Deployment: neither a lost status nor a restart, neither a poll of the
 registry nor Git brings a failed revision back by itself. Another content does (it is another revision), a person who
 asks for it, or more time than it was given.
+
+A person's request is for one revision: the one that it names, or the one that the spec asks for at that moment. There is
+one annotation for all of them, so each of the others writes down that this request was none of its own.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Final
+
+import msgspec
 
 from tandem.api import names
 from tandem.api.conditions import shortened
@@ -23,12 +28,20 @@ _SLOW: Final = Cause("ProgressDeadlineExceeded", "its pods did not become ready"
 
 def standing(case: Case, owned: Owned) -> Verdict | None:
     """The verdict on this revision, unless it was lifted."""
-    verdict, token = owned.verdict, _token(case)
-    if verdict is None:
+    verdict = owned.verdict
+    if verdict is None or verdict.deadline < case.spec.progress_deadline_seconds:
         return None
-    asked = token not in {"", verdict.requested_at}
-    has_more_time = verdict.deadline < case.spec.progress_deadline_seconds
-    return None if asked or has_more_time else verdict
+    asked = _token(case) not in {"", verdict.requested_at}
+    return None if asked and _asked_for(case) == owned.number else remembered(case, owned)
+
+
+def remembered(case: Case, owned: Owned) -> Verdict | None:
+    """The verdict as it is kept while nobody asks for this revision: a request that was for another was none for it."""
+    verdict, token = owned.verdict, _token(case)
+    others = _asked_for(case) not in {None, owned.number}
+    if verdict is None or not token or not others or _named(token) is not None:
+        return verdict  # one that names a revision is nobody else's anyway
+    return msgspec.structs.replace(verdict, requested_at=token)
 
 
 def judge(case: Case, owned: Owned, started_at: datetime) -> Verdict | None:
@@ -74,6 +87,17 @@ def _overdue(case: Case, owned: Owned, started_at: datetime) -> bool:
     if left > timedelta():
         case.draft.requeue(left)
     return left <= timedelta()
+
+
+def _asked_for(case: Case) -> int | None:
+    """The revision that the request is for; None: a bare one, while it is not known what the spec asks for."""
+    return _named(_token(case)) or case.wanted
+
+
+def _named(token: str) -> int | None:
+    """``5/TOKEN`` is for revision 5."""
+    number, _, rest = token.partition("/")
+    return int(number) if rest and "/" not in rest and number.isascii() and number.isdigit() else None
 
 
 def _token(case: Case) -> str:

@@ -10,6 +10,7 @@ from tandem.apps import people
 from tandem.apps.case import Case
 from tandem.apps.configuration import prune as prune_copies
 from tandem.apps.pods import keep, record_of
+from tandem.apps.quarantine import remembered
 from tandem.apps.revision import Owned, Target
 from tandem.apps.setback import WATCHING, failing, watch_of
 
@@ -24,7 +25,7 @@ def retire(case: Case, target: Target | None, rolled_out: Outcome) -> dict[int, 
     needed = _takes_back(case, rolled_out)
     leaving: dict[int, datetime] = {}
     for owned in _others(case, target):
-        _spend(case, target, owned, needed)
+        _remember(case, target, owned, needed)
         if owned.replicas == 0:
             continue
         leaves_at = _leaves_at(case, owned)
@@ -32,20 +33,23 @@ def retire(case: Case, target: Target | None, rolled_out: Outcome) -> dict[int, 
         if not settled or owned.number == needed:
             continue
         if leaves_at <= case.now:
-            keep(case, owned, 0, verdict=owned.verdict, over=True)
+            keep(case, owned, 0, verdict=remembered(case, owned), over=True)
             continue
         if owned.note is not None:  # it is a candidate no more: if it comes back it begins anew
-            keep(case, owned, owned.replicas, verdict=owned.verdict, over=True)
+            keep(case, owned, owned.replicas, verdict=remembered(case, owned), over=True)
         case.draft.requeue(leaves_at - case.now)
     if settled:
         _prune(case, target, needed)
     return leaving
 
 
-def _spend(case: Case, target: Target | None, owned: Owned, needed: int | None) -> None:
-    """What was said of it is over; one that has no pods, or keeps them for a while, is not written otherwise."""
-    if target is not None and owned.number != needed and people.spent(case, owned, over=True) != owned.spent:
-        keep(case, owned, owned.replicas, verdict=owned.verdict, over=True)
+def _remember(case: Case, target: Target | None, owned: Owned, needed: int | None) -> None:
+    """What was said is over, or was said to another; what has no pods, or keeps them, is not written otherwise."""
+    if target is None or owned.number == needed:
+        return
+    verdict, spent = remembered(case, owned), people.spent(case, owned, over=True)
+    if (verdict, spent) != (owned.verdict, owned.spent):
+        keep(case, owned, owned.replicas, verdict=verdict, over=True)
 
 
 def _prune(case: Case, target: Target | None, needed: int | None) -> None:

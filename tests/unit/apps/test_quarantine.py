@@ -61,6 +61,26 @@ def test_a_first_revision_that_fails_serves_nothing_and_says_so() -> None:
     assert {"Stalled": "True", "Available": "False"}.items() <= dict(world.conditions()).items()
 
 
+def another_is_tried_again(world: World, token: str = "now") -> None:
+    """Revision 3 fails, and a person asks for another try of it; then the spec asks for revision 2."""
+    world.behaviour["shop:3"] = CRASH
+    world.change(image="shop:3")
+    world.converge()
+    world.annotations[names.REQUESTED_AT_ANNOTATION] = token
+    world.converge()
+    assert world.reasons().count("RevisionRetried") == 1
+    world.change(image="shop:2")
+
+
+def nothing_else_was_tried(world: World) -> None:
+    """A request while what serves is all that the spec asks for: nothing is left of it for what comes later."""
+    world.change(image="shop:1")
+    world.converge()
+    world.annotations[names.REQUESTED_AT_ANNOTATION] = "now"
+    world.converge()
+    world.change(image="shop:2")
+
+
 STICKS = {
     "time": lambda world: world.wait(86_400),
     "a lost status": World.lose_status,
@@ -68,6 +88,10 @@ STICKS = {
     "the same spec applied again": lambda world: world.change(),
     "away and back again": lambda world: (world.change(image="shop:1"), world.converge(), world.change(image="shop:2")),
     "less patience": lambda world: world.change(progressDeadlineSeconds=10),
+    "another try of another revision": another_is_tried_again,
+    "another try of another revision, by its number": lambda world: another_is_tried_again(world, "3/now"),
+    "a request while another one served": nothing_else_was_tried,
+    "a request that names another": lambda world: world.annotations.update({names.REQUESTED_AT_ANNOTATION: "1/now"}),
 }
 
 
@@ -82,6 +106,8 @@ def test_what_failed_is_not_tried_again_by(happens: object) -> None:
 
 LIFTS = {
     "a request": lambda world: world.annotations.update({names.REQUESTED_AT_ANNOTATION: "now"}),
+    "a request that names it": lambda world: world.annotations.update({names.REQUESTED_AT_ANNOTATION: "2/now"}),
+    "a date with strokes": lambda world: world.annotations.update({names.REQUESTED_AT_ANNOTATION: "1/3/2026 12:00"}),
     "more time": lambda world: world.change(progressDeadlineSeconds=900),
 }
 
@@ -93,6 +119,55 @@ def test_what_failed_is_tried_again_after(happens: object) -> None:
     happens(world)  # type: ignore[operator]
     world.converge()
     assert (world.serving, world.told.phase) == (2, "Healthy")
+
+
+def test_a_rollback_does_not_bring_back_what_failed_because_another_was_tried_again() -> None:
+    world = broken().converge()
+    another_is_tried_again(world)
+    world.change(image="shop:3", rollback={"toRevision": 2})
+    world.behaviour["shop:2"] = READY
+    world.converge()
+    assert (world.serving, world.scale[2], world.record(2).state) == (1, 0, "Failed")
+
+
+def test_what_a_request_names_is_tried_when_the_spec_asks_for_it() -> None:
+    world = broken().converge()
+    world.behaviour.clear()
+    world.change(image="shop:1")
+    world.annotations[names.REQUESTED_AT_ANNOTATION] = "2/now"
+    assert world.converge().record(2).state == "Failed"
+    world.change(image="shop:2")
+    assert world.converge().serving == 2
+
+
+def test_a_request_lifts_nothing_while_nobody_knows_what_the_spec_asks_for() -> None:
+    world = model("1").converge()
+    world.behaviour["iris/2"] = CRASH
+    assert world.aliases is not None
+    world.aliases["challenger"] = "2"
+    world.converge()
+    world.behaviour.clear()
+    del world.aliases["challenger"]
+    world.annotations[names.REQUESTED_AT_ANNOTATION] = "now"
+    world.converge()
+    assert world.record(2).state == "Failed"
+    world.aliases["challenger"] = "2"
+    assert world.converge().serving == 2
+
+
+def test_an_alias_that_moves_back_finds_what_failed_in_quarantine_although_another_was_tried_again() -> None:
+    world = model("1").converge()
+    world.behaviour |= {"iris/2": CRASH, "iris/3": CRASH}
+    assert world.aliases is not None
+    for version in ("2", "3"):
+        world.aliases["challenger"] = version
+        world.converge()
+    world.annotations[names.REQUESTED_AT_ANNOTATION] = "now"
+    world.converge()
+    world.behaviour.clear()
+    world.aliases["challenger"] = "2"
+    world.converge()
+    assert (world.serving, world.record(2).state) == (1, "Failed")
 
 
 def test_one_request_is_one_try_and_the_second_try_has_a_deadline_too() -> None:
