@@ -4,8 +4,8 @@ The verdict is written on the revision's own Deployment: neither a lost status n
 registry nor Git brings a failed revision back by itself. Another content does (it is another revision), a person who
 asks for it, or more time than it was given.
 
-A person's request is for one revision: the one that it names, or the one that the spec asks for at that moment. There is
-one annotation for all of them, so each of the others writes down that this request was none of its own.
+A person's request is for one revision: the one that it names, or the one that the spec asks for at that moment. There
+is one annotation for all of them, so each of the others writes down that this request was none of its own.
 """
 
 from __future__ import annotations
