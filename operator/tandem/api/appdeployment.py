@@ -223,7 +223,7 @@ class RolloutApproval(Wire, frozen=True):
     by: str = ""
 
 
-DecisionVerb: TypeAlias = Literal["Approved", "Promoted", "Paused", "Resumed", "Aborted"]
+DecisionVerb: TypeAlias = Literal["Approved", "Promoted", "Paused", "Resumed", "Aborted", "Retried"]
 
 
 class Decision(Wire, frozen=True):
@@ -235,6 +235,16 @@ class Decision(Wire, frozen=True):
     by: str = ""
     why: str = ""
     time: datetime | None = None  # None: it was there when the status was lost
+
+
+class SeenAnnotations(Wire, frozen=True):
+    """As they were at the operator's last look: a word that comes without a name of its own is nobody's."""
+
+    decided: str = ""
+    decided_by: str = ""
+    requested: str = ""
+    requested_at: str = ""
+    requested_by: str = ""
 
 
 class DeliveryEvent(Wire, frozen=True):
@@ -273,6 +283,7 @@ class AppDeploymentStatus(Wire, frozen=True):
     candidate: RevisionStatus | None = None
     approval: RolloutApproval | None = None
     decisions: tuple[Decision, ...] = ()  # latest first
+    seen: SeenAnnotations | None = None
     revisions: tuple[RevisionRecord, ...] = ()
     delivery: DeliveryStatus | None = None
     url: str = ""

@@ -49,7 +49,8 @@ PAUSE_ANNOTATION: Final = f"{GROUP}/pause"
 DECIDED_ANNOTATION: Final = f"{GROUP}/decided"
 DECIDED_BY_ANNOTATION: Final = f"{GROUP}/decided-by"
 DECIDED_BECAUSE_ANNOTATION: Final = f"{GROUP}/decided-because"
-# Of tandem.dev/requestedAt, which nobody needs a right to decide for.
+# Of tandem.dev/requestedAt, which nobody needs a right to decide for; `requested`: the token that the others are about.
+REQUESTED_ANNOTATION: Final = f"{GROUP}/requested"
 REQUESTED_BY_ANNOTATION: Final = f"{GROUP}/requested-by"
 REQUESTED_BECAUSE_ANNOTATION: Final = f"{GROUP}/requested-because"
 

@@ -10,7 +10,7 @@ from tandem.api.appdeployment import AppDeploymentStatus, RevisionRecord
 from tandem.api.conditions import READY
 from tandem.api.meta import condition_of
 from tandem.api.plan import Emit
-from tandem.apps import people
+from tandem.apps import credit
 from tandem.apps.case import Case
 from tandem.apps.decisions import announced
 from tandem.apps.promotion import MOVING_ALIAS, PROMOTED
@@ -34,7 +34,7 @@ def _of_revision(
         case "Candidate" if was is None:
             event = Emit("Normal", "RevisionCreated", f"{what} starts")
         case "Candidate" if was != "Candidate":
-            event = Emit("Normal", "RevisionRetried", f"{what} is tried again{people.asked(case)}")
+            event = Emit("Normal", "RevisionRetried", f"{what} is tried again{credit.asked(case)}")
         case "Stable" if was not in {None, "Stable"} and now.revision == held:
             event = Emit("Normal", "RolledBack", f"{what} takes all the traffic again: spec.rollback asks for it")
         case "Stable" if was not in {None, "Stable"}:

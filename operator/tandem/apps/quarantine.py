@@ -32,13 +32,13 @@ def standing(case: Case, owned: Owned) -> Verdict | None:
     if verdict is None or verdict.deadline < case.spec.progress_deadline_seconds:
         return None
     asked = _token(case) not in {"", verdict.requested_at}
-    return None if asked and _asked_for(case) == owned.number else remembered(case, owned)
+    return None if asked and asked_for(case) == owned.number else remembered(case, owned)
 
 
 def remembered(case: Case, owned: Owned) -> Verdict | None:
     """The verdict as it is kept while nobody asks for this revision: a request that was for another was none for it."""
     verdict, token = owned.verdict, _token(case)
-    others = _asked_for(case) not in {None, owned.number}
+    others = asked_for(case) not in {None, owned.number}
     if verdict is None or not token or not others or _named(token) is not None:
         return verdict  # one that names a revision is nobody else's anyway
     return msgspec.structs.replace(verdict, requested_at=token)
@@ -89,7 +89,7 @@ def _overdue(case: Case, owned: Owned, started_at: datetime) -> bool:
     return left <= timedelta()
 
 
-def _asked_for(case: Case) -> int | None:
+def asked_for(case: Case) -> int | None:
     """The revision that the request is for; None: a bare one, while it is not known what the spec asks for."""
     return _named(_token(case)) or case.wanted
 

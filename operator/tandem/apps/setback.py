@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tandem.api.conditions import Failed, Outcome, Working
-from tandem.apps import people, route, traffic
+from tandem.apps import credit, people, route, traffic
 from tandem.apps.analysis import analyse
 from tandem.apps.case import Case, refused, stamp
 from tandem.apps.health import crash, outage
@@ -38,7 +38,7 @@ def given_up(case: Case, owned: Owned) -> Verdict | None:
     """Of a candidate: a verdict that stands, or the word of a person."""
     verdict = standing(case, owned)
     if verdict is None and people.wants_abort(case, owned.number):
-        return verdict_on(case, "Aborted", f"revision {owned.number} was aborted{people.by(case)}")
+        return verdict_on(case, "Aborted", f"revision {owned.number} was aborted{credit.by(case, 'Aborted', owned.number)}")
     return verdict
 
 
@@ -72,7 +72,9 @@ def judge_serving(case: Case, watch: Watch, stable: Owned) -> Verdict | Outcome 
     """A verdict: it has failed. An outcome: it is watched. None: it is not any more, or nothing waits for it."""
     over = watch.ends <= case.now
     if not over and people.wants_abort(case, stable.number):
-        return verdict_on(case, "Aborted", f"revision {stable.number} was aborted{people.by(case)}")
+        return verdict_on(
+            case, "Aborted", f"revision {stable.number} was aborted{credit.by(case, 'Aborted', stable.number)}"
+        )
     cause = None if over else crash(case, stable, watch.since) or outage(case, stable)
     if cause is not None:
         took = f"revision {stable.number} failed after it had taken the traffic"

@@ -10,6 +10,7 @@ import msgspec
 
 from tandem.api.appdeployment import AppDeploymentStatus, RevisionRecord, RevisionStatus
 from tandem.api.conditions import Awaiting, Failed, Outcome, Passed, Undecided, summarise, waiting_since
+from tandem.apps import credit
 from tandem.apps.analysis import analysis_status
 from tandem.apps.case import Case
 from tandem.apps.decisions import decided
@@ -68,6 +69,7 @@ def status_of(
         told,
         delivery=delivered(case, told),
         decisions=decided(case, told),
+        seen=credit.seen(case),
         waiting_since=waiting_since(case.stored.conditions, case.stored.waiting_since, told.conditions, case.now),
     )
 

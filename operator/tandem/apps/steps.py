@@ -19,7 +19,7 @@ import msgspec
 
 from tandem.api.appdeployment import RolloutApproval, RolloutStep
 from tandem.api.conditions import Awaiting, Outcome, Working
-from tandem.apps import people, traffic
+from tandem.apps import credit, people, traffic
 from tandem.apps.analysis import Judgement, analyse
 from tandem.apps.case import Case, refused, stamp
 from tandem.apps.freeze import freeze
@@ -111,17 +111,29 @@ def approval_of(case: Case, owned: Owned | None, rolled_out: Outcome) -> Rollout
             asked, last_transition_time=before.last_transition_time
         )
         return before if same else msgspec.structs.replace(asked, last_transition_time=case.second)
+    told = (before.revision, before.step, before.state) if before is not None else None
+    step = _approved_here(case, owned)
+    if owned is not None and step and told != (owned.number, step, "Approved"):
+        return _approval(case, owned.number, step)
     if before is None or record_of(case, before.revision) is None:
         return None
     if before.state == "Awaiting" and people.approved(case, before.revision, before.step):
-        return RolloutApproval(
-            revision=before.revision,
-            step=before.step,
-            state="Approved",
-            last_transition_time=case.second,
-            by=people.who(case),
-        )
+        return _approval(case, before.revision, before.step)
     return before if before.state == "Approved" else None
+
+
+def _approval(case: Case, number: int, step: str) -> RolloutApproval:
+    by = credit.speaker(case, "Approved", number, step).who
+    return RolloutApproval(revision=number, step=step, state="Approved", last_transition_time=case.second, by=by)
+
+
+def _approved_here(case: Case, owned: Owned | None) -> str:
+    """The step that it is at, if a person has to approve it and has: maybe before it came to wait for that."""
+    place = _present(case, owned, at_once=False) if owned is not None else None
+    if owned is None or place is None or place.note is None or place.note.reached is None:
+        return ""
+    name = place.note.name
+    return name if _asks(case, place, place.note) and people.approved(case, owned.number, name) else ""
 
 
 def _course(case: Case) -> tuple[RolloutStep, ...]:
@@ -266,7 +278,7 @@ def _held_by_a_person(case: Case, owned: Owned, place: Place, note: Note, revisi
     if not people.wants_pause(case, owned.number):
         return None
     since = f"since {stamp(note.reached or note.since)}"
-    said = f"{_where(place)} of {revision} is held{people.by(case)} {since}{case.meanwhile}"
+    said = f"{_where(place)} of {revision} is held{credit.by(case, 'Paused', owned.number)} {since}{case.meanwhile}"
     return Awaiting("Paused", f"{said}. It goes on with: {people.command(case, 'resume')}")
 
 
@@ -280,12 +292,18 @@ def _paused(case: Case, owned: Owned, place: Place, note: Note, revision: str) -
             case.draft.requeue(until - case.now)
             on = f"all the traffic at once with: {people.command(case, 'promote')}"
             return Working("StepPaused", f"{where} of {revision} until {stamp(until)}{case.meanwhile}; {on}")
-    asks = pause is not None and pause.duration_seconds is None
-    asks |= note.phase == "Promotion" and case.spec.rollout.approval == "Required"
-    if asks and not people.approved(case, owned.number, note.name):
+    if _asks(case, place, note) and not people.approved(case, owned.number, note.name):
         waits = f"{where} of {revision} waits for a person since {stamp(note.reached)}{case.meanwhile}"
         return Awaiting(AWAITING, f"{waits}: {people.command(case, 'approve')} (or abort)")
     return freeze(case, revision)
+
+
+def _asks(case: Case, place: Place, note: Note) -> bool:
+    """Whether a person has to approve what is reached."""
+    if note.phase == "Promotion":
+        return case.spec.rollout.approval == "Required"
+    pause = place.step.pause if note.phase == "Step" and place.step is not None else None
+    return pause is not None and pause.duration_seconds is None
 
 
 def _go_on(case: Case, owned: Owned, place: Place, note: Note, revision: str) -> Outcome:

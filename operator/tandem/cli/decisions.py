@@ -218,9 +218,14 @@ def _decide(cluster: Cluster, found: Found, who: Who, annotation: str, word: str
 
 def _ask(cluster: Cluster, found: Found, who: Who, what: str, taken_away: Mapping[str, None]) -> None:
     # Whatever was not there before is a request; the time is one that people can read.
-    by = who.name or cluster.me()
-    said = {names.REQUESTED_BY_ANNOTATION: by, names.REQUESTED_BECAUSE_ANNOTATION: who.reason}
-    cluster.annotate(found.kind, found.name, {names.REQUESTED_AT_ANNOTATION: _now(), **said, **taken_away})
+    token, by = _now(), who.name or cluster.me()
+    said = {
+        names.REQUESTED_AT_ANNOTATION: token,
+        names.REQUESTED_ANNOTATION: token,  # what `by` and the reason are about
+        names.REQUESTED_BY_ANNOTATION: by,
+        names.REQUESTED_BECAUSE_ANNOTATION: who.reason,
+    }
+    cluster.annotate(found.kind, found.name, {**said, **taken_away})
     typer.echo(f"{found}: {what} is asked for by {by}")
 
 

@@ -169,7 +169,7 @@ def test_another_try_takes_away_what_was_said_of_the_one_before(
 
     notes = annotated(api_server, app)
     assert (notes.pop("mine"), notes.pop(names.REQUESTED_BY_ANNOTATION)) == ("stays", "anna")
-    assert notes.keys() == {names.REQUESTED_AT_ANNOTATION}
+    assert notes.keys() == {names.REQUESTED_AT_ANNOTATION, names.REQUESTED_ANNOTATION}
 
 
 def test_another_judgement_of_what_is_on_its_way_takes_no_word_away(

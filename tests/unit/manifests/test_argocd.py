@@ -163,7 +163,7 @@ def test_what_failed_is_tried_again_by_a_token_that_was_not_there(kind: str) -> 
     written = annotated(given, "retry")
 
     token = written.pop(names.REQUESTED_AT_ANNOTATION)
-    assert written == {names.REQUESTED_BY_ANNOTATION: "argocd"}
+    assert written == {names.REQUESTED_BY_ANNOTATION: "argocd", names.REQUESTED_ANNOTATION: token}
     assert token is not None
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", token)
     assert token > "2026-01-01T00:00:00Z"

@@ -3,6 +3,7 @@ if obj.metadata.annotations == nil then
   obj.metadata.annotations = {}
 end
 obj.metadata.annotations["tandem.dev/requestedAt"] = os.date("!%Y-%m-%dT%H:%M:%SZ")
+obj.metadata.annotations["tandem.dev/requested"] = obj.metadata.annotations["tandem.dev/requestedAt"]
 obj.metadata.annotations["tandem.dev/requested-by"] = "argocd"
 obj.metadata.annotations["tandem.dev/requested-because"] = nil
 -- What was said of the try that is over; while a revision is on its way its words stay.
