@@ -1,7 +1,7 @@
 """Whose word it is: who said it and why, where that is known.
 
-The API server tells no controller who wrote an annotation, and names stay where words go: a name that stood there is not
-the name of whoever writes the next word. ``tandem.dev/decided`` tells which word the name is about; the commands and
+The API server tells no controller who wrote an annotation, and names stay where words go: one that stood there is not
+that of whoever writes the next word. ``tandem.dev/decided`` tells which word the name is about; the commands and
 the buttons write it. Without it, the name has to have come in the same moment as the word. Else nobody is named.
 """
 

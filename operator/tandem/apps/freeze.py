@@ -8,11 +8,13 @@ from datetime import datetime, timedelta
 from tandem.api.appdeployment import FreezeWindow
 from tandem.api.conditions import Failed, Outcome, Working
 from tandem.api.cron import BadSchedule, last_time
+from tandem.apps import people
 from tandem.apps.case import Case, stamp
 
 
 @dataclass(frozen=True)
 class Frozen:
+    since: datetime
     until: datetime
     reason: str
 
@@ -33,10 +35,13 @@ def freeze(case: Case, what: str) -> Outcome | None:
     longest = max(found, key=lambda one: one.until)
     case.draft.requeue(longest.until - case.now)
     why = f" ({longest.reason})" if longest.reason else ""
-    return Working("Frozen", f"{what} waits until {stamp(longest.until)}: a freeze window is open{why}{case.meanwhile}")
+    said = f"{what} waits until {stamp(longest.until)}: a freeze window is open since {stamp(longest.since)}{why}"
+    return Working("Frozen", f"{said}{case.meanwhile}; {people.at_once(case)}")
 
 
 def _frozen(window: FreezeWindow, now: datetime) -> Frozen | None:
     opened = last_time(window.schedule, window.time_zone, now)
-    until = opened + timedelta(seconds=window.duration_seconds) if opened else None
-    return Frozen(until, window.reason) if until is not None and until > now else None
+    if opened is None:
+        return None
+    until = opened + timedelta(seconds=window.duration_seconds)
+    return Frozen(opened, until, window.reason) if until > now else None

@@ -81,6 +81,11 @@ def _said_at(case: Case, annotation: str) -> str:
     return when if (verb, word) == (short(annotation), word_of(case, annotation)) else ""
 
 
+def at_once(case: Case) -> str:
+    """What moves a candidate that waits for the clock or for a judgement."""
+    return f"all the traffic at once with: {command(case, 'promote')}"
+
+
 def word_of(case: Case, annotation: str) -> str:
     return case.app.metadata.annotations.get(annotation, "").strip()
 

@@ -90,8 +90,8 @@ def judge_serving(case: Case, watch: Watch, stable: Owned) -> Verdict | Outcome 
     case.draft.requeue(max(watch.ends - case.now, timedelta()) or timedelta(seconds=30))
     back = f"revision {watch.previous.number} takes the traffic back if it fails"
     told = f"; {judged.message}" if judged.phase != "Successful" else ""
-    until = f"it is watched until {stamp(watch.ends)}: {back}{told}"
-    return Working(WATCHING, f"revision {stable.number} takes all the traffic; {until}")
+    until = f"it is watched until {stamp(watch.ends)}: {back}{told}; at once with: {people.command(case, 'abort')}"
+    return Working(WATCHING, f"revision {stable.number} has all the traffic since {stamp(watch.since)}; {until}")
 
 
 def is_held(case: Case, number: int) -> bool:

@@ -247,7 +247,8 @@ def _held(case: Case, owned: Owned, place: Place, note: Note, revision: str) -> 
         case "Failed":
             return _judged_bad(case, owned, place, judged)
         case "Running":
-            return Working("AnalysisRunning", f"{where} of {revision} is judged: {judged.message}{case.meanwhile}")
+            said = f"{where} of {revision} is judged {since}: {judged.message}{case.meanwhile}"
+            return Working("AnalysisRunning", f"{said}; {people.at_once(case)}")
         case "Inconclusive":
             said = f"{where} of {revision}, {since}: no verdict: {judged.message}{case.meanwhile}"
             on = f"it goes on with {people.command(case, 'promote')}, ends with {people.command(case, 'abort')}"
@@ -290,8 +291,8 @@ def _paused(case: Case, owned: Owned, place: Place, note: Note, revision: str) -
         until = note.reached + timedelta(seconds=pause.duration_seconds)
         if until > case.now:
             case.draft.requeue(until - case.now)
-            on = f"all the traffic at once with: {people.command(case, 'promote')}"
-            return Working("StepPaused", f"{where} of {revision} until {stamp(until)}{case.meanwhile}; {on}")
+            said = f"{where} of {revision} since {stamp(note.reached)} until {stamp(until)}{case.meanwhile}"
+            return Working("StepPaused", f"{said}; {people.at_once(case)}")
     if _asks(case, place, note) and not people.approved(case, owned.number, note.name):
         waits = f"{where} of {revision} waits for a person since {stamp(note.reached)}{case.meanwhile}"
         return Awaiting(AWAITING, f"{waits}: {people.command(case, 'approve')} (or abort)")

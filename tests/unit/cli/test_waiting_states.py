@@ -138,6 +138,19 @@ def test_an_app_says_what_it_waits_for_since_when_and_what_moves_it(state: State
     assert verbs(world) == state.moves
 
 
+@pytest.mark.parametrize("state", [one for one in APPS if one.reason in WAITS], ids=lambda state: state.reason)
+def test_the_status_itself_says_since_when_and_which_command_moves_it(state: State) -> None:
+    """Not everybody who is asked has the command: Argo CD, a dashboard and kubectl show the message alone."""
+    world = until(state.story(), state.reason)
+    passes(world, 1)
+
+    assert world.told.explain == world.condition("RolledOut").message
+    assert re.search(r"since 2026-03-01 12:\d\d:\d\dZ", world.told.explain), world.told.explain
+    named = re.findall(r"kubectl tandem (\w+) shop -n team", world.told.explain)
+    assert named, world.told.explain
+    assert set(named) <= {move.split(" ")[0] for move in state.moves}
+
+
 def test_no_state_that_waits_for_a_person_or_the_clock_is_missing_here() -> None:
     assert {state.reason for state in APPS} >= WAITS
 
