@@ -192,7 +192,7 @@ class RevisionStatus(Wire, frozen=True):
     revision: int
     digest: str  # of everything that makes it: image, model version, command, env, port …
     image: str = ""
-    image_digest: str = ""  # as the first ready pod's imageID tells it
+    image_digest: str = ""  # as the imageID of its first pod tells it
     model: RevisionModel | None = None
     commit: str = ""
     config_maps: tuple[RevisionConfigMap, ...] = ()
@@ -204,6 +204,8 @@ class RevisionRecord(Wire, frozen=True):
     revision: int
     digest: str = ""
     image: str = ""
+    image_digest: str = ""  # as in `stable`; it stays when the pods are gone
+    other_image_digests: tuple[str, ...] = ()  # of pods that run another image by the same name: the tag moved
     model: RevisionModel | None = None
     commit: str = ""
     config_maps: tuple[RevisionConfigMap, ...] = ()

@@ -22,7 +22,8 @@ def events(case: Case, status: AppDeploymentStatus) -> list[Emit]:
     told = [
         event for now in status.revisions if (event := _of_revision(case, status, before.get(now.revision), now, held))
     ]
-    return announced(case, status) + told + _promoted(case, status)
+    moved = [event for now in status.revisions if (event := _of_image(before.get(now.revision), now))]
+    return announced(case, status) + told + moved + _promoted(case, status)
 
 
 def _of_revision(
@@ -46,6 +47,18 @@ def _of_revision(
         case "Retired" if before is not None and before.retire_at is not None and now.retire_at is None:
             event = Emit("Normal", "RevisionRetired", f"{what} has no pods any more")
     return event
+
+
+def _of_image(before: RevisionRecord | None, now: RevisionRecord) -> Emit | None:
+    """A pod came to a node that pulled the tag later than the others did."""
+    others = [
+        digest for digest in now.other_image_digests if before is None or digest not in before.other_image_digests
+    ]
+    if not others:
+        return None
+    told = f"pods of revision {now.revision} run {', '.join(others)} as image {now.image}, and it was rolled out with"
+    advice = "the tag was moved: name each build by a tag of its own, or by digest"
+    return Emit("Warning", "ImageDiffers", f"{told} {now.image_digest}: {advice}")
 
 
 def _promoted(case: Case, status: AppDeploymentStatus) -> list[Emit]:

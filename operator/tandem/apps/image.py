@@ -18,11 +18,20 @@ from tandem.apps.revision import Owned
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _TAG: Final = re.compile(r":[^/:@]*$")
 _DEFAULT_REGISTRY: Final = "docker.io"
+_OTHERS: Final = 16  # as many as the CRD takes
 
 
 def image_digest(case: Case, owned: Owned) -> str:
-    """As the first ready pod tells it; '' while none is ready."""
-    return next((found.group() for id_ in _ids(case, owned) if (found := _DIGEST.search(id_))), "")
+    """As the first ready pod tells it, else the first with an image; without pods, what it is pinned to. '': none."""
+    ids = (*_ids(case, owned), *_ids(case, owned, ready=False), owned.deployment.image_of(CONTAINER))
+    return next((found.group() for id_ in ids if (found := _DIGEST.search(id_))), "")
+
+
+def other_digests(case: Case, owned: Owned, known: str) -> tuple[str, ...]:
+    """What else its pods run under the name that was written: a tag that moved, met by another node."""
+    written = owned.shown.image
+    found = {digest for id_ in _ids(case, owned, ready=False) if (digest := _pulled(id_, written))}
+    return tuple(sorted(found - {known}))[:_OTHERS] if len(found) > 1 else ()
 
 
 def pinned(case: Case, owned: Owned, replicas: int) -> str:
@@ -32,20 +41,26 @@ def pinned(case: Case, owned: Owned, replicas: int) -> str:
         return present  # once pinned, always
     if replicas > 0 or not written or "@" in written:
         return ""
-    repository = _TAG.sub("", written)
-    for id_ in _ids(case, owned):
-        # An image that was loaded into a node, not pulled, has an id that no registry knows, or another's name.
-        name, at, digest = id_.removeprefix("docker-pullable://").partition("@")
-        if at and _DIGEST.fullmatch(digest) and _full(name) == _full(repository):
-            return f"{repository}@{digest}"
-    return ""
+    digest = next((found for id_ in _ids(case, owned) if (found := _pulled(id_, written))), "")
+    return f"{_TAG.sub('', written)}@{digest}" if digest else ""
 
 
-def _ids(case: Case, owned: Owned) -> Iterator[str]:
+def _pulled(id_: str, written: str) -> str:
+    """The digest of what a registry has under the name that was written.
+
+    An image that was loaded into a node, not pulled, has an id that no registry knows, or another's name: ''.
+    """
+    name, at, digest = id_.removeprefix("docker-pullable://").partition("@")
+    is_it = at and _DIGEST.fullmatch(digest) and _full(name) == _full(_TAG.sub("", written.partition("@")[0]))
+    return digest if is_it else ""
+
+
+def _ids(case: Case, owned: Owned, *, ready: bool = True) -> Iterator[str]:
+    """``ready``: of containers that are ready alone."""
     children = case.observed.children
     for pod in pods_of(owned.deployment, children.replica_sets, children.pods):
         for container in pod.containers:
-            if container.name == CONTAINER and container.ready:
+            if container.name == CONTAINER and (container.ready or not ready):
                 yield container.image_id
 
 

@@ -15,7 +15,7 @@ from tandem.apps.analysis import analysis_status
 from tandem.apps.case import Case
 from tandem.apps.decisions import decided
 from tandem.apps.delivery import delivered
-from tandem.apps.image import image_digest
+from tandem.apps.image import image_digest, other_digests
 from tandem.apps.manifest import selector
 from tandem.apps.pods import record_of
 from tandem.apps.quarantine import standing
@@ -137,7 +137,7 @@ def _told(case: Case, number: int, digest: str, shown: Shown, owned: Owned | Non
         revision=number,
         digest=digest,
         image=shown.image,
-        image_digest=_known_digest(case, number, digest) or (image_digest(case, owned) if owned else ""),
+        image_digest=_image_digest(case, number, digest, owned),
         model=shown.model,
         commit=shown.commit,
         config_maps=shown.config_maps,
@@ -145,12 +145,12 @@ def _told(case: Case, number: int, digest: str, shown: Shown, owned: Owned | Non
     )
 
 
-def _known_digest(case: Case, number: int, digest: str) -> str:
-    """What the first ready pod told stays: a tag that moves later does not change what was rolled out."""
-    for known in (case.stored.stable, case.stored.candidate):
+def _image_digest(case: Case, number: int, digest: str, owned: Owned | None) -> str:
+    """What its first pod told stays: a tag that moves later does not change what was rolled out."""
+    for known in (case.stored.stable, case.stored.candidate, record_of(case, number)):
         if known is not None and (known.revision, known.digest) == (number, digest) and known.image_digest:
             return known.image_digest
-    return ""
+    return image_digest(case, owned) if owned is not None else ""
 
 
 def _records(case: Case, target: Target | None, leaving: Mapping[int, datetime]) -> tuple[RevisionRecord, ...]:
@@ -166,10 +166,14 @@ def _record(
     case: Case, target: Target | None, leaving: Mapping[int, datetime], number: int, digest: str, shown: Shown
 ) -> RevisionRecord:
     state, reason = _state(case, target, number)
+    owned = case.fleet.owned.get(number)
+    ran = _image_digest(case, number, digest, owned)
     return RevisionRecord(
         revision=number,
         digest=digest,
         image=shown.image,
+        image_digest=ran,
+        other_image_digests=other_digests(case, owned, ran) if owned is not None else (),
         model=shown.model,
         commit=shown.commit,
         config_maps=shown.config_maps,

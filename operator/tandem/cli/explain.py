@@ -128,10 +128,22 @@ def _of_app(app: AppDeployment, now: datetime) -> Iterator[tuple[str, str]]:
         yield "candidate", _revision(candidate)
     if app.status.preview_url:
         yield "preview", app.status.preview_url
+    yield from _images(app)
     yield from _judgement(app, now)
     yield from _decided(app, now)
     if app.status.delivery is not None and app.status.delivery.history:
         yield "delivery", _delivered(app.status.delivery)
+
+
+def _images(app: AppDeployment) -> Iterator[tuple[str, str]]:
+    """Of revisions whose pods do not all run the same."""
+    for one in app.status.revisions:
+        if one.other_image_digests:
+            others = ", ".join(one.other_image_digests)
+            yield (
+                "images",
+                f"revision {one.revision} runs {one.image_digest} and {others} as {one.image}: the tag moved",
+            )
 
 
 def _judgement(app: AppDeployment, now: datetime) -> Iterator[tuple[str, str]]:

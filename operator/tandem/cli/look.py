@@ -116,7 +116,7 @@ def _headline(resource: Resource) -> str:
 
 
 def _revisions(app: AppDeployment) -> Iterator[tuple[str, ...]]:
-    yield "REVISION", "STATE", "IMAGE", "MODEL", "COMMIT", "LIVE SINCE", "LEAD TIME", "REASON"
+    yield "REVISION", "STATE", "IMAGE", "DIGEST", "MODEL", "COMMIT", "LIVE SINCE", "LEAD TIME", "REASON"
     events = app.status.delivery.history if app.status.delivery else ()
     promoted = {event.revision: event for event in events if event.type == "Promoted"}
     for one in app.status.revisions:
@@ -124,7 +124,8 @@ def _revisions(app: AppDeployment) -> Iterator[tuple[str, ...]]:
         event = promoted.get(one.revision)
         since = f"{event.time:%Y-%m-%d %H:%M:%SZ}" if event else "-"
         lead = duration(timedelta(seconds=event.seconds)) if event and event.seconds is not None else "-"
-        yield str(one.revision), one.state, one.image or "-", model, one.commit[:12] or "-", since, lead, one.reason
+        image = one.image or "-", one.image_digest.removeprefix("sha256:")[:12] or "-"
+        yield str(one.revision), one.state, *image, model, one.commit[:12] or "-", since, lead, one.reason
 
 
 def _runs(training: TrainingJob) -> Iterator[tuple[str, ...]]:

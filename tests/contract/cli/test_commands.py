@@ -263,7 +263,7 @@ REVISIONS: Json = {
     "revisions": [
         {"revision": 5, "state": "Stable"},
         {"revision": 4, "state": "Failed", "reason": "CrashLoopBackOff"},
-        {"revision": 3, "state": "Retired"},
+        {"revision": 3, "state": "Retired", "imageDigest": "sha256:0123456789abcdef"},
         {"revision": 2, "state": "Retired"},
     ],
 }
@@ -356,11 +356,11 @@ def test_the_history_of_both_kinds(api_server: ApiServer, namespace: str, tandem
     given(api_server, namespace, "TrainingJob", "iris", history=[{**entry, "completionTime": "2026-03-01T12:00:00Z"}])
 
     assert [line.split() for line in tandem("history", "shop").out.splitlines()] == [
-        ["REVISION", "STATE", "IMAGE", "MODEL", "COMMIT", "LIVE", "SINCE", "LEAD", "TIME", "REASON"],
-        ["5", "Stable", "-", "-", "-", "2026-03-01", "12:00:00Z", "1h20m"],
-        ["4", "Failed", "-", "-", "-", "-", "-", "CrashLoopBackOff"],
-        ["3", "Retired", "-", "-", "-", "-", "-"],
-        ["2", "Retired", "-", "-", "-", "-", "-"],
+        ["REVISION", "STATE", "IMAGE", "DIGEST", "MODEL", "COMMIT", "LIVE", "SINCE", "LEAD", "TIME", "REASON"],
+        ["5", "Stable", "-", "-", "-", "-", "2026-03-01", "12:00:00Z", "1h20m"],
+        ["4", "Failed", "-", "-", "-", "-", "-", "-", "CrashLoopBackOff"],
+        ["3", "Retired", "-", "0123456789ab", "-", "-", "-", "-"],
+        ["2", "Retired", "-", "-", "-", "-", "-", "-"],
     ]
     assert tandem("history", "iris").out.splitlines()[1].split() == [
         *("1", "Created", "Complete", "7", "-", "2026-03-01", "12:00:00Z", "abc")

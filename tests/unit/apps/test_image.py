@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.apps.world import IMAGE_DIGEST, World, app
+from tandem.cli.explain import explain
+from tests.unit.apps.world import IMAGE_DIGEST, NEVER, World, app
 
 OTHER = "sha256:" + "cd" * 32
 
@@ -79,3 +80,78 @@ def test_a_revision_whose_notes_are_unreadable_keeps_its_image() -> None:
     world.change(rollback={"toRevision": 1})
     world.converge()
     assert (world.scale[1], world.image(1)) == (1, f"shop@{IMAGE_DIGEST}")
+
+
+# --- What the status tells -------------------------------------------------------------------------------------------
+
+
+def test_each_revision_keeps_the_digest_that_it_ran_when_its_pods_are_gone() -> None:
+    world = pulled("shop:1", f"docker.io/library/shop@{OTHER}")
+    world.image_ids["shop:1"] = f"docker.io/library/shop@{IMAGE_DIGEST}"
+    world.wait(3600)
+    world.converge()
+    assert [(one.revision, one.state, one.image_digest) for one in world.told.revisions] == [
+        (2, "Stable", IMAGE_DIGEST),
+        (1, "Retired", OTHER),
+    ]
+
+
+def test_what_failed_keeps_its_digest_too() -> None:
+    world = app("shop:1").converge()
+    world.image_ids["shop:2"] = f"docker.io/library/shop@{OTHER}"
+    world.change(image="shop:2", rollout={"approval": "Required"})
+    world.converge()
+    world.say(abort="2")
+    world.converge()
+    assert (world.record(2).state, world.record(2).image_digest, world.scale[2]) == ("Failed", OTHER, 0)
+
+
+def test_what_never_was_ready_tells_what_it_was_tried_with() -> None:
+    world = app("shop:1").converge()
+    world.behaviour["shop:2"] = NEVER
+    world.moved["shop:2"] = f"docker.io/library/shop@{OTHER}"  # its only pod
+    world.change(image="shop:2")
+    world.converge()
+    assert (world.record(2).state, world.record(2).image_digest) == ("Failed", OTHER)
+
+
+def test_when_the_status_is_lost_a_pinned_revision_still_tells_its_digest() -> None:
+    world = pulled("shop:1", f"docker.io/library/shop@{OTHER}")
+    world.lose_status()
+    world.converge()
+    assert world.record(1).image_digest == OTHER
+
+
+def test_a_tag_that_moved_and_is_met_by_another_node_is_told_once() -> None:
+    world = app("shop:1", replicas=3)
+    world.image_ids["shop:1"] = f"docker.io/library/shop@{IMAGE_DIGEST}"
+    world.converge()
+    assert world.record(1).other_image_digests == ()
+    world.moved["shop:1"] = f"docker.io/library/shop@{OTHER}"
+    for _ in range(3):
+        world.reconcile()
+    told = [event for event in world.events if event.reason == "ImageDiffers"]
+    assert [event.type for event in told] == ["Warning"]
+    for words in (
+        "revision 1",
+        "image shop:1",
+        IMAGE_DIGEST,
+        OTHER,
+        "name each build by a tag of its own, or by digest",
+    ):
+        assert words in told[0].message
+    assert (world.record(1).image_digest, world.record(1).other_image_digests) == (IMAGE_DIGEST, (OTHER,))
+    assert any(f"{OTHER}" in line for line in explain(world.app, world.now))
+    del world.moved["shop:1"]
+    world.reconcile()
+    assert world.record(1).other_image_digests == ()
+
+
+def test_an_image_that_was_loaded_into_one_node_and_pulled_by_another_is_no_other_one() -> None:
+    """Its id is one that no registry knows: nobody can say whether it is the same."""
+    world = app("shop:1", replicas=3)
+    world.image_ids["shop:1"] = f"docker.io/library/shop@{IMAGE_DIGEST}"
+    world.converge()
+    world.moved["shop:1"] = f"docker.io/library/import-2026-03-01@{OTHER}"
+    world.reconcile()
+    assert world.record(1).other_image_digests == ()

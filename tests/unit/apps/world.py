@@ -97,6 +97,7 @@ class World:
     services: dict[str, Json] = field(default_factory=dict)
     config_maps: dict[str, dict[str, str]] = field(default_factory=dict)  # what people wrote: name → data
     image_ids: dict[str, str] = field(default_factory=dict)  # image as written → as the nodes tell it
+    moved: dict[str, str] = field(default_factory=dict)  # image → as the node of its last pod tells it, a newer one
     copies: dict[str, Json] = field(default_factory=dict)
     readable: Unavailable | None = None  # why ConfigMaps cannot be read
     budgets: dict[str, Json] = field(default_factory=dict)
@@ -396,6 +397,7 @@ class World:
         if (ended := self.crashed.get(deployment["written"])) is not None:
             status["restartCount"] = 1
             status["lastState"] = {"terminated": {"exitCode": 1, "reason": "Error", "finishedAt": ended.isoformat()}}
+        last = count - 1 if deployment["written"] in self.moved else None
         return [
             {
                 "metadata": {
@@ -405,7 +407,9 @@ class World:
                 },
                 "status": {
                     "phase": "Running",
-                    "containerStatuses": [status],
+                    "containerStatuses": [
+                        status | ({"imageID": self.moved[deployment["written"]]} if number == last else {})
+                    ],
                     "conditions": self._pod_conditions(deployment, number),
                 },
             }
