@@ -24,6 +24,12 @@ from tests.crds import KINDS, nodes, schema
 
 TJ, AD = "TrainingJob", "AppDeployment"
 
+
+def frozen(**window: object) -> dict[str, object]:
+    """With one window, which is good but for this."""
+    return {"rollout": {"freeze": [{"schedule": "0 18 * * FRI", "durationSeconds": 3600, **window}]}}
+
+
 NOT_REPRODUCED: dict[str, dict[str, object]] = {
     "model": {"model": {"name": "iris"}},
     "gate": {"gate": {"metrics": [{"name": "accuracy", "min": "0.9"}]}},
@@ -623,6 +629,29 @@ CASES = [
         "spec.retrain.startingDeadlineSeconds",
         "greater than or equal to 1",
         {"retrain": {"schedule": "0 2 * * *", "startingDeadlineSeconds": 0}},
+    ),
+    *(
+        Refusal(f"a freeze from {cron!r} on", AD, "spec.rollout.freeze[0].schedule", says, frozen(schedule=cron))
+        for cron, says in (
+            ("0 18 * *", "five fields"),
+            ("0 0 18 * * FRI", "five fields"),
+            ("@often", "five fields"),
+            ("60 18 * * FRI", "minute 0-59"),
+            ("0 24 * * *", "minute 0-59"),
+            ("0 0 * 13 *", "month 1-12"),
+            ("0 0 * * FRIDAY", "month 1-12"),
+            ("0 0 L * *", "minute 0-59"),
+        )
+    ),
+    *(
+        Refusal(
+            f"a freeze in the time zone {zone!r}",
+            AD,
+            "spec.rollout.freeze[0].timeZone",
+            "name of a time zone",
+            frozen(timeZone=zone),
+        )
+        for zone in ("Mars/Olympus", "Local", "CEST", "")
     ),
     # --- where
     Refusal("half a GPU", TJ, "spec.steps[0].resources.limits", "is a whole number", gpus("0.5")),
