@@ -5,9 +5,16 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
+from tandem.api import names
 from tandem.api.appdeployment import DeliveryEvent, DeliveryStatus
 from tandem.apps.delivery import KEPT, figures
+from tandem.engine.metrics import Metrics
+from tandem.engine.queue import KeyedQueue
+from tandem.engine.store import Store
+from tandem.engine.watches import Watches
+from tandem.main import Configuration, app_controller
 from tests.unit.apps.test_steps import UNTIL_APPROVED, canary, step, waits
 from tests.unit.apps.world import CRASH, START, Crash, World
 
@@ -320,3 +327,32 @@ def test_what_happened_while_no_status_could_be_written_is_counted_when_one_is()
 
 def _body(one: DeliveryEvent) -> dict[str, object]:
     return {"time": one.time.isoformat(), "type": one.type, "revision": one.revision}
+
+
+# --- for Prometheus --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.asyncio
+async def test_prometheus_reads_the_four_figures_of_an_app_as_its_status_tells_them() -> None:
+    """The operator's own controller, and a status that its plan has made: a failure, and a commit that got through."""
+    world = shop().converge()
+    release(world, "shop:2-bad", committed_before=300)
+    world.wait(100)
+    release(world, "shop:3", committed_before=30)
+    meta = {"name": "shop", "namespace": "team", "uid": "app-uid", "resourceVersion": "1", "generation": 1}
+    app = {"apiVersion": names.API_VERSION, "kind": names.APP_DEPLOYMENT, "metadata": meta, "spec": world.spec}
+    controller = app_controller(Configuration("http://mlflow:5000", "runtime:1", timedelta(seconds=10)))
+    metrics, store = Metrics(), Store([controller])
+    store.observe(names.APP_DEPLOYMENT, {**app, "status": world.status})
+    metrics.follow(queue=KeyedQueue(), store=store, watches=Watches([], (), lambda: 0.0))
+
+    families = text_string_to_metric_families(metrics.text().decode())
+    read = {s.name: s.value for family in families for s in family.samples if s.labels.get("name") == "shop"}
+    figures_ = told(world)
+    assert read == {
+        "tandem_app_deployments_30d": figures_.deployments_30d,
+        "tandem_app_lead_time_p50_seconds": figures_.lead_time_p50_seconds,
+        "tandem_app_change_failure_rate": float(figures_.change_failure_rate),
+        "tandem_app_time_to_restore_p50_seconds": figures_.time_to_restore_p50_seconds,
+    }
+    assert (read["tandem_app_deployments_30d"], read["tandem_app_change_failure_rate"]) == (2, 0.333)
