@@ -9,12 +9,10 @@ import pytest
 from tests.unit.apps.test_steps import UNTIL_APPROVED, canary, passes, step, waits
 from tests.unit.apps.world import World
 
-WATCHED = {"watchSeconds": 600}
-
 
 def failed_while_watched(**words: str) -> World:
     """Revision 2 got through by these words, and gave the traffic back."""
-    world = canary(step(20, UNTIL_APPROVED), **({"approval": "Required"} | WATCHED))
+    world = canary(step(20, UNTIL_APPROVED), approval="Required", watchSeconds=600)
     world.say(**words)
     waits(world, "Watching")
     world.wait(5)
@@ -33,7 +31,7 @@ def aborted() -> World:
 
 def retired() -> World:
     """Revision 2 was promoted, served, and is not even the one before what serves."""
-    world = canary(step(20, UNTIL_APPROVED), **WATCHED)
+    world = canary(step(20, UNTIL_APPROVED), watchSeconds=600)
     world.say(promote="2")
     world.converge()
     assert world.serving == 2
@@ -78,7 +76,7 @@ def test_what_was_said_in_an_earlier_attempt_counts_no_more(
 
 
 def test_an_approval_of_an_earlier_attempt_counts_no_more() -> None:
-    world = canary(approval="Required", **WATCHED)
+    world = canary(approval="Required", watchSeconds=600)
     world.say(approved="2/promotion")
     waits(world, "Watching")
     world.wait(5)
