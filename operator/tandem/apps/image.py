@@ -10,10 +10,12 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+import msgspec
+
 from tandem.apps.case import Case
 from tandem.apps.failure import pods_of
 from tandem.apps.manifest import CONTAINER
-from tandem.apps.revision import Owned
+from tandem.apps.revision import Owned, Shown
 
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _TAG: Final = re.compile(r":[^/:@]*$")
@@ -21,8 +23,26 @@ _DEFAULT_REGISTRY: Final = "docker.io"
 _OTHERS: Final = 16  # as many as the CRD takes
 
 
-def image_digest(case: Case, owned: Owned) -> str:
-    """As the first ready pod tells it, else the first with an image; without pods, what it is pinned to. '': none."""
+def image_digest(case: Case, number: int, digest: str, owned: Owned | None) -> str:
+    """What its first pod told stays: a tag that moves later does not change what was rolled out. '': nobody knows."""
+    if owned is not None and owned.shown.image_digest:
+        return owned.shown.image_digest
+    for known in (case.stored.stable, case.stored.candidate, *case.stored.revisions):
+        if known is not None and (known.revision, known.digest) == (number, digest) and known.image_digest:
+            return known.image_digest
+    return _told(case, owned) if owned is not None else ""
+
+
+def shown(case: Case, owned: Owned, replicas: int) -> Shown:
+    """What is remembered of it: when its pods go, what they ran as well."""
+    if replicas > 0 or owned.shown.image_digest:
+        return owned.shown
+    ran = image_digest(case, owned.number, owned.digest, owned)
+    return msgspec.structs.replace(owned.shown, image_digest=ran) if ran else owned.shown
+
+
+def _told(case: Case, owned: Owned) -> str:
+    """By the first pod that is ready, else by the first with an image; without pods, what it is pinned to."""
     ids = (*_ids(case, owned), *_ids(case, owned, ready=False), owned.deployment.image_of(CONTAINER))
     return next((found.group() for id_ in ids if (found := _DIGEST.search(id_))), "")
 

@@ -9,7 +9,7 @@ from tandem.api.plan import Apply, Create, Refusal
 from tandem.apps import people
 from tandem.apps.case import Case
 from tandem.apps.failure import cause_of, pods_of
-from tandem.apps.image import pinned
+from tandem.apps.image import pinned, shown
 from tandem.apps.manifest import mark_of
 from tandem.apps.note import NOTE_ANNOTATION, Note, write
 from tandem.apps.revision import Owned, Target, Verdict
@@ -41,7 +41,8 @@ def keep(
     """
     since, image = started_at or owned.started_at, pinned(case, owned, replicas)
     spent = people.spent(case, owned, over=over or verdict is not None)
-    manifest = scale_manifest(case, owned.number, owned.digest, owned.shown, replicas, since, verdict, image, spent)
+    told = shown(case, owned, replicas)
+    manifest = scale_manifest(case, owned.number, owned.digest, told, replicas, since, verdict, image, spent)
     if note is not None or NOTE_ANNOTATION in owned.deployment.metadata.annotations:
         # An apply that leaves it out would not take back what the Deployment was created with: nobody applied that.
         manifest = with_note(manifest, write(note) if note is not None else "")

@@ -146,6 +146,7 @@ class Shown(Wire, frozen=True):
     config_maps: tuple[RevisionConfigMap, ...] = ()
     secrets: tuple[str, ...] = ()
     autoscaling: Autoscaling | None = None  # what it served with last: not told, but restored by a rollback
+    image_digest: str = ""  # what its pods ran, written down when they go
 
     def __str__(self) -> str:
         return f"model {self.model.name} version {self.model.version}" if self.model else f"image {self.image}"

@@ -137,20 +137,12 @@ def _told(case: Case, number: int, digest: str, shown: Shown, owned: Owned | Non
         revision=number,
         digest=digest,
         image=shown.image,
-        image_digest=_image_digest(case, number, digest, owned),
+        image_digest=image_digest(case, number, digest, owned),
         model=shown.model,
         commit=shown.commit,
         config_maps=shown.config_maps,
         secrets=shown.secrets,
     )
-
-
-def _image_digest(case: Case, number: int, digest: str, owned: Owned | None) -> str:
-    """What its first pod told stays: a tag that moves later does not change what was rolled out."""
-    for known in (case.stored.stable, case.stored.candidate, record_of(case, number)):
-        if known is not None and (known.revision, known.digest) == (number, digest) and known.image_digest:
-            return known.image_digest
-    return image_digest(case, owned) if owned is not None else ""
 
 
 def _records(case: Case, target: Target | None, leaving: Mapping[int, datetime]) -> tuple[RevisionRecord, ...]:
@@ -167,7 +159,7 @@ def _record(
 ) -> RevisionRecord:
     state, reason = _state(case, target, number)
     owned = case.fleet.owned.get(number)
-    ran = _image_digest(case, number, digest, owned)
+    ran = image_digest(case, number, digest, owned)
     return RevisionRecord(
         revision=number,
         digest=digest,

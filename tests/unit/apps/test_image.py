@@ -115,8 +115,9 @@ def test_what_never_was_ready_tells_what_it_was_tried_with() -> None:
     assert (world.record(2).state, world.record(2).image_digest) == ("Failed", OTHER)
 
 
-def test_when_the_status_is_lost_a_pinned_revision_still_tells_its_digest() -> None:
-    world = pulled("shop:1", f"docker.io/library/shop@{OTHER}")
+@pytest.mark.parametrize("repository", ["docker.io/library/shop", "docker.io/library/import-2026-03-01"])
+def test_when_the_status_is_lost_a_revision_without_pods_still_tells_its_digest(repository: str) -> None:
+    world = pulled("shop:1", f"{repository}@{OTHER}")
     world.lose_status()
     world.converge()
     assert world.record(1).image_digest == OTHER
