@@ -137,11 +137,17 @@ def _told(case: Case, status: DataPollStatus) -> tuple[ConditionStatus, str, str
         return "False", broken[0].problem, "; ".join(one.message or one.name for one in broken)
     if status.last_poll_time is None:
         return "Unknown", "PollPending", "the data have not been looked at yet"
-    silent = [one.name for one in status.data if not one.version and status.next_poll_time]
-    if silent:
+    silent = [one.name for one in status.data if not one.version]
+    if silent and _asked_since_the_run(case, status):
         what = ", ".join(silent)
         return "Unknown", "VersionUnknown", f"{what}: the store tells nothing by which a change could be known"
     return "True", "Polled", _in_words(status.data)
+
+
+def _asked_since_the_run(case: Case, status: DataPollStatus) -> bool:
+    """A run wipes what was found before it: until the next poll nobody knows more than what it has fetched."""
+    run, at = case.status.run, status.last_poll_time
+    return bool(run and run.completion_time and at and at >= run.completion_time)
 
 
 def _obstacle(case: Case) -> tuple[ConditionStatus, str, str] | None:

@@ -131,6 +131,7 @@ def test_a_change_is_one_run_that_tells_what_changed() -> None:
     trigger = world.status["run"]["trigger"]
     assert trigger["type"] == "DataChange"
     assert "iris was etag:1, is etag:2" in trigger["message"]
+    assert world.told("DataPolled") == ("True", "Polled"), "the run has fetched what the store tells versions of"
     assert poll(world).creations == ["iris-1", "iris-2"]
     assert world.status["dataPoll"]["data"][0]["trainedVersion"] == "etag:2"
 
