@@ -14,11 +14,12 @@ GROWN_WINDOWS = 4
 
 
 def train(scene: Scene) -> Trained:
-    """The gardener publishes the data; everything is applied; the first run ends with a registered version."""
+    """The gardener publishes the data, a Git server the code; the first run ends with a registered version."""
     scene.kubectl.apply(namespace_object(scene.kubectl.namespace))
     scene.do("apply", f"--kustomize={IRIS}", "--selector=app.kubernetes.io/component=garden")
     scene.kubectl.wait_for("pod/garden", "condition=Ready")
     scene.garden("publish")
+    scene.kubectl.wait_for("pod/git-server", "condition=Ready")
     scene.do("apply", f"--kustomize={IRIS}")
     return Trained(scene.await_run(1), scene.mlflow.aliases(MODEL))
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import msgspec
 
 from demo.facts import Lineage, Link, Prediction
-from demo.kubectl import Json
 from demo.scene import Scene
 from tandem.api import names
 from tandem.api.trainingjob import Trigger
@@ -23,7 +22,7 @@ def trace(scene: Scene, prediction: Prediction) -> Lineage:
         Link("model version", f"models:/{prediction.model}/{prediction.version}"),
         Link("MLflow run", f"{prediction.run_id} ({run.get('mlflow.runName', '')} of {tags.get(names.TAG_RESOURCE)})"),
         Link("why it ran", _trigger(run)),
-        Link("code", _code(scene, run)),
+        Link("code", _code(run)),
         Link("data", _data(tags)),
         Link("image", f"{run.get(names.TAG_IMAGE, '')} {tags.get(names.TAG_IMAGE_DIGEST, 'unknown')}"),
         Link("gate", tags.get(names.TAG_GATE, "unknown")),
@@ -31,19 +30,8 @@ def trace(scene: Scene, prediction: Prediction) -> Lineage:
     return Lineage(prediction, tags, links)
 
 
-def source_of(job: Json) -> str:
-    """``git …`` or ``ConfigMap demo/iris-code``, of a TrainingJob."""
-    source = job["spec"].get("source", {})
-    if "configMapRef" in source:
-        return f"ConfigMap {job['metadata']['namespace']}/{source['configMapRef']['name']}"
-    return f"git {source['git']['url']}" if "git" in source else "in the image"
-
-
-def _code(scene: Scene, run: Mapping[str, str]) -> str:
-    commit = run.get(names.TAG_COMMIT)
-    if commit:
-        return f"commit {commit} of {run.get(names.TAG_REPOSITORY, '')}".rstrip(" of")
-    return f"{source_of(scene.kubectl.get('trainingjob/iris'))} {run.get(names.TAG_SOURCE_DIGEST, '')}".rstrip()
+def _code(run: Mapping[str, str]) -> str:
+    return f"{run.get(names.TAG_REPOSITORY, 'unknown')} commit {run.get(names.TAG_COMMIT, 'unknown')}"
 
 
 def _headers(prediction: Prediction) -> str:

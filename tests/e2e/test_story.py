@@ -23,6 +23,7 @@ from demo.visitor import Tally
 from tandem.api import names
 from tandem.api.appdeployment import AppDeployment
 from tandem.api.meta import Condition, condition_of
+from tandem.api.trainingjob import SourceStatus
 from tests.e2e.observer import Sighting, Sightings, watching
 
 pytestmark = pytest.mark.e2e
@@ -251,6 +252,22 @@ def test_a_prediction_leads_back_to_code_data_image_and_gate(
     } == dict(lineage.tags)
     assert "≥ 0.9" in lineage.tags[names.TAG_GATE]
     assert mlflow.run_tags(run.mlflow_run_id)[names.TAG_SPEC_DIGEST] == run.spec_digest
+
+
+def test_the_commit_that_a_prediction_leads_back_to_is_the_one_that_the_git_server_has(
+    scene: Scene, lineage: Lineage, drifted: Drifted, mlflow: Mlflow
+) -> None:
+    source = drifted.trained.job.spec.source
+    assert source is not None
+    assert source.git is not None
+    url = source.git.url
+    commit, _ = scene.kubectl.exec("garden", "git", "ls-remote", url, "refs/heads/main").split()
+    run = mlflow.run_tags(lineage.prediction.run_id)
+
+    assert drifted.trained.job.status.source == SourceStatus(commit=commit)
+    assert lineage.tags[names.TAG_COMMIT] == run[names.TAG_COMMIT] == commit
+    assert run[names.TAG_REPOSITORY] == url
+    assert [link.value for link in lineage.links if link.what == "code"] == [f"{url} commit {commit}"]
 
 
 def test_the_lineage_that_is_shown_has_no_gap(lineage: Lineage) -> None:

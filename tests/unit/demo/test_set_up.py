@@ -52,6 +52,16 @@ def test_what_is_cleared_before_a_story_is_what_the_example_makes() -> None:
     assert job["spec"]["model"]["name"] == MODEL
 
 
+def test_the_code_that_is_trained_comes_from_the_git_server_of_the_example() -> None:
+    """Nothing in a lineage names a commit otherwise."""
+    [job] = documents("examples/iris/trainingjob.yaml")
+    pod, service = documents("examples/iris/git-server.yaml")
+
+    assert job["spec"]["source"]["git"]["url"].startswith(f"git://{service['metadata']['name']}/")
+    assert service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
+    assert pod["spec"]["containers"][0]["readinessProbe"]["tcpSocket"]["port"] == service["spec"]["ports"][0]["port"]
+
+
 def test_the_system_lives_where_the_overlay_puts_it() -> None:
     [overlay] = documents("manifests/overlays/demo/kustomization.yaml")
 

@@ -32,7 +32,9 @@ def story(visitors: Mapping[str, Tally]) -> Story:
         replaced=served,
         recovered=watched,
         released=Released(app(WEB), app(WEB), app(WEB)),
-        lineage=Lineage(PREDICTION, {}, (Link("MLflow run", "3b92"), Link("data", "iris sha256:77bb"))),
+        lineage=Lineage(
+            PREDICTION, {}, (Link("code", "git://host/r.git commit 1f8a"), Link("data", "iris sha256:77bb"))
+        ),
         visitors=visitors,
     )
 
@@ -65,6 +67,7 @@ def test_the_summary_tells_what_happened_and_where_a_prediction_came_from() -> N
 
     for told in (
         "1m01s  appdeployment/iris  TrafficSwitched  revision 1",
+        "git://host/r.git commit 1f8a",
         "iris sha256:77bb",
         "version 1: 400, version 2: 90",
         "web serves web:2. ProbeFailed: revision 3 was not ready within 30 seconds",

@@ -75,7 +75,9 @@ def pods() -> list[Any]:
     monitor = manifest("examples/iris/monitor.yaml")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     server = manifest("manifests/components/mlflow/deployment.yaml")["spec"]["template"]["spec"]
     garden = manifest("examples/iris/garden.yaml")["spec"]
-    return [pytest.param(garden, id="garden"), pytest.param(monitor, id="monitor"), pytest.param(server, id="mlflow")]
+    git_server = next(yaml.safe_load_all((EXAMPLES / "iris/git-server.yaml").read_text()))["spec"]
+    found = {"garden": garden, "git-server": git_server, "monitor": monitor, "mlflow": server}
+    return [pytest.param(pod, id=name) for name, pod in found.items()]
 
 
 @pytest.mark.parametrize("pod", pods())
