@@ -12,6 +12,8 @@ from tandem.api import names
 from tandem.api.facts import LoggedModel, MetricsSince
 from tandem.api.meta import Json
 from tandem.training.attempts import TOLERANCE
+from tests.unit.training.test_nodes import INDEX, Nodes
+from tests.unit.training.test_nodes import nodes as of_nodes
 from tests.unit.training.world import START, World, complete
 
 GOOD = {"accuracy": 0.95}
@@ -304,3 +306,39 @@ def test_a_script_whose_status_and_job_are_both_lost_before_it_was_judged_has_no
     world = World().change(**ONE_STEP).settle().runs_step("train").settle().logs(GOOD)
     world.delete_job().lose_status().restart().settle()
     assert world.told("Failed") == ("True", "JobDeleted")
+
+
+# --- several nodes ---------------------------------------------------------------------------------------------------
+
+
+def began(world: Nodes, *starts: int) -> Nodes:
+    """The pods of node 0, 1 … of the attempt that goes on have begun so many seconds after the start of all."""
+    for index, seconds in enumerate(starts):
+        world.node(index)
+        pod = [pod for pod in world.pods.values() if pod["metadata"]["labels"][INDEX] == str(index)][-1]
+        for container in pod["status"]["initContainerStatuses"]:
+            container["state"]["terminated"]["startedAt"] = (START + timedelta(seconds=seconds)).isoformat()
+    return world
+
+
+def test_the_first_node_speaks_for_the_attempt_and_another_one_that_began_before_it_is_none() -> None:
+    world = began(of_nodes(2), 30, 0)
+    world.settle()
+    run = world.status["run"]
+    assert run["attemptStartTime"] == run["firstAttemptStartTime"] == "2026-03-01T12:00:30Z"
+    world.wait(60).logs(GOOD).last_run.metric_times["accuracy"] = 0
+    world._ends("Complete", "CompletionsReached", "", succeeded=2).settle()
+    assert world.status["phase"] == "Complete"
+
+
+def test_nodes_that_begin_again_together_are_another_attempt() -> None:
+    world = began(of_nodes(2), 0, 0)
+    world.settle().wait(60).logs(GOOD, status="RUNNING")
+    world.node(1, "Failed", 1).settle()
+    assert world.suspensions == 1
+    world.settle()
+    world.wait(60)
+    began(world, 200, 200).settle()
+    assert world.status["run"]["attempts"] == 2
+    world.logs(NOTHING, models=1)._ends("Complete", "CompletionsReached", "", succeeded=2).settle()
+    assert world.told("Blessed") == ("False", "MetricNotFound")
