@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from itertools import count
 from typing import Any
 
@@ -180,18 +181,19 @@ def test_every_field_ends_in_a_pod_where_only_restricted_ones_are_allowed(plane:
     ]
 
 
-def test_a_quota_on_limits_lets_a_run_in_whose_steps_all_have_them(plane: ControlPlane) -> None:
-    """What takes the digest of the model is a container like any other to it."""
+def test_a_quota_on_limits_takes_the_pod_of_a_run_whose_steps_all_have_them(plane: ControlPlane) -> None:
+    """It looks at every container, those beside the steps too; a namespace of its own, for its word is remembered."""
     hard = {"limits.cpu": "4", "limits.memory": "8Gi"}
     quota: Json = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"}, "spec": {"hard": hard}}
-    plane.kubectl("-n", "ml", "create", "-f", "-", stdin=json.dumps(quota))
-    try:
-        plane.kubectl("-n", "ml", "wait", "--for=jsonpath={.status.hard}", "resourcequota/q", "--timeout=60s")
-        limits = {"limits": {"cpu": "2", "memory": "4Gi"}}
-        real = Real(plane, model={"name": "iris"}, steps=[{"name": "train", "command": ["x"], "resources": limits}])
-        assert [one["name"] for one in real.pod()["spec"]["containers"]] == ["digest"]
-    finally:
-        plane.kubectl("-n", "ml", "delete", "resourcequota/q")
+    plane.kubectl("create", "namespace", "tight")
+    plane.kubectl("-n", "tight", "create", "-f", "-", stdin=json.dumps(quota))
+    plane.kubectl("-n", "tight", "wait", "--for=jsonpath={.status.hard}", "resourcequota/q", "--timeout=60s")
+    limits = {"limits": {"cpu": "2", "memory": "4Gi"}}
+    for name, resources in (("limited", limits), ("free", {})):
+        made = World().change(steps=[{"name": "train", "command": ["x"], "resources": resources}]).settle().job
+        pod = {"apiVersion": "v1", "kind": "Pod", **made["spec"]["template"], "metadata": {"name": name}}
+        with nullcontext() if resources else pytest.raises(ClusterError, match="must specify limits"):
+            plane.kubectl("-n", "tight", "create", "-f", "-", stdin=json.dumps(pod))
 
 
 def test_a_queued_job_gets_no_pod_before_it_is_let_go(plane: ControlPlane) -> None:
