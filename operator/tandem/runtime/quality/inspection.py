@@ -109,8 +109,8 @@ def _columns(checks: Checks, there: Sequence[str]) -> Iterator[Finding]:
         if column.name not in there and column.required:
             yield Finding("SCHEMA_MISSING_COLUMN", "is missing; set required: false if it may be", column.name)
     for name in checks.unique:
-        column = checks.column(name)
-        if name not in there and (column is None or not column.required):
+        of_key = checks.column(name)
+        if name not in there and (of_key is None or not of_key.required):
             yield Finding("SCHEMA_MISSING_COLUMN", "is missing, and is part of unique", name)
     if declared and checks.unexpected_columns == "Refuse":
         for name in there:
