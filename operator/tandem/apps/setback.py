@@ -38,7 +38,9 @@ def given_up(case: Case, owned: Owned) -> Verdict | None:
     """Of a candidate: a verdict that stands, or the word of a person."""
     verdict = standing(case, owned)
     if verdict is None and people.wants_abort(case, owned.number):
-        return verdict_on(case, "Aborted", f"revision {owned.number} was aborted{credit.by(case, 'Aborted', owned.number)}")
+        return verdict_on(
+            case, "Aborted", f"revision {owned.number} was aborted{credit.by(case, 'Aborted', owned.number)}"
+        )
     return verdict
 
 

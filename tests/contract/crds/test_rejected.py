@@ -25,11 +25,6 @@ from tests.crds import KINDS, nodes, schema
 TJ, AD = "TrainingJob", "AppDeployment"
 
 
-def frozen(**window: object) -> dict[str, object]:
-    """With one window, which is good but for this."""
-    return {"rollout": {"freeze": [{"schedule": "0 18 * * FRI", "durationSeconds": 3600, **window}]}}
-
-
 NOT_REPRODUCED: dict[str, dict[str, object]] = {
     "model": {"model": {"name": "iris"}},
     "gate": {"gate": {"metrics": [{"name": "accuracy", "min": "0.9"}]}},
