@@ -6,7 +6,6 @@ thread does to it what its turn is. Nearly all of it is waiting for pods, so it 
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +17,7 @@ from demo.kubectl import Json, Kubectl, condition, is_true
 from demo.setup import Site
 from demo.stage import namespace_object
 from tests.e2e.diary import WITHIN, Diary, diary_of
+from tests.e2e.evicting import evict
 from tests.e2e.scripts import resource, step
 
 EVICTED: Final = "evicted"  # backoffLimit 0: an eviction has to cost nothing
@@ -106,7 +106,7 @@ def _interrupt(site: Site, kubectl: Kubectl, diary: Diary) -> Facts:
         _of(TOGETHER, step("train", "python", "-c", _ALL_REDUCE), backoffLimit=1, numNodes=2, numProcPerNode=1),
     )
     kubectl.apply(_job(FORCED, "waits", "succeeds", backoffLimit=1), _job(DELETED, "waits", "succeeds"))
-    _evict(kubectl, _at_work(kubectl, diary, EVICTED))
+    evict(kubectl, _at_work(kubectl, diary, EVICTED))
     kubectl.run("delete", "pod", _at_work(kubectl, diary, FORCED), "--force", "--grace-period=0", "--wait=false")
     _at_work(kubectl, diary, DELETED)
     kubectl.run("delete", "job", f"{DELETED}-1", "--wait=false")
@@ -201,13 +201,6 @@ def _pod_of(diary: Diary, name: str, phase: str) -> str:
 
     found: str = diary.until_any("pods", is_one, f"a pod of {name} is {phase}")["metadata"]["name"]
     return found
-
-
-def _evict(kubectl: Kubectl, pod: str) -> None:
-    """As `kubectl drain` does."""
-    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod}}
-    path = f"/api/v1/namespaces/{kubectl.namespace}/pods/{pod}/eviction"
-    kubectl.run("create", "--raw", path, "--filename=-", stdin=json.dumps(eviction))
 
 
 def _ended(job: Json) -> bool:

@@ -6,7 +6,6 @@ Nearly all of it is waiting for pods, so it goes on beside the other tests.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,6 +20,7 @@ from demo.kubectl import Json, Kubectl, Predicate, condition, is_true
 from demo.setup import Site
 from demo.stage import namespace_object
 from tests.e2e.diary import WITHIN, Diary, diary_of, says
+from tests.e2e.evicting import evict
 from tests.e2e.scripts import resource
 
 IMAGE: Final = "tandem/runtime:dev"
@@ -193,9 +193,7 @@ def _evicted(kubectl: Kubectl, diary: Diary) -> Json:
     pod = diary.until_any("pods", lambda pod: judges(pod, EVICTED) and _runs(pod), "it is judged")["metadata"]["name"]
     with kubectl.stream("logs", "--follow", pod, "--container=job-smoke", within=WITHIN) as lines:
         assert next(lines, "").startswith("at work")
-    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod}}
-    path = f"/api/v1/namespaces/{kubectl.namespace}/pods/{pod}/eviction"
-    kubectl.run("create", "--raw", path, "--filename=-", stdin=json.dumps(eviction))
+    evict(kubectl, pod)
     return diary.until(_app(EVICTED), _serves(1), "it serves")
 
 

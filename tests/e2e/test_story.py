@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import Future
 
 import pytest
 import yaml
@@ -24,6 +25,7 @@ from tandem.api import names
 from tandem.api.appdeployment import AppDeployment
 from tandem.api.meta import Condition, condition_of
 from tandem.api.trainingjob import SourceStatus
+from tests.e2e.drained import Drained, draining
 from tests.e2e.observer import Sighting, Sightings, watching
 
 pytestmark = pytest.mark.e2e
@@ -89,8 +91,20 @@ def again(scene: Scene, trained: Trained, drifted: Drifted, recovered: Watched) 
 
 
 @pytest.fixture(scope="module")
-def released(scene: Scene, again: None) -> Released:
+def drains(scene: Scene, again: None) -> Iterator[Future[Drained]]:
+    """Waits for the broken release; the pods that serve are evicted beside it."""
+    with draining(scene.kubectl, "trainingjob/iris-second") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def released(scene: Scene, drains: Future[Drained]) -> Released:
     return web.release(scene)
+
+
+@pytest.fixture(scope="module")
+def drained(released: Released, drains: Future[Drained]) -> Drained:
+    return drains.result()
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +113,7 @@ def lineage(scene: Scene, replaced: Served) -> Lineage:
 
 
 @pytest.fixture(scope="module")
-def tallies(scene: Scene, released: Released) -> dict[str, Tally]:
+def tallies(scene: Scene, released: Released, drained: Drained) -> dict[str, Tally]:
     return goodbye(scene)
 
 
@@ -293,6 +307,13 @@ def test_a_broken_release_is_set_aside_and_the_status_says_why(scene: Scene, rel
     assert "web:broken" in ready.message or "revision 3" in ready.message
     assert "kubectl" in ready.message
     assert is_true(scene.kubectl.get("appdeployment/web"), "Available")
+
+
+def test_a_drain_takes_the_pods_of_an_app_one_after_the_other(drained: Drained) -> None:
+    """No request failed meanwhile, as in all the rest of the story: below."""
+    assert "disruption budget" in drained.refused
+    assert len(set(drained.serving)) == 2
+    assert set(drained.serving).isdisjoint(drained.evicted)
 
 
 def test_the_same_code_data_and_image_give_the_same_model_bit_for_bit(scene: Scene, again: None) -> None:
