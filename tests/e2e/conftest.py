@@ -18,6 +18,7 @@ from demo.kubectl import Kubectl
 from demo.mlflow import Mlflow
 from demo.setup import SYSTEM, Site, set_up
 from demo.stage import namespace_object
+from tests.e2e import fed as feeds
 from tests.e2e import interrupted as interruptions
 from tests.e2e.judged import Judged, judgements
 from tests.e2e.mistaken import World, everything_wrong
@@ -30,6 +31,7 @@ ORDER = (
     "test_bad_input",
     "test_configuration",
     "test_interruptions",
+    "test_data_change",
     "test_judgement",
     "test_autoscaling",
     "test_faults",
@@ -87,6 +89,19 @@ def interrupted(interrupting: Future[interruptions.Facts]) -> interruptions.Fact
 
 
 @pytest.fixture(scope="session")
+def feeding(site: Site) -> Iterator[Future[feeds.Facts]]:
+    """Data that change, while others are tested."""
+    with feeds.feeding(site) as facts:
+        yield facts
+
+
+@pytest.fixture(scope="session")
+def fed(feeding: Future[feeds.Facts]) -> feeds.Facts:
+    """What came of it."""
+    return feeding.result()
+
+
+@pytest.fixture(scope="session")
 def judged(site: Site) -> Iterator[Judged]:
     """Revisions that are judged, while others are tested."""
     with judgements(site) as found:
@@ -103,7 +118,7 @@ def rolling(site: Site) -> Iterator[Future[Seen]]:
 @pytest.fixture(scope="session", autouse=True)
 def mistakes_are_made_first(request: pytest.FixtureRequest) -> None:
     """Where any test asks for them."""
-    for begins_first in ("world", "interrupting", "judged"):
+    for begins_first in ("world", "interrupting", "feeding", "judged"):
         if asked_for(begins_first, request):
             request.getfixturevalue(begins_first)
 
