@@ -27,21 +27,17 @@ class Nodes(World):
         name = f"{self.job_name}-{index}-{gang}"
         known = self.pods.get(name, {}).get("metadata", {})
         owner = {"apiVersion": "batch/v1", "kind": "Job", "name": self.job_name, "controller": True}
-        began = known.get("creationTimestamp", self.now.isoformat())
-        state: Json = {"running": {"startedAt": began}}
+        state: Json = {"running": {}}
         if code is not None:
-            ended = {"startedAt": began, "finishedAt": self.now.isoformat()}
-            state = {"terminated": {"exitCode": code, "message": f"node {index}", **ended}}
+            state = {"terminated": {"exitCode": code, "message": f"node {index}", "finishedAt": self.now.isoformat()}}
         data = [{"name": "iris", "digest": others.pop("digest", DATA_DIGEST)}]
         report = {"commit": others.pop("commit", COMMIT), "data": data}
-        fetched = {
-            "terminated": {"exitCode": 0, "message": json.dumps(report), "startedAt": began, "finishedAt": began}
-        }
+        fetched = {"terminated": {"exitCode": 0, "message": json.dumps(report), "finishedAt": self.now.isoformat()}}
         self.pods[name] = {
             "metadata": {
                 "name": name,
                 "uid": name,
-                "creationTimestamp": began,
+                "creationTimestamp": known.get("creationTimestamp", self.now.isoformat()),
                 "labels": {INDEX: str(index)},
                 "ownerReferences": [{**owner, "uid": self.job["metadata"]["uid"]}],
                 **({"deletionTimestamp": self.now.isoformat()} if others.pop("deleted", False) else {}),
@@ -327,7 +323,8 @@ def test_pods_that_were_made_a_second_before_it_was_written_down_are_of_the_atte
 
 def test_what_is_lost_after_all_nodes_have_trained_is_not_trained_again() -> None:
     world = nodes(backoffLimit=0)
-    world.node(0, "Succeeded", 0)
+    fetched = {"name": "fetch", "state": {"terminated": {"exitCode": 0, "startedAt": world.now.isoformat()}}}
+    world.node(0, "Succeeded", 0, initContainerStatuses=[fetched])
     world.logs({"accuracy": 0.95})
     trained = {"name": "train", "state": {"terminated": {"exitCode": 0}}}
     digest = {"name": "digest", "state": {"terminated": {"exitCode": 143}}}
