@@ -26,6 +26,7 @@ from tandem.training.inputs import CHECKS_LIMIT, DIGEST, REPRODUCTION, too_large
 from tandem.training.job import job_manifest, job_name, needed, steps_complete
 from tandem.training.progress import hung, with_progress
 from tandem.training.provenance import with_provenance
+from tandem.training.ranks import ENDED
 from tandem.training.reproduction import pinned
 from tandem.training.run import jobs_of
 from tandem.training.suspension import suspended
@@ -33,6 +34,9 @@ from tandem.training.track import tracked_run
 
 # An image that cannot be pulled may be a registry's hiccup: for so long it is progress, after that it needs a person.
 BLOCKED_GRACE = timedelta(seconds=60)
+# By so much one watch may be behind another.
+WATCHES_DIFFER = timedelta(seconds=10)
+CAUSED_BY_PODS = frozenset({"BackoffLimitExceeded", "PodFailurePolicy"})
 
 
 def train(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
@@ -80,7 +84,25 @@ def _ended(case: Case, found: Findings, job: Job, pods: tuple[Pod, ...]) -> tupl
     if steps_complete(job) or nodes.steps_complete(job):
         told = f"every step of Job {name} succeeded; its last container, {DIGEST}, was interrupted"
         return Passed("StepsComplete", told), found
+    if not several and _cause_is_on_its_way(case, job, pods):
+        return _at_work(found.run), found
     return _failed(case, found, failure_of(job, ranks.causes_last(found.run, job, pods) if several else pods))
+
+
+def _cause_is_on_its_way(case: Case, job: Job, pods: tuple[Pod, ...]) -> bool:
+    """The Job controller tells of a failure when the last pod has ended; but two watches keep no order between them.
+
+    So for a moment the last pod may seem to go on, and it alone knows step and exit code. Where clocks differ by more
+    than that moment, or a node never tells, the message is a poorer one.
+    """
+    told = job.condition("Failed")
+    if told is None or told.last_transition_time is None or not pods or pods[-1].status.phase in ENDED:
+        return False
+    waited = abs(case.now - told.last_transition_time)
+    if told.reason not in CAUSED_BY_PODS or waited >= WATCHES_DIFFER:
+        return False
+    case.draft.requeue(WATCHES_DIFFER - waited)
+    return True
 
 
 def _create(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:

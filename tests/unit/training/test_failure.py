@@ -328,3 +328,25 @@ def test_what_raises_the_limit_of_a_container_that_is_none_of_the_steps_is_told(
     world = started().fails(step="fetch", code=137, reason="OOMKilled").settle()
     assert world.told("Ready") == ("False", "OOMKilled")
     assert "raise resources.limits.memory of the steps" in message(world)
+
+
+# --- two watches -----------------------------------------------------------------------------------------------------
+
+SAID = "Container fetch for pod ml/iris-1-0 failed with exit code 3 matching FailJob rule at index 2"
+
+
+def test_a_job_that_is_heard_of_before_its_pod_fails_with_what_the_pod_tells() -> None:
+    """Two watches keep no order: told at once, it would be one failure with two reasons and two Events."""
+    world = World().settle().runs_step("fetch").settle()
+    world.job_fails("PodFailurePolicy", SAID).settle()
+    assert (world.status["phase"], "failure" in world.status) == ("Running", False)
+
+    world.wait(2).exits("fetch", 3, "sha256:… is not what digest pins").settle()
+    assert world.told("Trained") == ("False", "DigestMismatch")
+    assert {event.reason for event in world.events if event.type == "Warning"} == {"DigestMismatch"}
+
+
+def test_a_pod_that_never_tells_is_not_waited_for() -> None:
+    world = World().settle().runs_step("fetch").settle()
+    world.job_fails("PodFailurePolicy", SAID).settle().wait(11).settle()
+    assert world.told("Trained") == ("False", "PodFailurePolicy")

@@ -329,7 +329,8 @@ class World:
         return self
 
     def _ends(self, type_: str, reason: str, message: str, **counts: int) -> World:
-        condition = {"type": type_, "status": "True", "reason": reason, "message": message}
+        at = self.now.isoformat()
+        condition = {"type": type_, "status": "True", "reason": reason, "message": message, "lastTransitionTime": at}
         self.job["status"] = {"conditions": [condition], **counts}
         return self
 
