@@ -6,7 +6,6 @@ watched for ten minutes after that.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -55,10 +54,10 @@ class Machine(World):
     def passes(self) -> Iterator[None]:
         """One after the other until nothing changes, time standing still; the caller looks at each."""
         for _ in range(_PASSES):
-            before = (copy.deepcopy(self._objects()), self.status)
+            before = self._picture()
             made = self.reconcile()
             self.looked()
-            self.at_rest = not made.actions and before == (self._objects(), self.status)
+            self.at_rest = not made.actions and before == self._picture()
             if self.at_rest and self.condition("RolledOut").reason == "DividingTraffic":
                 self.at_rest = False
                 self.wait(3)  # the moment that a Gateway gets

@@ -7,7 +7,6 @@ it exceeded its deadline, and one that is scaled to zero counts as complete.
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -209,10 +208,10 @@ class World:
         """Plan and carry out until nothing is left to do, letting time pass as the plans ask for."""
         end = self.now + timedelta(seconds=patience)
         while self.now < end:
-            before = (copy.deepcopy(self._objects()), self.status)
+            before = self._picture()
             made = self.reconcile()
             self.look()
-            if before == (self._objects(), self.status) and not made.actions:
+            if before == self._picture() and not made.actions:
                 waiting = [made.requeue_after] if made.requeue_after else []
                 waiting += [due - self.now for due in self._deadlines()]
                 if not waiting:
@@ -247,7 +246,7 @@ class World:
         if name in shelf:
             return  # 409, with our uid: done
         self._uids += 1
-        made = copy.deepcopy(manifest)
+        made = json_again(manifest)
         made["metadata"] |= {"uid": f"uid-{self._uids}", "generation": 1}
         if made["kind"] == "Job":
             made["metadata"]["creationTimestamp"] = self.now.isoformat()
@@ -273,11 +272,11 @@ class World:
                 notes.pop(key, None)
         notes |= manifest["metadata"]["annotations"]
         existing["applied"] = list(manifest["metadata"]["annotations"])
-        before = copy.deepcopy(existing["spec"])
+        before = json_again(existing["spec"])
         if existing["kind"] != "Deployment":  # all of it is ours: a field that is not applied any more is removed
             existing["spec"].clear()
         template = manifest["spec"].get("template")
-        existing["spec"] |= {key: copy.deepcopy(of) for key, of in manifest["spec"].items() if key != "template"}
+        existing["spec"] |= {key: json_again(of) for key, of in manifest["spec"].items() if key != "template"}
         if template is not None:  # containers are merged by their names
             existing["spec"]["template"]["spec"]["containers"][0] |= template["spec"]["containers"][0]
         if existing["spec"] != before:
@@ -285,6 +284,10 @@ class World:
 
     def _shelf(self, kind: str) -> dict[str, Json]:
         return self._objects()[kind]
+
+    def _picture(self) -> bytes:
+        """All that there is. In bytes: copies of it, pass by pass, took half of these tests' time."""
+        return msgspec.json.encode((self._objects(), self.status), order="sorted")
 
     def _objects(self) -> dict[str, dict[str, Json]]:
         return {
