@@ -50,8 +50,9 @@ class Controllers:
         job = self._server.database.get((JOBS, namespace, name))
         assert job is not None, f"no Job {name}"
         for pod in self._owned(PODS, job["metadata"]["uid"]):
-            ended = _terminated(1, failed) if failed else _terminated(0, said)
-            status = {"phase": "Failed" if failed else "Succeeded", **_statuses(pod["spec"], ended)}
+            began = pod["status"]["startTime"]
+            ended = _terminated(began, 1, failed) if failed else _terminated(began, 0, said)
+            status = {"phase": "Failed" if failed else "Succeeded", **_statuses(pod["spec"], ended, began)}
             self._tell(PODS, pod, status)
         type_, reason = ("Failed", "BackoffLimitExceeded") if failed else ("Complete", "CompletionsReached")
         condition = {"type": type_, "status": "True", "reason": reason, "lastTransitionTime": now()}
@@ -87,8 +88,9 @@ class Controllers:
         if job.get("status", {}).get("conditions") or self._owned(PODS, job["metadata"]["uid"]):
             return
         pod = self._make(PODS, job, f"{job['metadata']['name']}-pod", job["spec"]["template"])
-        running = {"running": {"startedAt": now()}}
-        self._tell(PODS, pod, {"phase": "Running", "startTime": now(), **_statuses(pod["spec"], running)})
+        began = now()
+        running = {"running": {"startedAt": began}}
+        self._tell(PODS, pod, {"phase": "Running", "startTime": began, **_statuses(pod["spec"], running, began)})
         self._tell(JOBS, job, {"active": 1, "ready": 1, "startTime": now()})
 
     def _roll_out(self, deployment: Json) -> None:
@@ -183,16 +185,17 @@ def _place(kind: Kind, body: Json) -> Place:
     return kind, body["metadata"]["namespace"], body["metadata"]["name"]
 
 
-def _statuses(spec: Json, last: Json) -> Json:
-    """Init containers have ended well; the last container is in this state."""
+def _statuses(spec: Json, last: Json, began: str) -> Json:
+    """Init containers have ended well; the last container is in this state. A kubelet tells of each when it began."""
     image_id = {"imageID": f"docker.io/library/x@{DIGEST}"}
     done = [
-        {"name": c["name"], "image": c["image"], "state": _terminated(0), **image_id}
+        {"name": c["name"], "image": c["image"], "state": _terminated(began, 0), **image_id}
         for c in spec.get("initContainers", ())
     ]
     running = [{"name": c["name"], "image": c["image"], "state": last, **image_id} for c in spec["containers"]]
     return {"initContainerStatuses": done, "containerStatuses": running}
 
 
-def _terminated(code: int, message: str = "") -> Json:
-    return {"terminated": {"exitCode": code, "reason": "Error" if code else "Completed", "message": message}}
+def _terminated(began: str, code: int, message: str = "") -> Json:
+    ended = {"exitCode": code, "reason": "Error" if code else "Completed", "message": message}
+    return {"terminated": {**ended, "startedAt": began, "finishedAt": now()}}
