@@ -154,7 +154,7 @@ class FactBoard:
         first = next((lot for lot in lots.values() if lot is not None), None)
         if first is not None:
             return [query for query, lot in lots.items() if lot == first]
-        new = [query for query in waiting if not self._polled_alone(query)]
+        new = [query for query in waiting if self._source.poll_interval(query) is None]  # none of them is of a lot
         if new or self._polling:
             return new[:_BATCH]
         return waiting[:_BATCH]
