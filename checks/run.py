@@ -105,12 +105,13 @@ class Lanes:
     def _one(self, check: Check) -> Result:
         begun = time.monotonic()
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
-            passed, used = _in_turn(check, lambda command: self._watched(command, output))
+            passed, used = _in_turn(check, lambda command: self._watched(command, output, check.nice))
             output.seek(0)
             return Result(check, passed, time.monotonic() - begun, used, output.read())
 
-    def _watched(self, command: Sequence[str], output: IO[str]) -> tuple[bool, float]:
+    def _watched(self, command: Sequence[str], output: IO[str], nice: int) -> tuple[bool, float]:
         process = _started(command, output)
+        _yield(process.pid, nice)
         with self._lock:
             self._running[process.pid] = process
         try:
@@ -134,7 +135,7 @@ def _in_turn(check: Check, run: Callable[[Sequence[str]], tuple[bool, float]]) -
 def _started(command: Sequence[str], output: IO[str] | None) -> subprocess.Popen[str]:
     """With its output kept it has no input either: nobody could see what it asks for.
 
-    Nor does it hear Ctrl-C then but from us: a terminal tells its whole group, and of two interrupts the second one
+    Nor does it hear Ctrl-C then but from us: a terminal tells its whole session, and of two interrupts the second one
     ends pytest in the middle of its cleaning up, with a cluster left behind.
     """
     filled = [part.format(python=sys.executable, bin=_BIN) for part in command]
@@ -147,8 +148,16 @@ def _started(command: Sequence[str], output: IO[str] | None) -> subprocess.Popen
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
         text=True,
-        process_group=0,
+        start_new_session=True,
     )
+
+
+def _yield(pid: int, nice: int) -> None:
+    """Niceness counts within a session; that of the session itself only where the kernel groups by sessions."""
+    if nice:
+        os.setpriority(os.PRIO_PROCESS, pid, os.nice(0) + nice)
+        with suppress(OSError):
+            Path(f"/proc/{pid}/autogroup").write_text(str(nice))
 
 
 def _ended(process: subprocess.Popen[str]) -> tuple[bool, float]:

@@ -47,6 +47,16 @@ def test_the_output_of_a_lane_is_kept_until_its_check_ends() -> None:
     assert [(result.passed, result.output) for result in results] == [(False, "said\n")]
 
 
+def test_a_nice_check_takes_what_the_others_leave() -> None:
+    results: list[Result] = []
+    told = (sys.executable, "-c", "import os; print(os.nice(0))")
+    nice, other = Check("nice", "for this test", (told,), nice=5), Check("other", "for this test", (told,))
+    Lanes(((nice, other),), lambda _: None, results.append).run()
+
+    ours = os.nice(0)
+    assert [int(result.output) for result in results] == [ours + 5, ours]
+
+
 INTERRUPTED = """
 import sys
 from checks.run import Lanes

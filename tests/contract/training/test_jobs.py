@@ -29,7 +29,8 @@ from tests.unit.training.world import UID, World
 
 Json = dict[str, Any]
 
-NODE = {"apiVersion": "v1", "kind": "Binding", "target": {"apiVersion": "v1", "kind": "Node", "name": "node-1"}}
+NODE_NAME = {"name": "node-1"}
+NODE = {"apiVersion": "v1", "kind": "Binding", "target": {"apiVersion": "v1", "kind": "Node", **NODE_NAME}}
 INDEX = "batch.kubernetes.io/job-completion-index"
 _numbers = count(1)
 
@@ -42,6 +43,10 @@ def plane() -> Iterator[ControlPlane]:
         plane.kubectl("create", "namespace", "ml")
         plane.kubectl("label", "namespace", "ml", "pod-security.kubernetes.io/enforce=restricted")
         plane.kubectl("create", "priorityclass", "batch-low", "--value=10")
+        # Pods of a node that nobody knows are collected at a time of the controllers' own choosing.
+        plane.kubectl(
+            "create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Node", "metadata": NODE_NAME})
+        )
         yield plane
 
 
