@@ -14,6 +14,7 @@ from typing import Any
 from cluster.audit import WRITE_VERBS
 
 POLL = 0.1
+_PAUSE = 0.5  # without any request, of anybody
 
 
 class Unsettled(Exception):
@@ -67,10 +68,33 @@ class Tail:
             self.read()
             if condition():
                 return
-            if time.monotonic() > deadline:
-                counted = dict(finished(self.requests))
-                raise Unsettled(f"not within {seconds:.0f} s: {what}; requests until now: {counted}")
+            self._check(deadline, seconds, what)
             time.sleep(POLL)
+
+    def await_settled(self, condition: Callable[[], bool], what: str, seconds: float) -> None:
+        """Like :meth:`await_that`, but nothing is read while requests come.
+
+        Reading takes the processor from what is measured, the more the more there is; a bare client is not read either.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            self._await_pause(deadline)
+            self.read()
+            if condition():
+                return
+            self._check(deadline, seconds, what)
+
+    def _await_pause(self, deadline: float) -> None:
+        size, since = -1, time.monotonic()
+        while time.monotonic() < min(deadline, since + _PAUSE):
+            time.sleep(POLL)
+            if (now := self._log.stat().st_size) != size:
+                size, since = now, time.monotonic()
+
+    def _check(self, deadline: float, seconds: float, what: str) -> None:
+        if time.monotonic() > deadline:
+            counted = dict(finished(self.requests))
+            raise Unsettled(f"not within {seconds:.0f} s: {what}; requests until now: {counted}")
 
     def await_quiet(self, seconds: float, at_most: float = 60.0) -> None:
         """Until no request has come for so long: stragglers (Events, a second patch) belong to the count.

@@ -45,7 +45,7 @@ def measure(ground: Ground, resources: int, poisoned: bool) -> Poison:
         def settled() -> bool:
             return all(len(first_answers(process.tail.requests, *write)) >= len(good) for write in (JOB, STATUS))
 
-        process.tail.await_that(settled, "all good ones are settled", _PATIENCE + 0.5 * resources)
+        process.tail.await_settled(settled, "all good ones are settled", _PATIENCE + 0.5 * resources)
         process.tail.await_quiet(_QUIET)
         requests = process.tail.requests
         ended = max(r.answered for r in requests[before:] if (r.verb, r.resource) == STATUS)

@@ -35,7 +35,7 @@ def measure(ground: Ground, actor: Actor, resources: int) -> Throughput:
         creations = ground.client_tail()
         ground.do(partial(_create, workload, numbers))
         patience = 30 + _SECONDS_FOR_EACH * resources
-        process.tail.await_that(lambda: len(_settled(process.tail)) >= resources, "all are settled", patience)
+        process.tail.await_settled(lambda: len(_settled(process.tail)) >= resources, "all are settled", patience)
         process.tail.await_quiet(_QUIET)
         cpu, megabytes = process.cpu_seconds - cpu_before, process.memory("VmHWM")
         creations.read()

@@ -69,7 +69,7 @@ def measure(ground: Ground, resources: int) -> Throughput:
         creations = ground.client_tail()
         ground.do(partial(_create, workload, names))
         patience = 60 + _SECONDS_FOR_EACH * resources
-        process.tail.await_that(lambda: len(_made(process.tail.requests)) >= resources, "all JobSets", patience)
+        process.tail.await_settled(lambda: len(_made(process.tail.requests)) >= resources, "all JobSets", patience)
         process.tail.await_quiet(_QUIET)
         creations.read()
         own = process.tail.requests[before:]

@@ -148,7 +148,7 @@ class OperatorProcess:
         unanswered = any(query not in board._answers for query in board._readers)
         leads = self._engine._leads
         busy = leads and (queue._added_at or queue._active or queue._again or awaited)
-        asks = board._pending or board._asking or unanswered
+        asks = board._pending or board._pending.under_way or unanswered
         known = {
             (type_.group, type_.plural): {u: meta.resource_version for u, meta in store.known(type_.kind).items()}
             for type_ in store.watched()

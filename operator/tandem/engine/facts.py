@@ -16,23 +16,21 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final, Protocol
 
-from tandem.api.facts import Facts, Query, Told, Unavailable
+from tandem.api.facts import Facts, Told, Unavailable
 from tandem.api.meta import Key
 from tandem.api.plan import Outside
 from tandem.engine.deadlines import Deadlines
+from tandem.engine.pending import AnyQuery, Manner, Pending
 
 logger = logging.getLogger(__name__)
 
 _FIRST_RETRY: Final = 1.0
 _LAST_RETRY: Final = 15.0
-_BATCH: Final = 50
 _AT_ONCE: Final = 4
 _PATIENCE: Final = 60.0  # seconds for one batch; a source's own timeouts are shorter
 
-AnyQuery = Query[object]
 
-
-class Source(Protocol):
+class Source(Manner, Protocol):
     """Answers questions about the world outside the cluster, and carries out writes to it."""
 
     async def answer(self, queries: Collection[AnyQuery]) -> Mapping[AnyQuery, object]:
@@ -61,11 +59,9 @@ class FactBoard:
         self._answers: dict[AnyQuery, object] = {}
         self._readers: defaultdict[AnyQuery, set[Key]] = defaultdict(set)
         self._reads: dict[Key, frozenset[AnyQuery]] = {}
-        self._pending: dict[AnyQuery, None] = {}  # to be asked, in order
-        self._asking: set[AnyQuery] = set()
+        self._pending = Pending(source)
         self._retries: dict[AnyQuery, int] = {}
         self._due: Deadlines[AnyQuery] = Deadlines()
-        self._polling = False  # questions that are polled one by one: a lot of them is under way
         self._wake = asyncio.Event()
 
     @property
@@ -96,7 +92,7 @@ class FactBoard:
         """
         for query in self._reads.get(key, ()):
             self._answers.pop(query, None)
-            if query in told and query not in self._asking and query not in self._pending:
+            if query in told and query not in self._pending.under_way and query not in self._pending:
                 self._take(query, told[query], asyncio.get_running_loop().time())
             else:
                 self._ask(query)
@@ -115,14 +111,15 @@ class FactBoard:
 
     def _ask(self, query: AnyQuery) -> None:
         self._due.discard(query)
-        self._pending[query] = None
+        self._pending.add(query)
         self._wake.set()
 
     def _drop(self, query: AnyQuery) -> None:
         del self._readers[query]
         self._due.discard(query)
-        for known in (self._answers, self._pending, self._retries):
-            known.pop(query, None)
+        self._pending.discard(query)
+        self._answers.pop(query, None)
+        self._retries.pop(query, None)
 
     async def _next_batch(self) -> list[AnyQuery]:
         loop = asyncio.get_running_loop()
@@ -130,12 +127,8 @@ class FactBoard:
             now = loop.time()
             for query in self._due.take(now):
                 self._ask(query)
-            batch = self._choose()
+            batch = self._pending.take()
             if batch:
-                for query in batch:
-                    del self._pending[query]
-                self._asking.update(batch)
-                self._polling = self._polling or self._polled_alone(batch[0])
                 return batch
             self._wake.clear()
             try:
@@ -143,24 +136,6 @@ class FactBoard:
                     await self._wake.wait()
             except TimeoutError:
                 continue
-
-    def _choose(self) -> list[AnyQuery]:
-        """One lot; or some of those that somebody waits for; or of those that are polled one by one.
-
-        Of the last there may be thousands, one for each run that goes on: they never take more than one place.
-        """
-        waiting = [query for query in self._pending if query not in self._asking]
-        lots = {query: self._source.lot(query) for query in waiting}
-        first = next((lot for lot in lots.values() if lot is not None), None)
-        if first is not None:
-            return [query for query, lot in lots.items() if lot == first]
-        new = [query for query in waiting if self._source.poll_interval(query) is None]  # none of them is of a lot
-        if new or self._polling:
-            return new[:_BATCH]
-        return waiting[:_BATCH]
-
-    def _polled_alone(self, query: AnyQuery) -> bool:
-        return self._source.lot(query) is None and self._source.poll_interval(query) is not None
 
     async def _answer(self, batch: list[AnyQuery]) -> None:
         answers: Mapping[AnyQuery, object] = {}
@@ -172,9 +147,7 @@ class FactBoard:
             logger.exception("a source failed to answer %d questions", len(batch))
             problem = f"the source failed: {error!r}"
         finally:
-            self._asking.difference_update(batch)
-            if self._polled_alone(batch[0]):
-                self._polling = False
+            self._pending.answered(batch)
         now = asyncio.get_running_loop().time()
         for query in batch:
             # Asked again meanwhile (after a write): this answer may be older than the write, the next one is not.

@@ -102,3 +102,35 @@ def test_who_waits_in_vain_is_told_what_there_was(log: Path) -> None:
 
     with pytest.raises(Unsettled, match=r"two Jobs; requests until now: .*'jobs'\): 1"):
         tail.await_that(lambda: len(tail.requests) > 1, "two Jobs", seconds=0)
+
+
+def test_nothing_is_read_while_requests_come(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading takes the processor from what is measured."""
+    tail, left, seconds = Tail(log, "tandem"), 30, 0.0
+
+    def sleep(some: float) -> None:
+        nonlocal left, seconds
+        seconds += some
+        if left:
+            left -= 1
+            append(log, line(name=f"iris-{left}"))
+
+    monkeypatch.setattr("bench.audit.time.sleep", sleep)
+    monkeypatch.setattr("bench.audit.time.monotonic", lambda: seconds)
+    seen: list[int] = []
+
+    def all_came() -> bool:
+        seen.append(len(tail.requests))
+        return seen[-1] == 30
+
+    tail.await_settled(all_came, "all", seconds=60)
+
+    assert seen == [30]
+
+
+def test_who_waits_in_vain_for_a_pause_is_told_what_there_was(log: Path) -> None:
+    tail = Tail(log, "tandem")
+    append(log, line())
+
+    with pytest.raises(Unsettled, match=r"two Jobs; requests until now: .*'jobs'\): 1"):
+        tail.await_settled(lambda: len(tail.requests) > 1, "two Jobs", seconds=0)
