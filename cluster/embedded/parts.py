@@ -27,7 +27,7 @@ class Part:
     version: str
     duration: str  # cold, on two cores
     packages: tuple[str, ...] = (".",)
-    links: tuple[str, ...] = ()  # names under which the one binary plays its roles
+    links: tuple[str, ...] = ()  # names under which the first binary plays its roles
     flags: tuple[str, ...] = ()
     stamps: tuple[str, ...] = ()  # what the linker writes into the binary
     module: Path | None = None  # its folder, where that is not among the cluster's own
@@ -60,6 +60,7 @@ def kubernetes() -> Part:
         name="kubernetes",
         version=version,
         duration="7 to 10 minutes the first time",
+        packages=(".", "./kubectl"),
         links=(
             "etcd",
             "kube-apiserver",
@@ -67,7 +68,6 @@ def kubernetes() -> Part:
             "kube-scheduler",
             "kubelet",
             "kube-proxy",
-            "kubectl",
         ),
         stamps=(
             f"{stamp}.gitVersion=v{version}",
@@ -175,8 +175,8 @@ def _minimum(part: Part) -> str:
 
 def _inputs(part: Part) -> str:
     digest = hashlib.sha256(repr((part.packages, part.links, part.flags, part.stamps)).encode())
-    for file in sorted(part.source.iterdir()):
-        digest.update(file.name.encode())
+    for file in sorted(path for path in part.source.rglob("*") if path.is_file()):
+        digest.update(str(file.relative_to(part.source)).encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()
 

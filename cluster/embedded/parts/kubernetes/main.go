@@ -1,5 +1,5 @@
-// One binary for the whole control plane, the node agent and the client: it is what its file name says.
-// Linking once instead of seven times saves most of the build time and of the disk.
+// One binary for the whole control plane and the node agent: it is what its file name says.
+// Linking once instead of six times saves most of the build time and of the disk.
 package main
 
 import (
@@ -16,8 +16,6 @@ import (
 	_ "k8s.io/component-base/logs/json/register"
 	_ "k8s.io/component-base/metrics/prometheus/clientgo"
 	_ "k8s.io/component-base/metrics/prometheus/version"
-	kubectl "k8s.io/kubectl/pkg/cmd"
-	kubectlutil "k8s.io/kubectl/pkg/cmd/util"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
 	proxy "k8s.io/kubernetes/cmd/kube-proxy/app"
@@ -40,12 +38,8 @@ func main() {
 		os.Exit(cli.Run(daemon()))
 	case name == "etcd":
 		etcdmain.Main(os.Args)
-	case name == "kubectl":
-		if err := cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()); err != nil {
-			kubectlutil.CheckErr(err)
-		}
 	default:
-		fmt.Fprintf(os.Stderr, "%s: unknown part; link this binary as etcd, kubectl, kubelet or kube-*\n", name)
+		fmt.Fprintf(os.Stderr, "%s: unknown part; link this binary as etcd, kubelet or kube-*\n", name)
 		os.Exit(2)
 	}
 }
