@@ -58,7 +58,8 @@ def test_a_nice_check_takes_what_the_others_leave() -> None:
 
 
 INTERRUPTED = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's jobs in the background do not have
 from checks.run import Lanes
 from checks.steps import Check
 

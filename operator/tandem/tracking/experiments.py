@@ -16,7 +16,9 @@ from tandem.tracking.client import MlflowClient
 from tandem.tracking.errors import ALREADY_EXISTS, TrackingError, TrackingUnavailable
 
 REMEMBERED: Final = 60.0  # seconds
-MISSED: Final = 10.0  # seconds for which one that was not there is made without looking again
+# For which one that was not there is made without looking again: thousands of starts may stand in line between the two.
+# Whoever was faster is found out by the refusal.
+MISSED: Final = 60.0
 _AT_MOST: Final = 50_000
 
 ResultT = TypeVar("ResultT")
