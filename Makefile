@@ -4,7 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONPATH := operator:.
-export PYTHONDONTWRITEBYTECODE := 1
+# Byte code is kept beside the libraries, and nowhere in the tree: without it every process compiles all that it imports
+# (an MLflow server: 10 s of processor time instead of 3).
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/pycache
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-down test lint format types layers unit contract faults cluster-test e2e cluster-up cluster-down \

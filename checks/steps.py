@@ -50,10 +50,10 @@ FIRST = (
 LANES = (
     (
         Check("unit", "rules and plans; nothing but Python", (_pytest(*_RECORDING, "tests/unit"),), _NICE),
-        Check(
-            "faults", "every fault we can name, on a strict API server of our own", (_pytest("tests/faults"),), _NICE
-        ),
+        # After the unit tests have ended, beside which it would tell their stories once more.
+        Check("states", "what kstatus and Argo CD say of every state", (_pytest(*_STATES),), _NICE),
     ),
+    (Check("faults", "every fault we can name, on a strict API server of our own", (_pytest("tests/faults"),), _NICE),),
     (
         Check(
             "contract",
@@ -65,8 +65,6 @@ LANES = (
         Check("types", "mypy, strict", (("{bin}/mypy",),)),
         Check("stores", "a real MLflow, S3, Git and registry, no pods", (_pytest(*_STORES),)),
         Check("controllers", "Kubernetes' own controllers, no pods", (_pytest(*_CONTROLLERS),)),
-        # After the unit tests have ended, beside which it would tell their stories once more.
-        Check("states", "what kstatus and Argo CD say of every state", (_pytest(*_STATES),)),
         Check("cluster", "the local cluster itself", (_pytest("tests/cluster"),)),
     ),
     (Check("e2e", "the whole story, its faults and bad input, on real pods", (_pytest("tests/e2e"),)),),
