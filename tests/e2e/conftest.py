@@ -19,6 +19,7 @@ from demo.mlflow import Mlflow
 from demo.setup import SYSTEM, Site, set_up
 from demo.stage import namespace_object
 from tests.e2e import fed as feeds
+from tests.e2e import governed as governments
 from tests.e2e import interrupted as interruptions
 from tests.e2e.judged import Judged, judgements
 from tests.e2e.mistaken import World, everything_wrong
@@ -32,6 +33,7 @@ ORDER = (
     "test_configuration",
     "test_interruptions",
     "test_data_change",
+    "test_governed",
     "test_judgement",
     "test_autoscaling",
     "test_faults",
@@ -102,6 +104,19 @@ def fed(feeding: Future[feeds.Facts]) -> feeds.Facts:
 
 
 @pytest.fixture(scope="session")
+def governing(site: Site) -> Iterator[Future[governments.Facts]]:
+    """Runs that their spec holds to something, while others are tested."""
+    with governments.governing(site) as facts:
+        yield facts
+
+
+@pytest.fixture(scope="session")
+def governed(governing: Future[governments.Facts]) -> governments.Facts:
+    """What came of it."""
+    return governing.result()
+
+
+@pytest.fixture(scope="session")
 def judged(site: Site) -> Iterator[Judged]:
     """Revisions that are judged, while others are tested."""
     with judgements(site) as found:
@@ -118,16 +133,17 @@ def rolling(site: Site) -> Iterator[Future[Seen]]:
 @pytest.fixture(scope="session", autouse=True)
 def mistakes_are_made_first(request: pytest.FixtureRequest) -> None:
     """Where any test asks for them."""
-    for begins_first in ("world", "interrupting", "feeding", "judged"):
+    for begins_first in ("world", "feeding", "judged"):
         if asked_for(begins_first, request):
             request.getfixturevalue(begins_first)
 
 
 @pytest.fixture(autouse=True)
-def load_begins_after_the_story(request: pytest.FixtureRequest) -> None:
+def the_rest_begins_after_the_story(request: pytest.FixtureRequest) -> None:
     """Which has enough beside it."""
-    if request.path.stem != "test_story" and asked_for("load", request):
-        request.getfixturevalue("load")
+    for begins_then in ("interrupting", "governing", "load"):
+        if request.path.stem != "test_story" and asked_for(begins_then, request):
+            request.getfixturevalue(begins_then)
 
 
 def asked_for(fixture: str, request: pytest.FixtureRequest) -> bool:

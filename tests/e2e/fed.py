@@ -46,26 +46,31 @@ def feeding(site: Site) -> Iterator[Future[Facts]]:
 
 
 def _feed(kubectl: Kubectl) -> Facts:
-    kubectl.apply(_store())
+    kubectl.apply(store())
     kubectl.wait_for(f"pod/{STORE}", "condition=Ready")
-    _put(kubectl, "1,setosa")
-    address = kubectl.get(f"pod/{STORE}")["status"]["podIP"]
-    data = [{"name": "flowers", "storageUri": f"http://{address}:{PORT}/flowers.csv"}]
+    put(kubectl, "1,setosa")
+    data = [{"name": "flowers", "storageUri": stored(kubectl)}]
     retrain = {"onDataChange": {"interval": "1m"}}  # the shortest there is
     spec = {"data": data, "steps": [step("train", "cat", "data/flowers/flowers.csv")], "retrain": retrain}
     kubectl.apply(resource("TrainingJob", JOB, spec))
     first = kubectl.watch_until(f"trainingjob/{JOB}", _has_run(1), "run 1 is over", WITHIN)
-    _put(kubectl, "2,versicolor")
+    put(kubectl, "2,versicolor")
     second = kubectl.watch_until(f"trainingjob/{JOB}", _has_run(2), "the change is noticed", WITHIN)
     return Facts(first, second, tuple(kubectl.names("jobs")))
 
 
-def _put(kubectl: Kubectl, row: str) -> None:
+def put(kubectl: Kubectl, *rows: str) -> None:
     """In one step, as stores do it: nobody ever reads half a file."""
-    kubectl.exec(STORE, "sh", "-c", f"printf 'id,species\\n{row}\\n' > /tmp/new && mv /tmp/new /tmp/flowers.csv")
+    lines = "\\n".join(["id,species", *rows, ""])
+    kubectl.exec(STORE, "sh", "-c", f"printf '{lines}' > /tmp/new && mv /tmp/new /tmp/flowers.csv")
 
 
-def _store() -> Json:
+def stored(kubectl: Kubectl) -> str:
+    """Where it is to be had."""
+    return f"http://{kubectl.get(f'pod/{STORE}')['status']['podIP']}:{PORT}/flowers.csv"
+
+
+def store() -> Json:
     """The garden's pod, restricted as it is, with another program: files by HTTP, with the time of their change."""
     pod: Json = yaml.safe_load((REPOSITORY / "examples/iris/garden.yaml").read_text())
     pod["metadata"] = {"name": STORE}
