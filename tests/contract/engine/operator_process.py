@@ -42,7 +42,7 @@ class OperatorProcess:
         self._command = [sys.executable, "-m", "tandem.cli", "operator", "--mlflow-uri", mlflow_uri]
         self._command += ["--runtime-image", "tandem/runtime:test", "--poll-interval", "0.5", "--resync-period", "1"]
         self._command += ["--health-port", str(self.health_port), "--metrics-port", str(self.metrics_port)]
-        self._command += ["--lease" if lease else "--no-lease", "--lease-duration", "4", *arguments]
+        self._command += ["--lease" if lease else "--no-lease", "--lease-duration", "8", *arguments]
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -33,7 +33,7 @@ def test_replicas_take_over_from_one_another(
     second.await_ready()
     assert holder(api_server) == "first", "a replica that waits is ready, or a rolling update would never go on"
 
-    # One that dies: its Lease (4 s here) runs out. What it has made is known to the next.
+    # One that dies: its Lease (8 s here) runs out. What it has made is known to the next.
     mark = api_server.plane.audit.mark()
     training = api_server.create(resource("TrainingJob", namespace, "iris"))
     first.await_that(lambda: api_server.read(training)["status"].get("run") is not None, "a run")
