@@ -53,12 +53,14 @@ LANES = (
         # After the unit tests have ended, beside which it would tell their stories once more.
         Check("states", "what kstatus and Argo CD say of every state", (_pytest(*_STATES),), _NICE),
     ),
-    (Check("faults", "every fault we can name, on a strict API server of our own", (_pytest("tests/faults"),), _NICE),),
     (
         Check(
             "contract",
             "a real API server, no pods",
             (_pytest("tests/contract", *(f"--ignore={folder}" for folder in (*_STORES, *_CONTROLLERS, *_STATES))),),
+        ),
+        Check(
+            "faults", "every fault we can name, on a strict API server of our own", (_pytest("tests/faults"),), _NICE
         ),
     ),
     (

@@ -61,6 +61,7 @@ class FactBoard:
         self._reads: dict[Key, frozenset[AnyQuery]] = {}
         self._pending = Pending(source)
         self._retries: dict[AnyQuery, int] = {}
+        self._heard: dict[AnyQuery, float] = {}  # of what is polled: when it was answered last
         self._due: Deadlines[AnyQuery] = Deadlines()
         self._wake = asyncio.Event()
 
@@ -92,6 +93,7 @@ class FactBoard:
         """
         for query in self._reads.get(key, ()):
             self._answers.pop(query, None)
+            self._heard.pop(query, None)
             if query in told and query not in self._pending.under_way and query not in self._pending:
                 self._take(query, told[query], asyncio.get_running_loop().time())
             else:
@@ -118,8 +120,8 @@ class FactBoard:
         del self._readers[query]
         self._due.discard(query)
         self._pending.discard(query)
-        self._answers.pop(query, None)
-        self._retries.pop(query, None)
+        for known in (self._answers, self._retries, self._heard):
+            known.pop(query, None)
 
     async def _next_batch(self) -> list[AnyQuery]:
         loop = asyncio.get_running_loop()
@@ -166,6 +168,8 @@ class FactBoard:
             self._retries[query] = retries + 1
             # Bounded before the power: after 1,024 failures (four hours) a float is too small for it.
             self._due.put(query, now + min(_FIRST_RETRY * 2.0 ** min(retries, 10), _LAST_RETRY))
+            if self._is_fresh(query, now):
+                return
         else:
             self._retries.pop(query, None)
             interval = self._source.poll_interval(query)
@@ -173,8 +177,17 @@ class FactBoard:
                 # On common ticks, so that all questions of one interval are due together.
                 seconds = interval.total_seconds()
                 self._due.put(query, (now // seconds + 1) * seconds)
+                self._heard[query] = now
         news = query not in self._answers or self._answers[query] != answer
         self._answers[query] = answer
         if news:
             for key in self._readers[query]:
                 self._enqueue(key)
+
+    def _is_fresh(self, query: AnyQuery, now: float) -> bool:
+        """Whether what is known is hardly older than any poll finds it: then one that fails is no outage yet.
+
+        Told at once, each hiccup of a server would change the statuses of thousands, and change them back.
+        """
+        interval, heard = self._source.poll_interval(query), self._heard.get(query)
+        return interval is not None and heard is not None and now < heard + 2 * interval.total_seconds()
