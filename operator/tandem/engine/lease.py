@@ -39,6 +39,11 @@ class LeaseTimes:
     def retry_period(self) -> float:
         return self.duration * 2 / 15
 
+    @property
+    def call_timeout(self) -> float:
+        """The longest with which one renewal after the other keeps the lease: a slow answer is one."""
+        return (self.renew_deadline - self.retry_period) / 2
+
 
 class LeadershipLost(MustEnd):
     """The lease could not be renewed in time, or is another's; the process must end."""
@@ -105,7 +110,7 @@ class Lease:
         """One attempt to take or renew: True it is ours, False it is another's, None nobody knows."""
         started = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(self._times.retry_period):
+            async with asyncio.timeout(self._times.call_timeout):
                 held = await self._take()
         except Exception as error:  # whatever it is, it is not a renewal
             logger.warning("the lease could not be renewed: %s", str(error) or type(error).__name__)

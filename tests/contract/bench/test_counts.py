@@ -90,7 +90,7 @@ def test_a_leader_that_is_stopped_or_cut_off_writes_nothing_more_and_no_resource
     """That another takes over, after kill -9 and SIGTERM too, is tested in tests/contract/engine."""
     failover.fill(ground, FEW)
 
-    measured = failover.measure(ground, fault, FEW, pause=12, duration=9)
+    measured = failover.measure(ground, fault, FEW, pause=16, duration=12)
 
     assert measured.most_live_jobs == 1
     assert measured.jobs == measured.created

@@ -125,10 +125,14 @@ class Desk:
         body = self.api.named("widgets", name)
         return "gone" if body is None else str(body.get("status", {}).get("phase", ""))
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 5.0) -> None:
+    async def until(self, condition: Callable[[], bool], seconds: float = 30.0) -> None:
         async with asyncio.timeout(seconds):
             while not condition():
                 await asyncio.sleep(0.005)
+
+    async def until_rest(self) -> None:
+        """Every resource that was looked at is told of what came of it, and looked at again for that."""
+        await self.until(lambda: not (self.queue._added_at or self.queue._active or self.queue._again))
 
     async def until_phase(self, phase: str, name: str = "w") -> None:
         try:

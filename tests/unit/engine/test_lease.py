@@ -171,7 +171,7 @@ async def test_the_deadline_counts_from_before_the_request_that_renewed(server: 
     """The server may have written at any moment of it, and others count from then."""
 
     async def slow(_: str) -> None:
-        await asyncio.sleep(0.9)  # a GET and a PUT: 1.8 of the 2 seconds that an attempt may take
+        await asyncio.sleep(1.9)  # a GET and a PUT: 3.8 of the 4 seconds that an attempt may take
 
     leader = candidate(server, "a")
     server.fault = slow
@@ -181,6 +181,22 @@ async def test_the_deadline_counts_from_before_the_request_that_renewed(server: 
     with pytest.raises(LeadershipLost):
         await leader.keep()
     assert time() == pytest.approx(10, abs=0.01)
+
+
+async def test_an_api_server_that_takes_seconds_for_each_answer_has_answered(server: LeaseServer) -> None:
+    """Under load it does; what is renewed in time by the clock from before the request is renewed."""
+
+    async def slow(_: str) -> None:
+        await asyncio.sleep(1.9)
+
+    leader = candidate(server, "a")
+    await leader.acquire()
+    server.fault = slow
+    keeping = asyncio.create_task(leader.keep())
+    await asyncio.sleep(120)
+
+    assert not keeping.done()
+    keeping.cancel()
 
 
 async def test_a_short_failure_costs_nothing(server: LeaseServer) -> None:

@@ -45,7 +45,7 @@ async def test_an_action_that_is_refused_again_rests_longer_and_writes_its_statu
         desk.move_clock(refusal.retry_at - desk.now())
         desk.queue.add(Key("Widget", "ns", "w"))
         await desk.until(lambda n=attempt: desk.api.requests.count("POST jobs") == n + 1)  # type: ignore[misc]
-        await asyncio.sleep(0.02)
+        await desk.until_rest()
 
     assert rests == [1, 2, 4, 8, 16, 32, 64]
     assert desk.api.requests.count("PATCH widgets/status") == 1
@@ -145,6 +145,7 @@ async def test_what_a_deleted_resource_of_the_same_name_left_is_waited_for(desk:
     desk.api.put("jobs", former)
     desk.submit()
     await desk.until_phase("PredecessorRemains")
+    await desk.until_rest()
     rests = []
     for attempt in range(1, 7):
         (refusal,) = desk.reconciler._refusals[Key("Widget", "ns", "w")].of.values()
@@ -152,6 +153,6 @@ async def test_what_a_deleted_resource_of_the_same_name_left_is_waited_for(desk:
         desk.move_clock(refusal.retry_at - desk.now())
         desk.queue.add(Key("Widget", "ns", "w"))
         await desk.until(lambda n=attempt: desk.api.requests.count("POST jobs") == n + 1)  # type: ignore[misc]
-        await asyncio.sleep(0.02)
+        await desk.until_rest()
 
     assert rests == [1, 2, 4, 8, 15, 15]
