@@ -53,7 +53,12 @@ def measure(
         resumed = _recover(fault, first, at + pause)
         creator.stop()
         names = {f"{creator.workload.namespace(n)}/{creator.workload.name(n)}" for n in range(creator.created)}
-        second.tail.await_that(lambda: names <= _with_job(first, second), "all have their Job", _PATIENCE)
+
+        def all_have_their_job() -> bool:
+            first.tail.read()  # what it had asked for when it was struck may have been done after it
+            return names <= _with_job(first, second)
+
+        second.tail.await_that(all_have_their_job, "all have their Job", _PATIENCE)
         second.tail.await_quiet(1.0)
         first.tail.read()
         jobs.read()

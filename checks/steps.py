@@ -46,12 +46,18 @@ FIRST = (
 )
 
 # Lanes side by side: what needs pods or waits for watches leaves the processor to what does not. Nothing in one lane
-# touches what another one has: control planes on ports of their own, clusters in namespaces of their own.
+# touches what another one has: control planes on ports of their own, clusters in namespaces of their own. A fourth lane
+# makes nothing faster on two cores, and an API server that is starved ends leaders.
 LANES = (
     (
+        Check("types", "mypy, strict", (("{bin}/mypy",),)),
+        Check("stores", "a real MLflow, S3, Git and registry, no pods", (_pytest(*_STORES),)),
         Check("unit", "rules and plans; nothing but Python", (_pytest(*_RECORDING, "tests/unit"),), _NICE),
-        # After the unit tests have ended, beside which it would tell their stories once more.
+        # After the unit tests, beside which it would tell their stories once more.
         Check("states", "what kstatus and Argo CD say of every state", (_pytest(*_STATES),), _NICE),
+        Check(
+            "faults", "every fault we can name, on a strict API server of our own", (_pytest("tests/faults"),), _NICE
+        ),
     ),
     (
         Check(
@@ -59,13 +65,6 @@ LANES = (
             "a real API server, no pods",
             (_pytest("tests/contract", *(f"--ignore={folder}" for folder in (*_STORES, *_CONTROLLERS, *_STATES))),),
         ),
-        Check(
-            "faults", "every fault we can name, on a strict API server of our own", (_pytest("tests/faults"),), _NICE
-        ),
-    ),
-    (
-        Check("types", "mypy, strict", (("{bin}/mypy",),)),
-        Check("stores", "a real MLflow, S3, Git and registry, no pods", (_pytest(*_STORES),)),
         Check("controllers", "Kubernetes' own controllers, no pods", (_pytest(*_CONTROLLERS),)),
         Check("cluster", "the local cluster itself", (_pytest("tests/cluster"),)),
     ),
