@@ -55,9 +55,6 @@ LANES = (
         Check("unit", "rules and plans; nothing but Python", (_pytest(*_RECORDING, "tests/unit"),), _NICE),
         # After the unit tests, beside which it would tell their stories once more.
         Check("states", "what kstatus and Argo CD say of every state", (_pytest(*_STATES),), _NICE),
-        Check(
-            "faults", "every fault we can name, on a strict API server of our own", (_pytest("tests/faults"),), _NICE
-        ),
     ),
     (
         Check(
@@ -68,7 +65,12 @@ LANES = (
         Check("controllers", "Kubernetes' own controllers, no pods", (_pytest(*_CONTROLLERS),)),
         Check("cluster", "the local cluster itself", (_pytest("tests/cluster"),)),
     ),
-    (Check("e2e", "the whole story, its faults and bad input, on real pods", (_pytest("tests/e2e"),)),),
+    (
+        Check("e2e", "the whole story, its faults and bad input, on real pods", (_pytest("tests/e2e"),)),
+        Check(
+            "faults", "every fault we can name, on a strict API server of our own", (_pytest("tests/faults"),), _NICE
+        ),
+    ),
 )
 
 CHECKS = FIRST + tuple(check for lane in LANES for check in lane)
