@@ -12,7 +12,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import MappingProxyType
 from typing import Final, Protocol
 
@@ -36,12 +36,6 @@ class Source(Manner, Protocol):
     async def answer(self, queries: Collection[AnyQuery]) -> Mapping[AnyQuery, object]:
         """An answer to each, or :class:`Unavailable`; never raises for a server that is down."""
 
-    def poll_interval(self, query: AnyQuery) -> timedelta | None:
-        """How often the answer may change by itself; None: only by our own writes."""
-
-    def lot(self, query: AnyQuery) -> str | None:
-        """Questions of one lot are answered by one search, however many; None: each by a request of its own."""
-
     async def carry_out(self, write: Outside) -> Told:
         """The answers that are known by having done it, where there are any.
 
@@ -61,7 +55,7 @@ class FactBoard:
         self._reads: dict[Key, frozenset[AnyQuery]] = {}
         self._pending = Pending(source)
         self._retries: dict[AnyQuery, int] = {}
-        self._heard: dict[AnyQuery, float] = {}  # of what is polled: when it was answered last
+        self._fresh_until: dict[AnyQuery, float] = {}  # of what is polled
         self._due: Deadlines[AnyQuery] = Deadlines()
         self._wake = asyncio.Event()
 
@@ -93,7 +87,7 @@ class FactBoard:
         """
         for query in self._reads.get(key, ()):
             self._answers.pop(query, None)
-            self._heard.pop(query, None)
+            self._fresh_until.pop(query, None)
             if query in told and query not in self._pending.under_way and query not in self._pending:
                 self._take(query, told[query], asyncio.get_running_loop().time())
             else:
@@ -120,7 +114,7 @@ class FactBoard:
         del self._readers[query]
         self._due.discard(query)
         self._pending.discard(query)
-        for known in (self._answers, self._retries, self._heard):
+        for known in (self._answers, self._retries, self._fresh_until):
             known.pop(query, None)
 
     async def _next_batch(self) -> list[AnyQuery]:
@@ -168,7 +162,9 @@ class FactBoard:
             self._retries[query] = retries + 1
             # Bounded before the power: after 1,024 failures (four hours) a float is too small for it.
             self._due.put(query, now + min(_FIRST_RETRY * 2.0 ** min(retries, 10), _LAST_RETRY))
-            if self._is_fresh(query, now):
+            # What is known is hardly older than any poll finds it: one that fails is no outage yet. Told at once, each
+            # hiccup of a server would change the statuses of thousands, and change them back.
+            if now < self._fresh_until.get(query, 0.0):
                 return
         else:
             self._retries.pop(query, None)
@@ -177,17 +173,9 @@ class FactBoard:
                 # On common ticks, so that all questions of one interval are due together.
                 seconds = interval.total_seconds()
                 self._due.put(query, (now // seconds + 1) * seconds)
-                self._heard[query] = now
+                self._fresh_until[query] = now + 2 * seconds
         news = query not in self._answers or self._answers[query] != answer
         self._answers[query] = answer
         if news:
             for key in self._readers[query]:
                 self._enqueue(key)
-
-    def _is_fresh(self, query: AnyQuery, now: float) -> bool:
-        """Whether what is known is hardly older than any poll finds it: then one that fails is no outage yet.
-
-        Told at once, each hiccup of a server would change the statuses of thousands, and change them back.
-        """
-        interval, heard = self._source.poll_interval(query), self._heard.get(query)
-        return interval is not None and heard is not None and now < heard + 2 * interval.total_seconds()

@@ -1,7 +1,7 @@
 """Questions that are to be asked, apart by how: what comes next is found without a look at all of them.
 
-With 10,000 runs that go on, thousands of questions wait for their turn at any time; looked through for each batch, they
-took a third of the engine's throughput (docs/performance.md).
+With 10,000 runs that go on, thousands of questions wait for their turn at any time; to look through all of them for
+each batch would cost their square.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ AnyQuery = Query[object]
 
 
 class Manner(Protocol):
-    """How each question is asked: see :class:`tandem.engine.facts.Source`."""
+    """How each question is asked."""
 
-    def poll_interval(self, query: AnyQuery) -> timedelta | None: ...
+    def poll_interval(self, query: AnyQuery) -> timedelta | None:
+        """How often the answer may change by itself; None: only by our own writes."""
 
-    def lot(self, query: AnyQuery) -> str | None: ...
+    def lot(self, query: AnyQuery) -> str | None:
+        """Questions of one lot are answered by one search, however many; None: each by a request of its own."""
 
 
 class Pending:

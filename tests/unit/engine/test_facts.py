@@ -375,12 +375,17 @@ async def test_a_question_is_never_under_way_twice(world: World) -> None:
     assert world.asked_at(Once("x")) == [0, 3]
 
 
-async def test_a_poll_that_fails_and_is_answered_the_next_time_is_told_to_nobody(world: World) -> None:
-    """A hiccup of a server that thousands ask would change the status of thousands, and change it back."""
+async def known_and_then_down(world: World) -> None:
+    """A reads what is polled; five seconds after its first answer the source is down."""
     world.answers[Polled("x")] = 1
     world.board.subscribe(A, [Polled("x")])
     await asyncio.sleep(5)
     world.answers[Polled("x")] = DOWN
+
+
+async def test_a_poll_that_fails_and_is_answered_the_next_time_is_told_to_nobody(world: World) -> None:
+    """A hiccup of a server that thousands ask would change the status of thousands, and change it back."""
+    await known_and_then_down(world)
     await asyncio.sleep(7)
     world.answers[Polled("x")] = 1
     await asyncio.sleep(60)
@@ -390,10 +395,7 @@ async def test_a_poll_that_fails_and_is_answered_the_next_time_is_told_to_nobody
 
 
 async def test_an_outage_is_told_when_what_is_known_is_older_than_two_polls(world: World) -> None:
-    world.answers[Polled("x")] = 1
-    world.board.subscribe(A, [Polled("x")])
-    await asyncio.sleep(5)
-    world.answers[Polled("x")] = DOWN
+    await known_and_then_down(world)
     await asyncio.sleep(60)
 
     assert world.asked_at(Polled("x"))[1:5] == [10, 11, 13, 17]
@@ -403,10 +405,7 @@ async def test_an_outage_is_told_when_what_is_known_is_older_than_two_polls(worl
 
 async def test_an_outage_after_a_write_is_told_at_once(world: World) -> None:
     """What was known before the write is known no more."""
-    world.answers[Polled("x")] = 1
-    world.board.subscribe(A, [Polled("x")])
-    await asyncio.sleep(5)
-    world.answers[Polled("x")] = DOWN
+    await known_and_then_down(world)
     world.board.ask_again(A)
     await asyncio.sleep(1)
 
