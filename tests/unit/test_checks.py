@@ -97,20 +97,28 @@ def test_ctrl_c_reaches_each_check_once_and_all_have_cleaned_up_when_the_command
 
 
 def test_after_a_failure_no_lane_begins_another_check(tmp_path: Path) -> None:
-    told = tmp_path / "told"
-    goes_on = f"import pathlib, time\nwhile not pathlib.Path({str(told)!r}).exists(): time.sleep(0.02)"
+    both, told = tmp_path / "both", tmp_path / "told"
+
+    def once(there: Path) -> str:
+        return f"import pathlib, time\nwhile not pathlib.Path({str(there)!r}).exists(): time.sleep(0.02)\n"
+
     begun: list[str] = []
     results: dict[str, bool] = {}
+
+    def begins(it: Check) -> None:
+        begun.append(it.name)
+        if len(begun) == 2:
+            both.touch()
 
     def ended(result: Result) -> None:
         results[result.check.name] = result.passed
         told.touch()
 
     lanes = (
-        (check("fails", "raise SystemExit(1)"), check("never", "")),
-        (check("goes on", goes_on), check("never either", "")),
+        (check("fails", once(both) + "raise SystemExit(1)"), check("never", "")),
+        (check("goes on", once(told)), check("never either", "")),
     )
-    Lanes(lanes, lambda it: begun.append(it.name), ended).run()
+    Lanes(lanes, begins, ended).run()
 
     assert sorted(begun) == ["fails", "goes on"]
     assert results == {"fails": False, "goes on": True}

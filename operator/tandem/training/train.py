@@ -76,6 +76,8 @@ def train(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
 
 def _ended(case: Case, found: Findings, job: Job, pods: tuple[Pod, ...]) -> tuple[Outcome | None, Findings]:
     several, name = nodes.several(case.spec), job.metadata.name
+    if _last_pod_is_on_its_way(case, job, pods):
+        return _at_work(found.run), found
     if job.condition("Complete"):
         other = ranks.difference(ranks.present(found.run, job, pods)) if several else ""
         if other:
@@ -84,25 +86,36 @@ def _ended(case: Case, found: Findings, job: Job, pods: tuple[Pod, ...]) -> tupl
     if steps_complete(job) or nodes.steps_complete(job):
         told = f"every step of Job {name} succeeded; its last container, {DIGEST}, was interrupted"
         return Passed("StepsComplete", told), found
-    if not several and _cause_is_on_its_way(case, job, pods):
-        return _at_work(found.run), found
     return _failed(case, found, failure_of(job, ranks.causes_last(found.run, job, pods) if several else pods))
 
 
-def _cause_is_on_its_way(case: Case, job: Job, pods: tuple[Pod, ...]) -> bool:
-    """The Job controller tells of a failure when the last pod has ended; but two watches keep no order between them.
+def _last_pod_is_on_its_way(case: Case, job: Job, pods: tuple[Pod, ...]) -> bool:
+    """The Job controller tells of an end when the last pod has ended; but two watches keep no order between them.
 
-    So for a moment the last pod may seem to go on, and it alone knows step and exit code. Where clocks differ by more
-    than that moment, or a node never tells, the message is a poorer one.
+    So for a moment the last pod may seem to go on, or not to be there yet; and it alone knows the image's digest and
+    when the run began, or which step failed and how. Where clocks differ by more than that moment, or a node never
+    tells, that is not recorded.
     """
-    told = job.condition("Failed")
-    if told is None or told.last_transition_time is None or not pods or pods[-1].status.phase in ENDED:
+    complete = job.condition("Complete")
+    told = complete or job.condition("Failed")
+    if told is None or told.last_transition_time is None:
         return False
     waited = abs(case.now - told.last_transition_time)
-    if told.reason not in CAUSED_BY_PODS or waited >= WATCHES_DIFFER:
+    if waited >= WATCHES_DIFFER or not (_success_unseen(pods) if complete else _cause_unseen(case, job, pods)):
         return False
     case.draft.requeue(WATCHES_DIFFER - waited)
     return True
+
+
+def _success_unseen(pods: tuple[Pod, ...]) -> bool:
+    return all(pod.status.phase != "Succeeded" for pod in pods)
+
+
+def _cause_unseen(case: Case, job: Job, pods: tuple[Pod, ...]) -> bool:
+    """A Job that fails takes away the pods that go on: where none is there, none is expected."""
+    told = job.condition("Failed")
+    by_pods = told is not None and told.reason in CAUSED_BY_PODS
+    return by_pods and not nodes.several(case.spec) and bool(pods) and pods[-1].status.phase not in ENDED
 
 
 def _create(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:

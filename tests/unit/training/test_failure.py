@@ -350,3 +350,28 @@ def test_a_pod_that_never_tells_is_not_waited_for() -> None:
     world = World().settle().runs_step("fetch").settle()
     world.job_fails("PodFailurePolicy", SAID).settle().wait(11).settle()
     assert world.told("Trained") == ("False", "PodFailurePolicy")
+
+
+def complete_before_its_pod() -> tuple[World, dict[str, Json]]:
+    """The world, and the pods that it has not heard of yet."""
+    world = World().settle().completes()
+    unseen, world.pods = world.pods, {}
+    return world.settle(), unseen
+
+
+def test_a_job_that_is_complete_before_its_pod_is_heard_of_waits_for_what_the_pod_tells() -> None:
+    """The image's digest, without which nobody reproduces the run, is the pod's alone (case 47, seen under load)."""
+    world, unseen = complete_before_its_pod()
+    assert (world.status["phase"], "image" in world.status) == ("Running", False)
+
+    world.pods = unseen
+    world.wait(2).settle()
+    assert world.status["phase"] == "Complete"
+    assert world.status["image"]["digest"].startswith("sha256:")
+    assert world.status["run"]["firstAttemptStartTime"]
+
+
+def test_a_pod_that_is_gone_before_anybody_saw_it_is_not_waited_for() -> None:
+    world, _ = complete_before_its_pod()
+    world.wait(11).settle()
+    assert (world.status["phase"], "image" in world.status) == ("Complete", False)
