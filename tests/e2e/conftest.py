@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from concurrent.futures import Future
 from itertools import count
+from typing import Any, Final
 
 import pytest
 
@@ -18,13 +18,15 @@ from demo.kubectl import Kubectl
 from demo.mlflow import Mlflow
 from demo.setup import SYSTEM, Site, set_up
 from demo.stage import namespace_object
-from tests.e2e import fed as feeds
-from tests.e2e import governed as governments
-from tests.e2e import interrupted as interruptions
+from tests.e2e import fed as fed_data
+from tests.e2e import governed as governed_runs
+from tests.e2e import interrupted as interrupted_runs
+from tests.e2e import kept as kept_data
+from tests.e2e import rolled, scaled
+from tests.e2e import switched as switched_apps
+from tests.e2e.beside import Scenario, Scenarios
 from tests.e2e.judged import Judged, judgements
 from tests.e2e.mistaken import World, everything_wrong
-from tests.e2e.rolled import Seen, rollouts
-from tests.e2e.scaled import Facts, under_load
 
 # The story first, while what bad input comes to takes its time; then what kills what the others need.
 ORDER = (
@@ -34,11 +36,21 @@ ORDER = (
     "test_interruptions",
     "test_data_change",
     "test_governed",
+    "test_kept_data",
+    "test_switches",
     "test_judgement",
     "test_autoscaling",
     "test_faults",
     "test_rollouts",
 )
+# By the fixture that gives what was seen.
+AFTER_THE_STORY: Final[dict[str, Scenario[Any]]] = {
+    "interrupted": interrupted_runs.INTERRUPTED,
+    "governed": governed_runs.GOVERNED,
+    "busy": scaled.BUSY,
+    "kept": kept_data.KEPT,
+    "switched": switched_apps.SWITCHED,
+}
 OWN_CLUSTER = "e2e"
 _numbers = count(1)
 
@@ -65,55 +77,40 @@ def world(site: Site) -> Iterator[World]:
 
 
 @pytest.fixture(scope="session")
-def load(site: Site) -> Iterator[Future[Facts]]:
-    """An app under load, while others are tested."""
-    with under_load(site) as facts:
-        yield facts
+def scenarios(site: Site) -> Iterator[Scenarios]:
+    """What goes on beside the tests."""
+    with Scenarios(site) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")
-def busy(load: Future[Facts]) -> Facts:
-    """What was seen of it."""
-    return load.result()
+def busy(scenarios: Scenarios) -> scaled.Facts:
+    return scenarios.facts(scaled.BUSY)
 
 
 @pytest.fixture(scope="session")
-def interrupting(site: Site) -> Iterator[Future[interruptions.Facts]]:
-    """Runs that are interrupted, while others are tested."""
-    with interruptions.interruptions(site) as facts:
-        yield facts
+def fed(scenarios: Scenarios) -> fed_data.Facts:
+    return scenarios.facts(fed_data.FED)
 
 
 @pytest.fixture(scope="session")
-def interrupted(interrupting: Future[interruptions.Facts]) -> interruptions.Facts:
-    """What came of them."""
-    return interrupting.result()
+def governed(scenarios: Scenarios) -> governed_runs.Facts:
+    return scenarios.facts(governed_runs.GOVERNED)
 
 
 @pytest.fixture(scope="session")
-def feeding(site: Site) -> Iterator[Future[feeds.Facts]]:
-    """Data that change, while others are tested."""
-    with feeds.feeding(site) as facts:
-        yield facts
+def interrupted(scenarios: Scenarios) -> interrupted_runs.Facts:
+    return scenarios.facts(interrupted_runs.INTERRUPTED)
 
 
 @pytest.fixture(scope="session")
-def fed(feeding: Future[feeds.Facts]) -> feeds.Facts:
-    """What came of it."""
-    return feeding.result()
+def kept(scenarios: Scenarios) -> kept_data.Facts:
+    return scenarios.facts(kept_data.KEPT)
 
 
 @pytest.fixture(scope="session")
-def governing(site: Site) -> Iterator[Future[governments.Facts]]:
-    """Runs that their spec holds to something, while others are tested."""
-    with governments.governing(site) as facts:
-        yield facts
-
-
-@pytest.fixture(scope="session")
-def governed(governing: Future[governments.Facts]) -> governments.Facts:
-    """What came of it."""
-    return governing.result()
+def switched(scenarios: Scenarios) -> switched_apps.Facts:
+    return scenarios.facts(switched_apps.SWITCHED)
 
 
 @pytest.fixture(scope="session")
@@ -124,26 +121,27 @@ def judged(site: Site) -> Iterator[Judged]:
 
 
 @pytest.fixture(scope="session")
-def rolling(site: Site) -> Iterator[Future[Seen]]:
-    """An app that is rolled out and back; it kills the operator, so nothing else may do so meanwhile."""
-    with rollouts(site) as seen:
-        yield seen
+def rolling(scenarios: Scenarios) -> None:
+    """It has begun, beside the test that asks for this."""
+    scenarios.begin(rolled.ROLLED)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def mistakes_are_made_first(request: pytest.FixtureRequest) -> None:
     """Where any test asks for them."""
-    for begins_first in ("world", "feeding", "judged"):
-        if asked_for(begins_first, request):
-            request.getfixturevalue(begins_first)
+    for fixture in ("world", "judged"):
+        if asked_for(fixture, request):
+            request.getfixturevalue(fixture)
+    if asked_for("fed", request):
+        request.getfixturevalue("scenarios").begin(fed_data.FED)
 
 
 @pytest.fixture(autouse=True)
 def the_rest_begins_after_the_story(request: pytest.FixtureRequest) -> None:
     """Which has enough beside it."""
-    for begins_then in ("interrupting", "governing", "load"):
-        if request.path.stem != "test_story" and asked_for(begins_then, request):
-            request.getfixturevalue(begins_then)
+    for fixture, scenario in AFTER_THE_STORY.items():
+        if request.path.stem != "test_story" and asked_for(fixture, request):
+            request.getfixturevalue("scenarios").begin(scenario)
 
 
 def asked_for(fixture: str, request: pytest.FixtureRequest) -> bool:

@@ -5,10 +5,6 @@ Nearly all of it is that minute, so it goes on beside the other tests.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,8 +12,7 @@ import yaml
 
 from cluster.paths import REPOSITORY
 from demo.kubectl import Json, Kubectl, Predicate, is_true
-from demo.setup import Site
-from demo.stage import namespace_object
+from tests.e2e.beside import Scenario, Stage
 from tests.e2e.diary import WITHIN
 from tests.e2e.scripts import resource, step
 
@@ -35,17 +30,8 @@ class Facts:
     jobs: tuple[str, ...]
 
 
-@contextmanager
-def feeding(site: Site) -> Iterator[Future[Facts]]:
-    """All of it begun; what was seen comes later."""
-    name = f"fed-{os.getpid()}"
-    site.kubectl.apply(namespace_object(name))
-    with ThreadPoolExecutor(1) as thread:
-        yield thread.submit(_feed, site.kubectl.within(name))
-    site.kubectl.run("delete", "namespace", name, "--wait=false")
-
-
-def _feed(kubectl: Kubectl) -> Facts:
+def _feed(stage: Stage) -> Facts:
+    kubectl = stage.kubectl
     kubectl.apply(store())
     kubectl.wait_for(f"pod/{STORE}", "condition=Ready")
     put(kubectl, "1,setosa")
@@ -91,3 +77,6 @@ def _has_run(number: int) -> Predicate:
         return bool(job.get("status", {}).get("run", {}).get("number") == number and is_true(job, "Complete"))
 
     return predicate
+
+
+FED: Final = Scenario("fed", (), _feed)

@@ -6,18 +6,14 @@ Nearly all of it is waiting for pods, so it goes on beside the other tests.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from demo.kubectl import Json, Kubectl, Predicate, condition, is_true
-from demo.setup import Site
-from demo.stage import namespace_object
+from demo.kubectl import Json, Predicate, condition, is_true
 from tandem.api import names
 from tests.e2e import fed
-from tests.e2e.diary import Diary, diary_of, says
+from tests.e2e.beside import Scenario, Stage
+from tests.e2e.diary import Diary, says
 from tests.e2e.scripts import resource, step, trains
 
 HUNG: Final = "hung"  # its step logs nothing and does not end
@@ -59,21 +55,17 @@ class Facts:
     steps: tuple[str, ...]
 
 
-@contextmanager
-def governing(site: Site) -> Iterator[Future[Facts]]:
-    """All of it begun; what was seen comes later."""
-    name = f"governed-{os.getpid()}"
-    site.kubectl.apply(namespace_object(name))
-    kubectl = site.kubectl.within(name)
-    with diary_of(kubectl, "trainingjobs", "jobs", "pods") as diary, ThreadPoolExecutor(1) as thread:
-        yield thread.submit(_govern, site, kubectl, diary)
-    for model in _MODELS.values():
-        if site.mlflow.aliases(model):
-            site.mlflow.delete("registered-models/delete", {"name": model})
-    site.kubectl.run("delete", "namespace", name, "--wait=false")
+def _play(stage: Stage) -> Facts:
+    try:
+        return _govern(stage)
+    finally:
+        for model in _MODELS.values():
+            if stage.site.mlflow.aliases(model):
+                stage.site.mlflow.delete("registered-models/delete", {"name": model})
 
 
-def _govern(site: Site, kubectl: Kubectl, diary: Diary) -> Facts:
+def _govern(stage: Stage) -> Facts:
+    site, kubectl, diary = stage.site, stage.kubectl, stage.diary
     learns = step("train", *trains(accuracy=0.95))
     asks = {"name": _MODELS[ASKED], "approval": "Required"}
     kubectl.apply(
@@ -145,3 +137,6 @@ def _ran(diary: Diary, job: str) -> tuple[str, ...]:
                 if {"running", "terminated"} & container["state"].keys():
                     found.add(container["name"])
     return tuple(sorted(found))
+
+
+GOVERNED: Final = Scenario("governed", ("trainingjobs", "jobs", "pods"), _play)

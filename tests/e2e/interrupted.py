@@ -6,17 +6,13 @@ thread does to it what its turn is. Nearly all of it is waiting for pods, so it 
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from demo.kubectl import Json, Kubectl, condition, is_true
 from demo.setup import Site
-from demo.stage import namespace_object
-from tests.e2e.diary import WITHIN, Diary, diary_of
+from tests.e2e.beside import Scenario, Stage
+from tests.e2e.diary import WITHIN, Diary
 from tests.e2e.evicting import evict
 from tests.e2e.scripts import resource, step
 
@@ -86,20 +82,17 @@ class Facts:
     jobs: tuple[str, ...]  # every one that was made
 
 
-@contextmanager
-def interruptions(site: Site) -> Iterator[Future[Facts]]:
-    """All of it begun; what was seen comes later."""
-    namespace = f"interrupted-{os.getpid()}"
-    site.kubectl.apply(namespace_object(namespace))
-    kubectl = site.kubectl.within(namespace)
-    with diary_of(kubectl, "trainingjobs", "jobs", "pods") as diary, ThreadPoolExecutor(1) as thread:
-        yield thread.submit(_interrupt, site, kubectl, diary)
-    site.kubectl.run("delete", "namespace", namespace, "--wait=false")
-    site.kubectl.run("delete", "persistentvolume", namespace, "--wait=false", "--ignore-not-found")
+def _play(stage: Stage) -> Facts:
+    try:
+        return _interrupt(stage)
+    finally:  # it lives in no namespace
+        volume = ("persistentvolume", stage.kubectl.namespace)
+        stage.site.kubectl.run("delete", *volume, "--wait=false", "--ignore-not-found")
 
 
-def _interrupt(site: Site, kubectl: Kubectl, diary: Diary) -> Facts:
-    volume(site, kubectl)
+def _interrupt(stage: Stage) -> Facts:
+    kubectl, diary = stage.kubectl, stage.diary
+    volume(stage.site, kubectl)
     kubectl.apply(
         _job(EVICTED, "waits", "succeeds", backoffLimit=0),
         _job(TRIED, "waits", "fails", "succeeds", backoffLimit=1),
@@ -205,3 +198,6 @@ def _pod_of(diary: Diary, name: str, phase: str) -> str:
 
 def _ended(job: Json) -> bool:
     return is_true(job, "Complete") or condition(job, "Failed").get("status") == "True"
+
+
+INTERRUPTED: Final = Scenario("interrupted", ("trainingjobs", "jobs", "pods"), _play)

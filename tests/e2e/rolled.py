@@ -5,16 +5,11 @@ It needs no MLflow, so it goes on beside the test that takes MLflow away.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
-from demo.kubectl import Kubectl
-from demo.setup import Site
-from demo.stage import namespace_object
 from demo.visitor import Tally
+from tests.e2e.beside import Scenario, Stage
 from tests.rollouts import client
 from tests.rollouts.app import NAME, deployed
 from tests.rollouts.names import Account, followed
@@ -30,17 +25,8 @@ class Seen:
     told: Told
 
 
-@contextmanager
-def rollouts(site: Site) -> Iterator[Future[Seen]]:
-    """All of it begun; what was seen comes later."""
-    name = f"rollouts-{os.getpid()}"
-    site.kubectl.apply(namespace_object(name))
-    with ThreadPoolExecutor(1) as thread:
-        yield thread.submit(_see, site, site.kubectl.within(name))
-    site.kubectl.run("delete", "namespace", name, "--wait=false")
-
-
-def _see(site: Site, kubectl: Kubectl) -> Seen:
+def _see(stage: Stage) -> Seen:
+    site, kubectl = stage.site, stage.kubectl
     with followed(kubectl) as names:
         kubectl.apply(deployed("good-1"))
         kubectl.wait_for(f"appdeployment/{NAME}", "condition=Ready")
@@ -51,3 +37,7 @@ def _see(site: Site, kubectl: Kubectl) -> Seen:
         story.fail("aborted")
         story.roll_back()
         return Seen(visitor.tally(), names.account(), story.told)
+
+
+# It kills the operator, so nothing else may do so meanwhile.
+ROLLED: Final = Scenario("rolled", (), _see)

@@ -7,21 +7,15 @@ it begins with the session and goes on beside the other tests.
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 import yaml
 
 from cluster.paths import REPOSITORY
-from demo.kubectl import Json, Kubectl, is_true
-from demo.setup import Site
-from demo.stage import namespace_object
+from demo.kubectl import Json, is_true
+from tests.e2e.beside import Scenario, Stage
 from tests.e2e.counting import audit, writes_of
-from tests.e2e.diary import Diary, diary_of
 from tests.e2e.scripts import resource
 
 APP: Final = "busy"
@@ -64,17 +58,8 @@ class Facts:
     written: set[str]
 
 
-@contextmanager
-def under_load(site: Site) -> Iterator[Future[Facts]]:
-    name = f"busy-{os.getpid()}"
-    site.kubectl.apply(namespace_object(name))
-    kubectl = site.kubectl.within(name)
-    with diary_of(kubectl, "appdeployments", "deployments") as diary, ThreadPoolExecutor(1) as thread:
-        yield thread.submit(_see, site, kubectl, diary)
-    site.kubectl.run("delete", "namespace", name, "--wait=false")
-
-
-def _see(site: Site, kubectl: Kubectl, diary: Diary) -> Facts:
+def _see(stage: Stage) -> Facts:
+    site, kubectl, diary = stage.site, stage.kubectl, stage.diary
     target, mark = f"appdeployments/{APP}", audit(site)
     kubectl.apply(resource("AppDeployment", APP, _spec()))
     site.cluster.serve_metrics()
@@ -129,3 +114,6 @@ def _client() -> Json:
     container |= {"name": "client", "command": ["python", "-c", ASKS], "workingDir": "/tmp", "volumeMounts": []}
     spec["volumes"] = []
     return pod
+
+
+BUSY: Final = Scenario("busy", ("appdeployments", "deployments"), _see)

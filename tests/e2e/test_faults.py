@@ -292,7 +292,7 @@ def waits_for_mlflow(object_: Json) -> bool:
 
 
 def test_mlflow_that_is_away_fails_nothing_and_everything_goes_on_when_it_is_back(
-    system: Kubectl, kubectl: Kubectl, mlflow: Mlflow, diary: Diary, model: Callable[[str], str], rolling: object
+    system: Kubectl, kubectl: Kubectl, mlflow: Mlflow, diary: Diary, model: Callable[[str], str], rolling: None
 ) -> None:
     # given an app that serves and is asked all the time, a run that has logged, and one that has not
     models = {name: model(name) for name in ("served", "finishing", "running", "pending")}

@@ -5,18 +5,17 @@ The long variant, of 35 rounds, is `make rollouts`: docs/reliability.md.
 
 from __future__ import annotations
 
-from concurrent.futures import Future
-
 import pytest
 
-from tests.e2e.rolled import Seen
+from tests.e2e.beside import Scenarios
+from tests.e2e.rolled import ROLLED, Seen
 
 pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")
-def seen(rolling: Future[Seen]) -> Seen:
-    return rolling.result()
+def seen(scenarios: Scenarios) -> Seen:
+    return scenarios.facts(ROLLED)
 
 
 def test_no_request_is_lost(seen: Seen) -> None:

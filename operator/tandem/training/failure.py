@@ -17,6 +17,7 @@ from tandem.api.conditions import shortened
 from tandem.api.trainingjob import Failure, RunStatus
 from tandem.training.inputs import CONTAINERS, FETCH, REPRODUCTION, VALIDATE
 from tandem.training.quality import CHECKS_FAILED, report_of
+from tandem.training.ranks import ENDED
 
 LOG_LIMIT: Final = 2048
 
@@ -86,6 +87,8 @@ def _refused(job: Job) -> Obstacle | None:
 
 
 def _blocked(pod: Pod, mounted: tuple[str, ...]) -> Obstacle | None:
+    if pod.metadata.deletion_timestamp is not None and pod.status.phase not in ENDED:
+        return _terminating(pod, pod.metadata.deletion_timestamp)
     for container in pod.containers:
         waiting = container.state.waiting
         if waiting and waiting.reason in _PULL:
@@ -107,6 +110,23 @@ def _blocked(pod: Pod, mounted: tuple[str, ...]) -> Obstacle | None:
     if unscheduled is not None:
         return Obstacle("Unschedulable", f"no node takes the pod: {unscheduled.message}", _got_further(pod))
     return _not_started(pod, mounted)
+
+
+def _terminating(pod: Pod, since: datetime) -> Obstacle:
+    """The kubelet takes the pod away when its grace is over; one that cannot be asked any more never says so.
+
+    The Job controller makes no other pod before this one has ended: two could write the same checkpoint.
+    """
+    disruption = pod.disruption
+    why = f" ({disruption.reason}: {disruption.message})" if disruption is not None else ""
+    return Obstacle(
+        "PodTerminating",
+        f"pod {pod.metadata.name} was told to end{why}, and its node does not say that it has: most often the node is "
+        "lost; the next attempt begins when the pod is gone. See kubectl get nodes; with a node that is off for good "
+        "and is deleted, its pods go",
+        since,
+        usual=True,
+    )
 
 
 def _not_started(pod: Pod, mounted: tuple[str, ...]) -> Obstacle | None:

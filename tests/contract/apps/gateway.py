@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import socket
-import subprocess
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
 from cluster.control_plane import ControlPlane
 from cluster.embedded.credentials import ADMINISTRATORS
 from cluster.ports import free_ports
-from tests.contract.apps.gateway_build import definitions, traefik
+from tests.contract.apps.entrance import serving
+from tests.contract.apps.gateway_build import definitions
 from tests.contract.apps.real import Json, Real, eventually
 from tests.unit.apps.world import World
 
@@ -165,30 +164,12 @@ class Client:
 @contextmanager
 def gateway(plane: ControlPlane) -> Iterator[int]:
     """Gateway API's own definitions, a Gateway `public` in the namespace team, and Traefik behind it; its port."""
-    program = traefik()
     plane.define(*definitions())
-    port, admin = free_ports(2)
+    [port] = free_ports(1)
     plane.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": _objects(port)}))
-    words = [
-        "--providers.kubernetesgateway=true",
-        f"--entrypoints.web.address=127.0.0.1:{port}",
-        f"--entrypoints.traefik.address=127.0.0.1:{admin}",
-        "--global.checknewversion=false",
-        "--global.sendanonymoususage=false",
-    ]
     kubeconfig = plane.kubeconfig_for("traefik", [ADMINISTRATORS])
-    log = (plane.state / "traefik.log").open("wb")
-    with (
-        log,
-        subprocess.Popen(
-            [program, *words], env={**os.environ, "KUBECONFIG": str(kubeconfig)}, stdout=log, stderr=log
-        ) as process,
-    ):
-        try:
-            eventually(lambda: process.poll() is not None or _listens(port), seconds=60)
-            yield port
-        finally:
-            process.kill()
+    with serving(port, kubeconfig, plane.state / "traefik.log", "--providers.kubernetesgateway=true"):
+        yield port
 
 
 def _objects(port: int) -> list[Json]:
@@ -234,10 +215,3 @@ def _address() -> str:
         probe.connect(("192.0.2.1", 9))
         address: str = probe.getsockname()[0]
     return address
-
-
-def _listens(port: int) -> bool:
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-    time.sleep(0.1)
-    return False

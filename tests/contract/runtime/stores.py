@@ -53,21 +53,29 @@ class Bucket:
         policy = {"Version": "2012-10-17", "Statement": [statement]}
         _put(f"{self.url}/{self.name}?policy", json.dumps(policy).encode(), {})
 
+    def admit_everybody(self) -> None:
+        """Who has the key, that is."""
+        _send("DELETE", f"{self.url}/{self.name}?policy", None, {})
+
 
 def _put(url: str, body: bytes, headers: Mapping[str, str]) -> None:
+    _send("PUT", url, body, headers)
+
+
+def _send(method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> None:
     signed = "AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=x"
     kind = {"Content-Type": "application/octet-stream"}  # urllib would call it a form
-    request = urllib.request.Request(url, body, {**kind, **headers, "Authorization": signed}, method="PUT")
+    request = urllib.request.Request(url, body, {**kind, **headers, "Authorization": signed}, method=method)
     urllib.request.urlopen(request, timeout=30).close()
 
 
 @contextmanager
-def s3_server() -> Iterator[Callable[[str], Bucket]]:
-    """Makes buckets of one server, which is a process of its own."""
+def s3_server(host: str = "127.0.0.1") -> Iterator[Callable[[str], Bucket]]:
+    """Makes buckets of one server, which is a process of its own and listens at this address."""
     port = free_port()
-    command = [str(_servers()), "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    command = [str(_servers()), "-m", "moto.server", "-H", host, "-p", str(port)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://{host}:{port}"
 
     def made(name: str) -> Bucket:
         _put(f"{url}/{name}", b"", {})

@@ -30,7 +30,9 @@ from tests.unit.training.world import UID, World
 Json = dict[str, Any]
 
 NODE_NAME = {"name": "node-1"}
-NODE = {"apiVersion": "v1", "kind": "Binding", "target": {"apiVersion": "v1", "kind": "Node", **NODE_NAME}}
+LOST = {"name": "node-2"}
+# PodGC looks every 20 s, and gives a node that is gone 40 s to come back.
+COLLECTED_WITHIN = 180  # seconds
 INDEX = "batch.kubernetes.io/job-completion-index"
 _numbers = count(1)
 
@@ -119,15 +121,20 @@ class Real:
         found: Json = json.loads(self.plane.kubectl("-n", "ml", "get", "pod", pod, "-o", "json"))
         return found
 
+    def view_of(self, pod: str) -> Pod:
+        return msgspec.convert(self.named(pod), Pod)
+
     def runs(self) -> str:
         """Its pod has a node and runs there; its name."""
         name: str = self.pod()["metadata"]["name"]
         self.binds(name)
         return name
 
-    def binds(self, name: str) -> None:
+    def binds(self, name: str, node: str = NODE_NAME["name"]) -> None:
         path = f"/api/v1/namespaces/ml/pods/{name}/binding"
-        binding = {**NODE, "metadata": {"name": name, "namespace": "ml"}}
+        target = {"apiVersion": "v1", "kind": "Node", "name": node}
+        meta = {"name": name, "namespace": "ml"}
+        binding = {"apiVersion": "v1", "kind": "Binding", "metadata": meta, "target": target}
         self.plane.kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(binding))
         self.says(name, {"phase": "Running", "startTime": "2026-03-01T12:00:00Z"})
 
@@ -254,6 +261,26 @@ def test_a_pod_that_the_cluster_takes_away_while_its_model_is_summed_up_is_not_r
     eventually(lambda: real.condition("Failed") == "True")
     assert steps_complete(real.view)
     assert [p["metadata"]["name"] for p in real.pods] in ([], [pod])
+
+
+def test_a_node_that_is_gone_takes_its_pod_along_and_costs_no_attempt(plane: ControlPlane) -> None:
+    """Nobody answers for it any more: here there never was a kubelet. First it is tainted, then it is deleted."""
+    plane.kubectl("create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Node", "metadata": LOST}))
+    real = Real(plane, backoffLimit=0)
+    pod = real.pod()["metadata"]["name"]
+    real.binds(pod, LOST["name"])
+    plane.kubectl("taint", "node", LOST["name"], "tandem.dev/lost:NoExecute")
+    eventually(lambda: real.view_of(pod).disruption)
+    marked = real.view_of(pod)
+    assert (marked.disruption.reason if marked.disruption else "") == "DeletionByTaintManager"
+    assert marked.metadata.deletion_timestamp is not None
+    assert [p["metadata"]["name"] for p in real.pods] == [pod], "no other one trains beside it"
+
+    plane.kubectl("delete", "node", LOST["name"])
+
+    plane.kubectl("-n", "ml", "wait", "--for=delete", f"pod/{pod}", f"--timeout={COLLECTED_WITHIN}s")
+    assert real.pod()["metadata"]["name"] != pod
+    assert (real.view.status.failed, real.condition("Failed")) == (0, "")
 
 
 def test_a_fault_of_the_code_is_counted(plane: ControlPlane) -> None:

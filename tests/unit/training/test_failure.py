@@ -226,6 +226,32 @@ def test_a_pod_that_its_node_cannot_prepare_is_usual_for_a_minute_then_names_the
     assert world.runs_step("train").settle().told("Ready") == ("Unknown", "JobRunning")
 
 
+def test_a_pod_whose_node_is_lost_is_usual_for_a_minute_then_says_what_is_waited_for() -> None:
+    world = World().settle().runs_step("train").settle()
+    [(name, pod)] = world.pods.items()
+    over = (world.now + timedelta(seconds=30)).isoformat()
+    pod["metadata"] |= {"deletionTimestamp": over, "deletionGracePeriodSeconds": 30}
+    taint = {"type": "DisruptionTarget", "status": "True", "reason": "DeletionByTaintManager", "message": "unreachable"}
+    pod["status"]["conditions"] = [taint]
+    assert world.settle().wait(60).settle().told("Ready") == ("Unknown", "JobRunning")
+    # when its grace has been over for a minute
+    world.wait(30).settle()
+    assert world.told("Stalled") == ("True", "PodTerminating")
+    assert f"pod {name} was told to end (DeletionByTaintManager: unreachable)" in message(world)
+    assert world.creations == ["iris-1"]
+    # when the node is given up, and its pod with it
+    del world.pods[name]
+    assert world.settle().runs_step("train").settle().told("Ready") == ("Unknown", "JobRunning")
+    assert world.status["run"]["disruptions"] == 1
+
+
+def test_a_pod_that_has_ended_before_its_node_was_lost_holds_nothing_up() -> None:
+    world = World().settle().completes()
+    [pod] = world.pods.values()
+    pod["metadata"]["deletionTimestamp"] = world.now.isoformat()
+    assert world.settle().status["phase"] == "Complete"
+
+
 def test_a_job_whose_pods_are_refused_says_where_to_look_after_a_minute() -> None:
     world = World().settle().wait(30).settle()
     assert world.told("Ready") == ("Unknown", "JobRunning")

@@ -1,0 +1,169 @@
+"""How a revision takes the traffic where it is no canary: all at once when a person says so, or in shares at once.
+
+Two apps on real pods, each with a visitor inside the cluster; the first one is asked through an Ingress, too, whose
+controller is a real Traefik on this machine (to which pods are routed).
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Final
+
+from cluster.paths import REPOSITORY
+from cluster.ports import free_ports
+from demo.kubectl import Json, Kubectl, NotInTime, Predicate, is_true
+from demo.visitor import Tally, Visitor, counted
+from tandem.api import names
+from tests.contract.apps.entrance import serving
+from tests.e2e.beside import Scenario, Stage
+from tests.e2e.diary import Diary, says
+from tests.rollouts import client
+from tests.rollouts.app import deployed, env
+
+HELD: Final = "held"  # BlueGreen, and a person approves the switch
+ROLLING: Final = "rolling"  # RollingUpdate
+HOST: Final = "localhost"  # by which this machine asks itself; the port is none of the rule's business
+ENTERED_WITHIN: Final = 60.0  # seconds
+ANSWERS_AFTER: Final = 30  # of the new revision, that are looked at
+
+
+@dataclass(frozen=True)
+class Facts:
+    """``waiting``: the held app before somebody said yes; ``previewed``: what the candidate's own address answered
+    then, ``meanwhile``: what the visitor had been answered until then. ``seconds``: who answered the visitor in each
+    second. ``asked``: its tally, ``entered``: that through the Ingress, from before the switch on.
+
+    ``shares``: the traffic, in percent, that the status told of the rolling candidate, each once; ``rolled``: the
+    tally. ``held``, ``rolling``: the resources in the end.
+    """
+
+    waiting: Json
+    previewed: str
+    meanwhile: Tally
+    seconds: tuple[frozenset[str], ...]
+    asked: Tally
+    entered: Tally
+    held: Json
+    shares: tuple[int, ...]
+    rolled: Tally
+    rolling: Json
+
+
+def _switch(stage: Stage) -> Facts:
+    site, kubectl, diary = stage.site, stage.kubectl, stage.diary
+    [port] = free_ports(1)
+    log = site.cluster.kubeconfig.with_name("traefik-ingress.log")
+    provider = ("--providers.kubernetesingress=true", f"--providers.kubernetesingress.namespaces={kubectl.namespace}")
+    ingress_class = kubectl.namespace
+    site.kubectl.apply(_ingress_class(ingress_class))
+    try:
+        kubectl.apply(
+            _app(HELD, "good-1", {"strategy": "BlueGreen"}, ingress={"host": HOST, "ingressClassName": ingress_class}),
+            _app(ROLLING, "good-1", {"strategy": "RollingUpdate"}),
+        )
+        for app in (HELD, ROLLING):
+            diary.until(f"appdeployments/{app}", _serves(1), "the first revision serves")
+        visitors = {app: client.started(kubectl, app, rate=10) for app in (HELD, ROLLING)}
+        with serving(port, site.cluster.kubeconfig, log, *provider), _asking(f"http://{HOST}:{port}/") as entered:
+            told = _hold(kubectl, diary, visitors[HELD])
+            rolled = _roll(kubectl, diary, visitors[ROLLING])
+            return Facts(**told, **rolled, entered=entered())
+    finally:
+        site.kubectl.run("delete", "ingressclass", ingress_class, "--wait=false")
+
+
+def _hold(kubectl: Kubectl, diary: Diary, visitor: Visitor) -> Json:
+    change: Json = {"env": env("good-2"), "rollout": {"strategy": "BlueGreen", "approval": "Required"}}
+    kubectl.merge(f"appdeployment/{HELD}", {"spec": change})
+    waiting = diary.until(
+        f"appdeployments/{HELD}", says("RolledOut", "Unknown", "AwaitingApproval"), "the switch waits for a person"
+    )
+    preview = _version(kubectl, visitor, waiting["status"]["previewUrl"])
+    meanwhile = visitor.tally()
+    kubectl.run("annotate", f"appdeployment/{HELD}", f"{names.GROUP}/approved=2/promotion")
+    held = diary.until(f"appdeployments/{HELD}", _serves(2), "the second revision serves")
+    visitor.await_answer(lambda tally: tally.answered.get("good-2", 0) >= ANSWERS_AFTER, "answers of the new revision")
+    lines = kubectl.run("logs", visitor.pod).splitlines()
+    return {
+        "waiting": waiting,
+        "previewed": preview,
+        "meanwhile": meanwhile,
+        "seconds": tuple(frozenset(counted([line]).answered) for line in lines),
+        "asked": counted(lines),
+        "held": held,
+    }
+
+
+def _roll(kubectl: Kubectl, diary: Diary, visitor: Visitor) -> Json:
+    kubectl.merge(f"appdeployment/{ROLLING}", {"spec": {"env": env("good-2")}})
+    rolling = diary.until(f"appdeployments/{ROLLING}", _serves(2), "the second revision serves")
+    visitor.hears("good-2")
+    candidates = (app["status"].get("candidate", {}) for app in diary.versions(f"appdeployments/{ROLLING}"))
+    shares = dict.fromkeys(one["trafficPercent"] for one in candidates if one.get("trafficPercent"))
+    return {"rolling": rolling, "shares": tuple(shares), "rolled": visitor.tally()}
+
+
+def _app(name: str, version: str, rollout: Json, **others: object) -> Json:
+    app = deployed(version, rollout=rollout, replicas=2, **others)
+    return {**app, "metadata": {**app["metadata"], "name": name}}
+
+
+def _ingress_class(name: str) -> Json:
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "IngressClass",
+        "metadata": {"name": name},
+        "spec": {"controller": "traefik.io/ingress-controller"},
+    }
+
+
+def _serves(revision: int) -> Predicate:
+    def predicate(app: Json) -> bool:
+        stable = app.get("status", {}).get("stable", {}).get("revision")
+        return bool(stable == revision and is_true(app, "Ready"))
+
+    return predicate
+
+
+def _version(kubectl: Kubectl, visitor: Visitor, url: str) -> str:
+    """What somebody inside the cluster is answered there."""
+    ask = f"import urllib.request; print(urllib.request.urlopen({url!r}, timeout=10).headers['X-App-Version'])"
+    return kubectl.exec(visitor.pod, "python", "-c", ask).strip()
+
+
+@contextmanager
+def _asking(url: str) -> Iterator[Callable[[], Tally]]:
+    """The visitor's program on this machine, from the first answer on; what it counted, when it is asked for that."""
+    _await_answer(url)
+    program = REPOSITORY / "examples/iris/visitor.py"
+    words = [sys.executable, str(program), f"--url={url}", "--method=GET", "--rate=10"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+
+        def stopped() -> Tally:
+            process.terminate()
+            return counted(process.communicate()[0].splitlines())
+
+        try:
+            yield stopped
+        finally:
+            process.kill()
+
+
+def _await_answer(url: str) -> None:
+    """Its controller learns of an Ingress, and of the pods behind it, at a time of its own choosing."""
+    end = time.monotonic() + ENTERED_WITHIN
+    while time.monotonic() < end:
+        with suppress(OSError), urllib.request.urlopen(url, timeout=5) as answer:
+            if answer.headers["X-App-Version"]:
+                return
+        time.sleep(0.1)
+    raise NotInTime(f"{url} does not answer after {ENTERED_WITHIN:.0f} s")
+
+
+SWITCHED: Final = Scenario("switched", ("appdeployments",), _switch)
