@@ -50,7 +50,7 @@ contract: setup ## Tests against a real API server, MLflow, S3, Git and registry
 	@$(BIN)/python -m checks contract stores controllers states
 
 faults: setup ## Every fault we can name, on a strict API server of our own
-	@$(BIN)/python -m checks faults
+	@$(BIN)/python -m checks faults sieve
 
 cluster-test: setup ## Tests of the local cluster itself
 	@$(BIN)/python -m checks cluster
@@ -59,7 +59,7 @@ e2e: setup ## The whole demo, its faults and bad input, as assertions on real po
 	@$(BIN)/python -m checks e2e
 
 soak: setup ## All faults without exception, then an hour of random ones, into docs/reliability.md (SOAK_MINUTES=60)
-	@FAULTS=all $(BIN)/python -m checks faults
+	@FAULTS=all $(BIN)/python -m checks faults sieve
 	@$(BIN)/python -m tests.soak --write-docs
 
 rollouts: setup ## 35 rollouts, failing canaries and rollbacks on real pods, into docs/reliability.md (~1 h)

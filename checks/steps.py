@@ -30,6 +30,7 @@ def _pytest(*paths: str) -> tuple[str, ...]:
 _STORES = ("tests/contract/runtime", "tests/contract/tracking")
 _CONTROLLERS = ("tests/contract/apps", "tests/contract/training")
 _STATES = ("tests/contract/kstatus",)
+_SIEVE = "tests/faults/test_sieve.py"
 
 # A third of what others get. Pods have probes and leases run out; what is nothing but Python can wait.
 _NICE = 5
@@ -55,6 +56,12 @@ LANES = (
         Check("unit", "rules and plans; nothing but Python", (_pytest(*_RECORDING, "tests/unit"),), _NICE),
         # After the unit tests, beside which it would tell their stories once more.
         Check("states", "what kstatus and Argo CD say of every state", (_pytest(*_STATES),), _NICE),
+        Check(
+            "faults",
+            "every fault we can name, on a strict API server of our own",
+            (_pytest("tests/faults", f"--ignore={_SIEVE}"),),
+            _NICE,
+        ),
     ),
     (
         Check(
@@ -67,9 +74,8 @@ LANES = (
     ),
     (
         Check("e2e", "the whole story, its faults and bad input, on real pods", (_pytest("tests/e2e"),)),
-        Check(
-            "faults", "every fault we can name, on a strict API server of our own", (_pytest("tests/faults"),), _NICE
-        ),
+        # One process of Python keeps one core busy with this alone.
+        Check("sieve", "a crash, a loss, an older view at every moment of every scenario", (_pytest(_SIEVE),), _NICE),
     ),
 )
 

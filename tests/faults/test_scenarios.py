@@ -42,8 +42,7 @@ async def test_every_event_is_told_once(scenario: Scenario) -> None:
 
 async def occupied(world: World) -> dict[str, tuple[int, int]]:
     """Tasks of each process, and keys in its queue."""
-    minds = {name: await process.mind() for name, process in world.processes.items()}
-    return {name: (mind.tasks, mind.queue) for name, mind in minds.items()}
+    return {name: await process.occupied() for name, process in world.processes.items()}
 
 
 async def nothing_is_left_behind(scenario: Scenario, world: World) -> None:
