@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tandem.api.names import MANAGED_BY, MANAGED_BY_LABEL
 from tests.contract.api_server import ApiServer, Json
 from tests.contract.crds.resources import resource, signal
@@ -122,6 +124,22 @@ def test_the_drift_controller_can_do_its_work(installed: ApiServer, namespace: s
 
     assert installed.read(job)["status"].keys() == {"observedGeneration", "drift"}
     assert refused(installed, user) == []
+
+
+@pytest.mark.parametrize("name", ["operator", "drift"])
+def test_a_lease_does_not_wait_behind_other_work(installed: ApiServer, tmp_path: Path, name: str) -> None:
+    """The API server tells how many requests it has taken from each queue."""
+    before = taken(installed)
+    with controller(installed, name, tmp_path):
+        eventually(lambda: taken(installed) > before, "a request about a Lease in the queue of leader elections")
+
+
+def taken(server: ApiServer) -> float:
+    counted = server.plane.kubectl("get", "--raw", "/metrics").splitlines()
+    name, level = "apiserver_flowcontrol_dispatched_requests_total", 'priority_level="leader-election"'
+    lines = [line for line in counted if line.startswith(name) and 'flow_schema="tandem-leader-election"' in line]
+    assert all(level in line for line in lines)
+    return sum(float(line.rpartition(" ")[2]) for line in lines)
 
 
 def copies(server: ApiServer, namespace: str) -> dict[str, Json]:
