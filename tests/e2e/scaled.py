@@ -45,12 +45,14 @@ while True:
 class Facts:
     """What was seen of the app, in this order.
 
-    ``grown``: at its maximum, under load. ``tried``: how many pods a candidate had then, and ``scale``: what /scale
-    said meanwhile. ``asked_for``: every number that spec.replicas was until the load ended. ``shrunk``: after that.
-    ``written``: the resources that the operator wrote in the namespace; empty where nobody kept an audit log.
+    ``grown``: at its maximum, under load; ``measured``: what the autoscaler had measured its pods by, then. ``tried``:
+    how many pods a candidate had then, and ``scale``: what /scale said meanwhile. ``asked_for``: every number that
+    spec.replicas was until the load ended. ``shrunk``: after that. ``written``: the resources that the operator wrote
+    in the namespace; empty where nobody kept an audit log.
     """
 
     grown: Json
+    measured: dict[str, str]
     tried: int
     scale: Json
     asked_for: list[int]
@@ -66,6 +68,8 @@ def _see(stage: Stage) -> Facts:
     diary.until(target, lambda app: is_true(app, "Ready"), "it serves")
     kubectl.apply(_client())
     grown = diary.until(target, lambda app: _pods(app) == (MOST, MOST) and is_true(app, "Autoscaled"), "more pods")
+    kubectl.wait_for(f"hpa/{APP}", "jsonpath={.status.currentMetrics[1].resource.current.averageValue}")
+    measured = _measured(kubectl.get(f"hpa/{APP}"))
 
     # A revision that never becomes ready: as many pods again, which nobody may count.
     kubectl.merge(f"appdeployment/{APP}", {"spec": {"healthPath": "/nowhere"}})
@@ -85,7 +89,7 @@ def _see(stage: Stage) -> Facts:
         target, lambda app: app in diary.versions(target)[under:] and _pods(app) == (1, 1), "fewer pods without load"
     )
     written = {what for _, what in writes_of(site, mark, "tandem-operator", kubectl.namespace)}
-    return Facts(grown, candidate["status"]["replicas"], scale, asked_for, shrunk, written)
+    return Facts(grown, measured, candidate["status"]["replicas"], scale, asked_for, shrunk, written)
 
 
 def _pods(app: Json) -> tuple[int, int]:
@@ -93,14 +97,22 @@ def _pods(app: Json) -> tuple[int, int]:
     return app["spec"]["replicas"], app.get("status", {}).get("replicas", 0)
 
 
+def _measured(autoscaler: Json) -> dict[str, str]:
+    """Resource → what its pods use, each, as Kubernetes' quantity."""
+    metrics = autoscaler["status"].get("currentMetrics", ())
+    return {m["resource"]["name"]: m["resource"]["current"]["averageValue"] for m in metrics if "resource" in m}
+
+
 def _spec() -> Json:
     half: Json = {"type": "Resource", "resource": {"name": "cpu", "target": {"averageUtilization": 50}}}
+    # Much more than there is: the one that asks for most pods counts, and that is the other one.
+    plenty: Json = {"type": "Resource", "resource": {"name": "memory", "target": {"averageValue": "1Gi"}}}
     return {
         "image": "tandem/runtime:dev",
         "command": ["python", "-c", ANSWERS],
         "healthPath": "/",
         "resources": {"requests": {"cpu": "50m"}},
-        "autoscaling": {"maxReplicas": MOST, "metrics": [half]},
+        "autoscaling": {"maxReplicas": MOST, "metrics": [half, plenty]},
         "terminationGracePeriodSeconds": 2,
         "scaleDownDelaySeconds": 0,
     }

@@ -14,7 +14,13 @@ pytestmark = pytest.mark.e2e
 
 def test_more_load_is_more_pods(busy: Facts) -> None:
     assert busy.grown["spec"]["replicas"] == MOST
-    assert condition(busy.grown, "Autoscaled")["message"].startswith("1 to 3 pods, by cpu")
+    assert condition(busy.grown, "Autoscaled")["message"].startswith("1 to 3 pods, by cpu, memory")
+
+
+def test_memory_is_measured_as_well_and_the_metric_that_asks_for_more_pods_counts(busy: Facts) -> None:
+    """What a metrics-server tells of real pods: some tens of megabytes, of a gigabyte each."""
+    assert busy.measured.keys() == {"cpu", "memory"}
+    assert not busy.measured["memory"].startswith("0")
 
 
 def test_what_the_autoscaler_asks_for_is_never_taken_back(busy: Facts) -> None:
