@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
-from demo.kubectl import Json, Kubectl, NotInTime, Predicate, changes, condition, watch_words
+from demo.kubectl import Json, Kubectl, NotInTime, Predicate, changes, condition, is_true, watch_words
 
 # A machine with two cores that does much else meanwhile.
 WITHIN = 420.0
@@ -133,6 +133,11 @@ def says(type_: str, status: str, reason: str = "") -> Predicate:
 
 def in_phase(phase: str) -> Predicate:
     return lambda object_: bool(object_.get("status", {}).get("phase") == phase)
+
+
+def is_over(job: Json) -> bool:
+    """Of a TrainingJob: its run has ended, well or not."""
+    return is_true(job, "Complete") or condition(job, "Failed").get("status") == "True"
 
 
 def in_words(object_: Json) -> str:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from demo.kubectl import Json, Kubectl, condition, is_true
+from demo.kubectl import Json, Kubectl, is_true
 from demo.setup import Site
 from tests.e2e.beside import Scenario, Stage
-from tests.e2e.diary import WITHIN, Diary
+from tests.e2e.diary import WITHIN, Diary, is_over
 from tests.e2e.evicting import evict
 from tests.e2e.scripts import resource, step
 
@@ -109,7 +109,7 @@ def _interrupt(stage: Stage) -> Facts:
     kubectl.run("wait", "--for=delete", "pods", "--selector", f"job-name={TRIED}-1", "--timeout=120s")
     pods = tuple(kubectl.names("pods", "--selector", f"job-name={TRIED}-1"))
     kubectl.merge(f"trainingjob/{TRIED}", {"spec": {"suspend": False}})
-    ends = {f"trainingjobs/{name}": _ended for name in (EVICTED, TRIED, TOGETHER, FORCED, DELETED)}
+    ends = {f"trainingjobs/{name}": is_over for name in (EVICTED, TRIED, TOGETHER, FORCED, DELETED)}
     ended = diary.until_all(ends, "all are over")
     last = {name: _pod_of(diary, name, "Succeeded") for name in (EVICTED, TRIED, FORCED)}
     said = {name: kubectl.run("logs", pod, "--container=train").strip() for name, pod in last.items()}
@@ -194,10 +194,6 @@ def _pod_of(diary: Diary, name: str, phase: str) -> str:
 
     found: str = diary.until_any("pods", is_one, f"a pod of {name} is {phase}")["metadata"]["name"]
     return found
-
-
-def _ended(job: Json) -> bool:
-    return is_true(job, "Complete") or condition(job, "Failed").get("status") == "True"
 
 
 INTERRUPTED: Final = Scenario("interrupted", ("trainingjobs", "jobs", "pods"), _play)

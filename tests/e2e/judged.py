@@ -163,11 +163,11 @@ def _canary(kubectl: Kubectl, diary: Diary) -> Json:
     """A first revision, a bad one, a good one: with half of the traffic each, before they may have all of it."""
     rollout = {"strategy": "Canary", "steps": [{"trafficPercent": 50}], "analysis": [ASKED, ERRORS]}
     kubectl.apply(_counting(CANARY, rollout))
-    diary.until(_app(CANARY), _serves(1), "the first revision serves")
+    diary.until(_app(CANARY), serves(1), "the first revision serves")
     kubectl.apply(_counting(CANARY, rollout, FAULTY_AFTER="0"))
     diary.until(_app(CANARY), _is_over(2), "the bad one is set aside")
     kubectl.apply(_counting(CANARY, rollout, BETTER="1"))
-    return diary.until(_app(CANARY), _serves(3), "the good one serves")
+    return diary.until(_app(CANARY), serves(3), "the good one serves")
 
 
 def _first(kubectl: Kubectl, diary: Diary) -> Json:
@@ -180,7 +180,7 @@ def _watched(kubectl: Kubectl, diary: Diary) -> Json:
     """It is well when it takes the traffic, and for a while; then users get errors."""
     rollout = {"watchSeconds": 600, "analysis": [{**ERRORS, "at": ["Watch"]}]}
     kubectl.apply(_counting(WATCHED, rollout))
-    diary.until(_app(WATCHED), _serves(1), "the first revision serves")
+    diary.until(_app(WATCHED), serves(1), "the first revision serves")
     kubectl.apply(_counting(WATCHED, rollout, FAULTY_AFTER="100"))
     diary.until(_app(WATCHED), _has_traffic(2), "the second one has the traffic")
     return diary.until(_app(WATCHED), _is_over(2), "it has lost it again")
@@ -194,7 +194,7 @@ def _evicted(kubectl: Kubectl, diary: Diary) -> Json:
     with kubectl.stream("logs", "--follow", pod, "--container=job-smoke", within=WITHIN) as lines:
         assert next(lines, "").startswith("at work")
     evict(kubectl, pod)
-    return diary.until(_app(EVICTED), _serves(1), "it serves")
+    return diary.until(_app(EVICTED), serves(1), "it serves")
 
 
 def _held(kubectl: Kubectl, diary: Diary) -> Json:
@@ -218,7 +218,7 @@ def _plain(kubectl: Kubectl, diary: Diary) -> Json:
     step = {"trafficPercent": 50, "pause": {"durationSeconds": 3600}}
     spec: Json = {"rollout": {"strategy": "Canary", "steps": [step]}, "progressDeadlineSeconds": 60}
     kubectl.apply(_uncounted(PLAIN, spec, "1"))
-    diary.until(_app(PLAIN), _serves(1), "the first revision serves")
+    diary.until(_app(PLAIN), serves(1), "the first revision serves")
     for revision, what in ((2, "crash"), (3, "sicken")):
         kubectl.apply(_uncounted(PLAIN, spec, str(revision)))
         diary.until(_app(PLAIN), _pauses(revision), "it is at its step")
@@ -233,9 +233,9 @@ def _lapsed(kubectl: Kubectl, diary: Diary) -> Json:
     """After the switch its one pod is not ready any more; nobody has asked for a watch."""
     spec: Json = {"scaleDownDelaySeconds": 600}
     kubectl.apply(_uncounted(LAPSED, spec, "1"))
-    diary.until(_app(LAPSED), _serves(1), "the first revision serves")
+    diary.until(_app(LAPSED), serves(1), "the first revision serves")
     kubectl.apply(_uncounted(LAPSED, spec, "2"))
-    diary.until(_app(LAPSED), _serves(2), "the second one serves")
+    diary.until(_app(LAPSED), serves(2), "the second one serves")
     _tell(kubectl, LAPSED, "sicken")
     return diary.until(_app(LAPSED), _is_over(2), "it has lost the traffic again")
 
@@ -300,7 +300,7 @@ def _has_traffic(revision: int) -> Predicate:
     return lambda app: serving(app) == revision
 
 
-def _serves(revision: int) -> Predicate:
+def serves(revision: int) -> Predicate:
     return lambda app: serving(app) == revision and is_true(app, "Ready")
 
 

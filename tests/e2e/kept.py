@@ -12,9 +12,10 @@ import socket
 from dataclasses import dataclass
 from typing import Final
 
-from demo.kubectl import Json, Kubectl, condition, is_true
+from demo.kubectl import Json, Kubectl, is_true
 from tests.contract.runtime.stores import Bucket, s3_server
 from tests.e2e.beside import Scenario, Stage
+from tests.e2e.diary import is_over
 from tests.e2e.scripts import resource, step
 
 FETCHED: Final = "fetched"
@@ -55,7 +56,7 @@ def _keep(stage: Stage) -> Facts:
             _job(CLOSED, closed, "flowers.csv"),
         )
         names = (FETCHED, REFUSED, MISSING, CLOSED)
-        ended = diary.until_all({f"trainingjobs/{name}": _ended for name in names}, "all are over")
+        ended = diary.until_all({f"trainingjobs/{name}": is_over for name in names}, "all are over")
         closed.admit_everybody()
         kubectl.run("annotate", f"trainingjob/{CLOSED}", "tandem.dev/requestedAt=the policy is mended")
         opened = diary.until(f"trainingjobs/{CLOSED}", lambda job: is_true(job, "Complete"), "it is let in")
@@ -86,10 +87,6 @@ def _this_machine(kubectl: Kubectl) -> str:
         probe.connect((address, 9))
         mine: str = probe.getsockname()[0]
     return mine
-
-
-def _ended(job: Json) -> bool:
-    return is_true(job, "Complete") or condition(job, "Failed").get("status") == "True"
 
 
 def secrets_of(pod: Json) -> dict[str, list[str]]:

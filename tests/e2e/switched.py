@@ -17,12 +17,13 @@ from typing import Final
 
 from cluster.paths import REPOSITORY
 from cluster.ports import free_ports
-from demo.kubectl import Json, Kubectl, NotInTime, Predicate, is_true
+from demo.kubectl import Json, Kubectl, NotInTime
 from demo.visitor import Tally, Visitor, counted
 from tandem.api import names
 from tests.contract.apps.entrance import serving
 from tests.e2e.beside import Scenario, Stage
 from tests.e2e.diary import Diary, says
+from tests.e2e.judged import serves
 from tests.rollouts import client
 from tests.rollouts.app import deployed, env
 
@@ -68,7 +69,7 @@ def _switch(stage: Stage) -> Facts:
             _app(ROLLING, "good-1", {"strategy": "RollingUpdate"}),
         )
         for app in (HELD, ROLLING):
-            diary.until(f"appdeployments/{app}", _serves(1), "the first revision serves")
+            diary.until(f"appdeployments/{app}", serves(1), "the first revision serves")
         visitors = {app: client.started(kubectl, app, rate=10) for app in (HELD, ROLLING)}
         with serving(port, site.cluster.kubeconfig, log, *provider), _asking(f"http://{HOST}:{port}/") as entered:
             told = _hold(kubectl, diary, visitors[HELD])
@@ -87,7 +88,7 @@ def _hold(kubectl: Kubectl, diary: Diary, visitor: Visitor) -> Json:
     preview = _version(kubectl, visitor, waiting["status"]["previewUrl"])
     meanwhile = visitor.tally()
     kubectl.run("annotate", f"appdeployment/{HELD}", f"{names.GROUP}/approved=2/promotion")
-    held = diary.until(f"appdeployments/{HELD}", _serves(2), "the second revision serves")
+    held = diary.until(f"appdeployments/{HELD}", serves(2), "the second revision serves")
     visitor.await_answer(lambda tally: tally.answered.get("good-2", 0) >= ANSWERS_AFTER, "answers of the new revision")
     lines = kubectl.run("logs", visitor.pod).splitlines()
     return {
@@ -102,7 +103,7 @@ def _hold(kubectl: Kubectl, diary: Diary, visitor: Visitor) -> Json:
 
 def _roll(kubectl: Kubectl, diary: Diary, visitor: Visitor) -> Json:
     kubectl.merge(f"appdeployment/{ROLLING}", {"spec": {"env": env("good-2")}})
-    rolling = diary.until(f"appdeployments/{ROLLING}", _serves(2), "the second revision serves")
+    rolling = diary.until(f"appdeployments/{ROLLING}", serves(2), "the second revision serves")
     visitor.hears("good-2")
     candidates = (app["status"].get("candidate", {}) for app in diary.versions(f"appdeployments/{ROLLING}"))
     shares = dict.fromkeys(one["trafficPercent"] for one in candidates if one.get("trafficPercent"))
@@ -121,14 +122,6 @@ def _ingress_class(name: str) -> Json:
         "metadata": {"name": name},
         "spec": {"controller": "traefik.io/ingress-controller"},
     }
-
-
-def _serves(revision: int) -> Predicate:
-    def predicate(app: Json) -> bool:
-        stable = app.get("status", {}).get("stable", {}).get("revision")
-        return bool(stable == revision and is_true(app, "Ready"))
-
-    return predicate
 
 
 def _version(kubectl: Kubectl, visitor: Visitor, url: str) -> str:

@@ -101,7 +101,8 @@ def _last_pod_is_on_its_way(case: Case, job: Job, pods: tuple[Pod, ...]) -> bool
     if told is None or told.last_transition_time is None:
         return False
     waited = abs(case.now - told.last_transition_time)
-    if waited >= WATCHES_DIFFER or not (_success_unseen(pods) if complete else _cause_unseen(case, job, pods)):
+    unseen = _success_unseen(pods) if complete else _cause_unseen(case, told.reason, pods)
+    if waited >= WATCHES_DIFFER or not unseen:
         return False
     case.draft.requeue(WATCHES_DIFFER - waited)
     return True
@@ -111,11 +112,11 @@ def _success_unseen(pods: tuple[Pod, ...]) -> bool:
     return all(pod.status.phase != "Succeeded" for pod in pods)
 
 
-def _cause_unseen(case: Case, job: Job, pods: tuple[Pod, ...]) -> bool:
+def _cause_unseen(case: Case, reason: str, pods: tuple[Pod, ...]) -> bool:
     """A Job that fails takes away the pods that go on: where none is there, none is expected."""
-    told = job.condition("Failed")
-    by_pods = told is not None and told.reason in CAUSED_BY_PODS
-    return by_pods and not nodes.several(case.spec) and bool(pods) and pods[-1].status.phase not in ENDED
+    if reason not in CAUSED_BY_PODS or nodes.several(case.spec):
+        return False
+    return bool(pods) and pods[-1].status.phase not in ENDED
 
 
 def _create(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:

@@ -311,20 +311,23 @@ def test_a_script_whose_status_and_job_are_both_lost_before_it_was_judged_has_no
 # --- several nodes ---------------------------------------------------------------------------------------------------
 
 
+def newest(world: Nodes, index: int) -> Json:
+    """The pod of this node in the attempt that goes on."""
+    return [pod for pod in world.pods.values() if pod["metadata"]["labels"][INDEX] == str(index)][-1]
+
+
 def began(world: Nodes, *starts: int) -> Nodes:
     """The pods of node 0, 1 … of the attempt that goes on have begun so many seconds after the start of all."""
     for index, seconds in enumerate(starts):
         world.node(index)
-        pod = [pod for pod in world.pods.values() if pod["metadata"]["labels"][INDEX] == str(index)][-1]
-        for container in pod["status"]["initContainerStatuses"]:
+        for container in newest(world, index)["status"]["initContainerStatuses"]:
             container["state"]["terminated"]["startedAt"] = (START + timedelta(seconds=seconds)).isoformat()
     return world
 
 
 def succeeded(world: Nodes, nodes: int) -> Nodes:
     for index in range(nodes):
-        pod = [pod for pod in world.pods.values() if pod["metadata"]["labels"][INDEX] == str(index)][-1]
-        pod["status"]["phase"] = "Succeeded"
+        newest(world, index)["status"]["phase"] = "Succeeded"
     world._ends("Complete", "CompletionsReached", "", succeeded=nodes)
     return world
 
