@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from unittest.mock import patch
 
 import kopf
 import pytest
-import uvloop
 
 from tandem.engine import process
 from tests.contract.api_server import ApiServer, running_api_server
 from tests.faults.operators import login_with_kubeconfig
-
-
-@pytest.hookimpl
-def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """As the operator's own process has it."""
-    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture(scope="session")

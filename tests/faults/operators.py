@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import kopf
-import uvloop
 from kubernetes.aio.client import ApiClient, Configuration
 
 from tandem.api.facts import Query, Unavailable
@@ -56,7 +55,7 @@ class OperatorProcess:
         self.source = source
         self._server = server
         self._controllers = list(controllers)
-        self._loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+        self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name=self.agent, daemon=True)
         self._engine: Engine | None = None
         self._health: Health | None = None

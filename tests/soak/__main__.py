@@ -18,7 +18,7 @@ from typing import Any, Final
 from bench.machine import describe
 from tests.reliability import Section
 from tests.soak.client import Client, connected
-from tests.soak.ground import RESYNC, Ground, Sample, pid, prepared
+from tests.soak.ground import RESYNC, WATCH_LOST, Ground, Sample, pid, prepared
 from tests.soak.invariants import WATCHED, Invariants, broken_in_mlflow, made_in_mlflow, unsettled
 from tests.soak.kubelet import Kubelet
 from tests.soak.misfortune import Misfortune
@@ -91,6 +91,8 @@ class Soak:
         account.runs, account.versions_registered = made_in_mlflow(self._ground.mlflow.database)
         account.did = users.did + kubelet.did + Counter({"requests asked again": client.asked_again})
         account.happened, account.ended = misfortune.happened, self._ground.ended
+        # Servers that go away are waited for. (With uvloop every tenth restart of the API server ended a process.)
+        account.broken += [f"an operator ended by itself: {how}" for how in account.ended if WATCH_LOST in how]
         account.looked_at, account.jobs = invariants.seen, invariants.jobs_made
         account.writes = plane.audit.writes(user_agent=_AGENT)
         return account

@@ -20,6 +20,9 @@ from tests.soak.users import NAMESPACES
 
 REPLICAS: Final = ("one", "two")
 RESYNC: Final = 20  # seconds
+# What the operator says of it in its last line.
+LEASE_LOST: Final = "lease"
+WATCH_LOST: Final = "watching ended"
 _SAMPLE_EVERY: Final = 5.0
 
 
@@ -46,7 +49,7 @@ class Ground:
             for operator in self.operators.values():
                 code = exit_code(operator)
                 if code is not None:
-                    self.ended[f"exit code {code}" if code >= 0 else signal.Signals(-code).name] += 1
+                    self.ended[_end(operator, code)] += 1
                     await asyncio.sleep(0.5)
                     operator.start()
             await asyncio.sleep(0.2)
@@ -67,6 +70,15 @@ def pid(operator: OperatorProcess) -> int:
 def exit_code(operator: OperatorProcess) -> int | None:
     assert operator._process is not None
     return operator._process.poll()
+
+
+def _end(operator: OperatorProcess, code: int) -> str:
+    """How a process ended; of one that gave up by itself, why."""
+    if code < 0:
+        return signal.Signals(-code).name
+    reasons = (LEASE_LOST, WATCH_LOST)
+    words = next((line for line in reversed(operator.log.splitlines()) if " CRITICAL " in line), "") if code else ""
+    return f"exit code {code}" + next((f", {reason}" for reason in reasons if reason in words), "")
 
 
 @contextmanager

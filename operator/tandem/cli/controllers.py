@@ -12,7 +12,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-import uvloop
 
 from tandem.engine.logs import LogFormat, set_up_logging
 
@@ -159,8 +158,8 @@ def _run(coroutine: Coroutine[None, None, None], log_format: LogFormat) -> None:
     from tandem.engine import process
 
     set_up_logging(log_format)
-    # uvloop: TLS and sockets in C; what that saves per resource is in docs/performance.md.
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    # asyncio's own loop, not uvloop's: docs/design/event-loop.md.
+    with asyncio.Runner() as runner:
         try:
             runner.run(coroutine)
         except process.MustEnd as reason:

@@ -29,8 +29,7 @@ class KeyedQueue(Generic[K]):
         self._active: set[K] = set()  # handed out
         self._again: set[K] = set()  # added while handed out
         self._delayed: Deadlines[K] = Deadlines()  # the earliest delayed addition of each key
-        self._timer: asyncio.Handle | None = None
-        self._timer_due = 0.0  # a handle does not always know: uvloop's of a timer that is due at once has no `when`
+        self._timer: asyncio.TimerHandle | None = None
         self._failures: dict[K, int] = {}
         self._taken_at = self._loop.time()
         self._idle = asyncio.Event()
@@ -125,7 +124,7 @@ class KeyedQueue(Generic[K]):
         if self._closed or first is None:
             return
         if self._timer is not None:
-            if self._timer_due <= first:
+            if self._timer.when() <= first:
                 return
             self._timer.cancel()
-        self._timer, self._timer_due = self._loop.call_at(first, self._promote), first
+        self._timer = self._loop.call_at(first, self._promote)
