@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/pycache
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-down test lint format types layers unit contract faults cluster-test e2e cluster-up cluster-down \
+.PHONY: help setup demo demo-down test slow lint format types layers unit contract faults cluster-test e2e cluster-up cluster-down \
         images bench soak rollouts lock clean
 
 help: ## List the verbs
@@ -28,8 +28,11 @@ demo: setup ## The whole story on a real Kubernetes (the first command of the RE
 demo-down: setup ## Take the demo's cluster away
 	@$(BIN)/python -m demo down
 
-test: setup ## Every check, on real parts (the second; CI runs it)
+test: setup ## Every check that is done in minutes, on real parts (the second; CI runs it)
 	@$(BIN)/python -m checks
+
+slow: setup ## The other ones: further stories on pods, further contracts (CI runs them, too)
+	@$(BIN)/python -m checks --slow
 
 lint: setup ## Style, formatting, layers: as fast as a breath
 	@$(BIN)/python -m checks lint layers
@@ -47,16 +50,16 @@ unit: setup ## Tests that need nothing but Python
 	@$(BIN)/python -m checks unit
 
 contract: setup ## Tests against a real API server, MLflow, S3, Git and registry (no root, no pods)
-	@$(BIN)/python -m checks contract stores controllers states
+	@$(BIN)/python -m checks contract stores controllers states slow-contract
 
 faults: setup ## Every fault we can name, on a strict API server of our own
 	@$(BIN)/python -m checks faults sieve
 
 cluster-test: setup ## Tests of the local cluster itself
-	@$(BIN)/python -m checks cluster
+	@$(BIN)/python -m checks cluster slow-cluster
 
 e2e: setup ## The whole demo, its faults and bad input, as assertions on real pods
-	@$(BIN)/python -m checks e2e
+	@$(BIN)/python -m checks e2e slow-e2e
 
 soak: setup ## All faults without exception, then an hour of random ones, into docs/reliability.md (SOAK_MINUTES=60)
 	@FAULTS=all $(BIN)/python -m checks faults sieve

@@ -6,6 +6,7 @@ import argparse
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from rich.console import Console
@@ -13,7 +14,7 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElaps
 from rich.table import Table
 
 from checks.run import Lanes, Result, alone
-from checks.steps import CHECKS, FIRST, LANES, Check
+from checks.steps import CHECKS, FIRST, LANES, SLOW_LANES, Check
 
 CONSOLE = Console()
 HEARTBEAT = 60.0
@@ -63,14 +64,19 @@ class Screen:
 def main() -> int:
     names = [check.name for check in CHECKS]
     parser = argparse.ArgumentParser(prog="python -m checks", description=__doc__)
-    parser.add_argument("steps", nargs="*", metavar="STEP", help=f"of {', '.join(names)}; all without")
-    wanted = parser.parse_args().steps
+    parser.add_argument("steps", nargs="*", metavar="STEP", help=f"of {', '.join(names)}; all quick ones without")
+    parser.add_argument("--slow", action="store_true", help="all slow ones")
+    asked = parser.parse_args()
+    wanted = asked.steps
     unknown = sorted(set(wanted) - set(names))
     if unknown:
         parser.error(f"no such step: {', '.join(unknown)}; there are {', '.join(names)}")
     begun = time.monotonic()
     try:
-        results = _some([check for check in CHECKS if check.name in wanted]) if wanted else _all()
+        if wanted:
+            results = _some([check for check in CHECKS if check.name in wanted])
+        else:
+            results = _beside((), SLOW_LANES) if asked.slow else _beside(FIRST, LANES)
     except KeyboardInterrupt:
         CONSOLE.print("\ninterrupted; the same command goes on where caches allow")
         return 130
@@ -78,7 +84,7 @@ def main() -> int:
     return 0 if all(result.passed for result in results) else 1
 
 
-def _some(checks: list[Check]) -> list[Result]:
+def _some(checks: Sequence[Check]) -> list[Result]:
     results: list[Result] = []
     for check in checks:
         _head(check)
@@ -88,14 +94,15 @@ def _some(checks: list[Check]) -> list[Result]:
     return results
 
 
-def _all() -> list[Result]:
-    results = _some(list(FIRST))
+def _beside(first: Sequence[Check], lanes: Sequence[Sequence[Check]]) -> list[Result]:
+    """Those that come first, one after the other, and then lanes side by side."""
+    results = _some(first)
     if not all(result.passed for result in results):
         return results
     screen = Screen()
     with screen.live():
         try:
-            Lanes(LANES, screen.begun, screen.ended).run()
+            Lanes(lanes, screen.begun, screen.ended).run()
         finally:
             screen.close()
     return results + screen.results

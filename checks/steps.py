@@ -22,8 +22,9 @@ class Check:
 _RECORDING = ("-p", "tests.contract.kstatus.recorder")
 
 
-def _pytest(*paths: str) -> tuple[str, ...]:
-    return ("{python}", "-m", "pytest", "-q", "--durations=5", *paths)
+def _pytest(*words: str, slow: bool = False) -> tuple[str, ...]:
+    """Of two halves one: each test is in `make test` or in `make slow` (docs/design/slow-tests.md)."""
+    return ("{python}", "-m", "pytest", "-q", "--durations=5", "-m", "slow" if slow else "not slow", *words)
 
 
 # What a contract is with: the API server, Kubernetes' own controllers, or what pods and the operator talk to besides.
@@ -79,4 +80,13 @@ LANES = (
     ),
 )
 
-CHECKS = FIRST + tuple(check for lane in LANES for check in lane)
+# `make slow`: what takes minutes and confirms on more parts what LANES hold on fewer.
+SLOW_LANES = (
+    (Check("slow-e2e", "further stories on real pods", (_pytest("tests/e2e", slow=True),)),),
+    (
+        Check("slow-contract", "further contracts with real parts", (_pytest("tests/contract", slow=True),)),
+        Check("slow-cluster", "clusters come and go", (_pytest("tests/cluster", slow=True),)),
+    ),
+)
+
+CHECKS = FIRST + tuple(check for lane in LANES + SLOW_LANES for check in lane)

@@ -37,9 +37,14 @@ class Status:
         return bool(self.daemons) and all(condition.ready for condition in self.daemons.values())
 
 
+# Go collects garbage when the heap is five times what it needs, not twice: a ninth of the processor time that an API
+# server takes until it is ready and knows two CRDs, for 100 MB (2.8 → 2.5 s, 3.4 → 3.0 s, side by side).
+_GOGC = "400"
+
+
 def clean_environment(path: str) -> dict[str, str]:
     """Daemons must not take up a proxy, a language or a Go setting from whoever started them."""
-    return {"PATH": path, "HOME": os.environ.get("HOME", "/"), "PYTHONPATH": str(REPOSITORY)}
+    return {"PATH": path, "HOME": os.environ.get("HOME", "/"), "PYTHONPATH": str(REPOSITORY), "GOGC": _GOGC}
 
 
 def write_spec(state: Path, daemons: Sequence[Daemon]) -> None:

@@ -21,7 +21,7 @@ from cluster.embedded.record import Record
 from tests.cluster.awaiting import running, until
 from tests.cluster.talking import kubectl_of
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 from demo.kubectl import condition
 from tests.e2e.scaled import MOST, Facts
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 def test_more_load_is_more_pods(busy: Facts) -> None:

@@ -10,7 +10,7 @@ from demo.kubectl import Json, Kubectl, condition, is_true
 from tandem.api.names import REVISION_LABEL
 from tests.e2e.scripts import resource
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 # Answers with what it was configured with: by a variable, by a file, by a Secret.
 ANSWERS: Final = """

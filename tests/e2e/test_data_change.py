@@ -7,7 +7,7 @@ import pytest
 from demo.kubectl import condition
 from tests.e2e.fed import JOB, Facts
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 def test_data_that_change_start_a_run_that_says_what_changed(fed: Facts) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from demo.kubectl import condition, is_true
 from tests.e2e.governed import ASKED, BRIEF, Facts
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 def test_a_step_that_stands_still_is_ended_and_says_so(governed: Facts) -> None:

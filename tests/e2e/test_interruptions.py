@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from demo.kubectl import condition, is_true
 from tests.e2e.interrupted import DELETED, EVICTED, FORCED, TOGETHER, TRIED, Facts
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 def test_a_pod_that_is_evicted_is_replaced_and_costs_no_attempt(interrupted: Facts) -> None:

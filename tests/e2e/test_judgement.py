@@ -9,7 +9,7 @@ from tandem.cli.app import run
 from tests.e2e import judged as scenarios
 from tests.e2e.judged import CANARY, EVICTED, FIRST, HELD, LAPSED, PLAIN, WATCHED, Judged
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 def reasons(judged: Judged, app: str) -> list[str]:

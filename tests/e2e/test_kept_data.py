@@ -7,7 +7,7 @@ import pytest
 from demo.kubectl import Json, condition, is_true
 from tests.e2e.kept import CLOSED, DIGEST, FETCHED, FLOWERS, MISSING, REFUSED, Facts, secrets_of
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 def test_data_are_fetched_with_the_key_of_a_secret_and_their_digest_is_on_record(kept: Facts) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.beside import Scenarios
 from tests.e2e.rolled import ROLLED, Seen
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

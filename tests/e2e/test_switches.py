@@ -7,7 +7,7 @@ import pytest
 from demo.kubectl import condition
 from tests.e2e.switched import HELD, Facts
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 def test_a_candidate_has_an_address_of_its_own_before_anybody_else_is_sent_to_it(switched: Facts) -> None:

@@ -34,16 +34,17 @@ def serving(port: int, kubeconfig: Path, log: Path, *provider: str) -> Iterator[
         subprocess.Popen([traefik(), *words], env=environment, stdout=told, stderr=told) as process,
     ):
         try:
-            _await(process, port)
+            _await(process, port, log)
             yield
         finally:
             process.kill()
 
 
-def _await(process: subprocess.Popen[bytes], port: int) -> None:
+def _await(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     end = time.monotonic() + WITHIN
     while process.poll() is None and time.monotonic() < end:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
         time.sleep(0.1)
-    raise TimeoutError(f"Traefik does not listen on port {port} after {WITHIN:.0f} s")
+    how = "does not listen" if process.poll() is None else f"ended with code {process.returncode}"
+    raise TimeoutError(f"Traefik {how} (port {port}, within {WITHIN:.0f} s):\n{log.read_text()[-2000:]}")

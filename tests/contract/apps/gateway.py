@@ -98,7 +98,7 @@ class Routed:
         self._play()
         self.world.look()
         for name, route in self.world.routes.items():
-            found = json.loads(self.plane.kubectl("get", "httproute", name, "-n", "team", "-o", "json"))
+            found = self.plane.get(f"/apis/gateway.networking.k8s.io/v1/namespaces/team/httproutes/{name}")
             route["metadata"]["generation"] = found["metadata"]["generation"]
             route["status"] = found.get("status", {})
 

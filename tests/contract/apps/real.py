@@ -50,8 +50,7 @@ class Real:
             known["status"] = real.get("status", {})
 
     def deployment(self, name: str) -> Json:
-        found: Json = json.loads(self.plane.kubectl("get", "deployment", name, "-n", "team", "-o", "json"))
-        return found
+        return self.plane.get(f"/apis/apps/v1/namespaces/team/deployments/{name}")
 
 
 def apply(plane: ControlPlane, body: Json) -> None:

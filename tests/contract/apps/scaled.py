@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Final
 
 from cluster.control_plane import ControlPlane
+from tandem.api import names
 from tests.contract.apps.real import Json, Real, eventually, named
 from tests.unit.apps.world import World, app
+
+PATHS: Final = {
+    "hpa": "/apis/autoscaling/v2/namespaces/team/horizontalpodautoscalers",
+    "deployment": "/apis/apps/v1/namespaces/team/deployments",
+    "appdeployment": f"/apis/{names.API_VERSION}/namespaces/team/appdeployments",
+}
 
 
 class Scaled:
@@ -23,8 +31,7 @@ class Scaled:
         return self.real.world
 
     def get(self, kind: str, name: str = "") -> Json:
-        found: Json = json.loads(self.plane.kubectl("get", kind, name or self.world.name, "-n", "team", "-o", "json"))
-        return found
+        return self.plane.get(f"{PATHS[kind]}/{name or self.world.name}")
 
     def settle(self, passes: int = 4) -> None:
         """As the operator does: the status is written, so that /scale tells what it tells."""

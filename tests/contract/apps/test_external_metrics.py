@@ -19,6 +19,8 @@ from tests.contract.apps.real import Json
 from tests.contract.apps.scaled import Scaled, path
 from tests.crds import ROOT
 
+pytestmark = pytest.mark.slow
+
 # Kubernetes' own would be four pods every 15 seconds, and five minutes until there are fewer.
 AT_ONCE: Json = {
     "scaleUp": {"policies": [{"type": "Pods", "value": 100, "periodSeconds": 1}]},

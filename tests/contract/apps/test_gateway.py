@@ -12,6 +12,8 @@ from tests.contract.apps.gateway import Client, Revisions, Routed, gateway
 from tests.contract.apps.real import eventually, named
 from tests.unit.apps.world import app
 
+pytestmark = pytest.mark.slow
+
 STEPS = [{"trafficPercent": 25, "pause": {}}, {"trafficPercent": 50, "pause": {}}]
 # Traefik draws lots: five standard deviations of 400 of them at 50 %.
 CHANCE = 50

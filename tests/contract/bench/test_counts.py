@@ -83,6 +83,7 @@ def test_a_restart_looks_at_everything_and_writes_nothing_and_keeps_no_task_for_
     assert twice.requests == few.requests, "no request for a single resource"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [failover.STOPPED, failover.CUT_OFF])
 def test_a_leader_that_is_stopped_or_cut_off_writes_nothing_more_and_no_resource_has_two_jobs(
     ground: Ground, fault: str

@@ -20,6 +20,8 @@ from tests.contract.crds.resources import resource
 from tests.contract.engine.gitops import ArgoCd, Flux, Tool
 from tests.contract.engine.operator_process import OperatorProcess
 
+pytestmark = pytest.mark.slow
+
 TRACKING = "argocd.argoproj.io/tracking-id"
 INSTANCE = "app.kubernetes.io/instance"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -84,15 +86,17 @@ class Story:
     def record(self, revision: int) -> Json:
         return next((one for one in self.status.get("revisions", ()) if one["revision"] == revision), {})
 
-    def children(self, kinds: str = CHILDREN) -> list[Json]:
+    def children(self) -> list[Json]:
         meta = self.git["metadata"]
         mine = f"{names.APP_LABEL}={meta['name']}"
-        get = ("get", kinds, "-n", meta["namespace"], "-l", mine, "-o", "json", "--show-managed-fields")
+        get = ("get", CHILDREN, "-n", meta["namespace"], "-l", mine, "-o", "json", "--show-managed-fields")
         found = self.server.plane.kubectl(*get)
         return list(json.loads(found)["items"])
 
     def _pods_come_and_go(self) -> None:
-        for deployment in self.children("deployments"):
+        where = f"/apis/apps/v1/namespaces/{self.git['metadata']['namespace']}/deployments"
+        mine = f"{names.APP_LABEL}={self.git['metadata']['name']}"
+        for deployment in self.server.plane.get(f"{where}?labelSelector={mine}")["items"]:
             meta, wanted = deployment["metadata"], deployment["spec"]["replicas"]
             fields = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
             status = {"observedGeneration": meta["generation"], **dict.fromkeys(fields, wanted)}

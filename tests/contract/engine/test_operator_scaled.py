@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from tests.contract.api_server import ApiServer
 from tests.contract.crds.resources import resource
 from tests.contract.engine.operator_process import OperatorProcess
@@ -43,5 +41,5 @@ def test_case_46_an_autoscaler_of_the_deployment_itself_is_opposed(
 
 
 def _replicas(api_server: ApiServer, namespace: str, name: str = "scaled-1") -> int:
-    found = json.loads(api_server.plane.kubectl("get", "deployments", "-n", namespace, "-o", "json"))["items"]
+    found = api_server.plane.get(f"/apis/apps/v1/namespaces/{namespace}/deployments")["items"]
     return next((int(one["spec"]["replicas"]) for one in found if one["metadata"]["name"] == name), 0)

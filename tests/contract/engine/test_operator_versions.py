@@ -17,6 +17,8 @@ from tests.contract.engine.operator_process import OperatorProcess
 from tests.contract.tracking.server import MlflowServer
 from tests.crds import FILES
 
+pytestmark = pytest.mark.slow
+
 STATUS = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties"
 
 

@@ -32,6 +32,8 @@ from tests.contract.runtime.conftest import (
 )
 from tests.contract.runtime.prometheus import scraping
 
+pytestmark = pytest.mark.slow
+
 GOOD = {
     "dataframe_split": {
         "columns": ["sepal_length", "sepal_width", "petal_length", "petal_width"],

@@ -16,6 +16,8 @@ from tandem.runtime.instruction import Data, parse
 from tests.contract.runtime.clouds import Cloud, azure, google
 from tests.contract.runtime.test_data import IRIS, MORE, digest, folder_digest
 
+pytestmark = pytest.mark.slow
+
 _numbers = count(1)
 
 

@@ -20,6 +20,8 @@ from tandem.training.rules import verdicts
 from tests.contract.runtime.conftest import Iris, pod_environment, registered, run_module, run_script
 from tests.crds import ROOT
 
+pytestmark = pytest.mark.slow
+
 EXAMPLE = ROOT / "examples/iris-gate"
 SPEC = msgspec.convert(yaml.safe_load((EXAMPLE / "trainingjob.yaml").read_text())["spec"], TrainingJobSpec)
 

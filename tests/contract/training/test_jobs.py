@@ -77,8 +77,7 @@ class Real:
 
     @property
     def job(self) -> Json:
-        found: Json = json.loads(self.plane.kubectl("-n", "ml", "get", "job", self.name, "-o", "json"))
-        return found
+        return self.plane.get(f"/apis/batch/v1/namespaces/ml/jobs/{self.name}")
 
     @property
     def view(self) -> Job:
@@ -88,7 +87,7 @@ class Real:
     def pods(self) -> list[Json]:
         """Those that live or wait to be told dead."""
         selector = f"batch.kubernetes.io/job-name={self.name}"
-        found = json.loads(self.plane.kubectl("-n", "ml", "get", "pods", "-l", selector, "-o", "json"))["items"]
+        found = self.plane.get(f"/api/v1/namespaces/ml/pods?labelSelector={selector}")["items"]
         return [pod for pod in found if pod["status"].get("phase") not in {"Failed", "Succeeded"}]
 
     def apply(self, action: Apply) -> None:
@@ -118,8 +117,7 @@ class Real:
         return self.pods[0]
 
     def named(self, pod: str) -> Json:
-        found: Json = json.loads(self.plane.kubectl("-n", "ml", "get", "pod", pod, "-o", "json"))
-        return found
+        return self.plane.get(f"/api/v1/namespaces/ml/pods/{pod}")
 
     def view_of(self, pod: str) -> Pod:
         return msgspec.convert(self.named(pod), Pod)
@@ -263,6 +261,7 @@ def test_a_pod_that_the_cluster_takes_away_while_its_model_is_summed_up_is_not_r
     assert [p["metadata"]["name"] for p in real.pods] in ([], [pod])
 
 
+@pytest.mark.slow
 def test_a_node_that_is_gone_takes_its_pod_along_and_costs_no_attempt(plane: ControlPlane) -> None:
     """Nobody answers for it any more: here there never was a kubelet. First it is tainted, then it is deleted."""
     plane.kubectl("create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Node", "metadata": LOST}))
