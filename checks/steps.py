@@ -57,12 +57,7 @@ LANES = (
         Check("unit", "rules and plans; nothing but Python", (_pytest(*_RECORDING, "tests/unit"),), _NICE),
         # After the unit tests, beside which it would tell their stories once more.
         Check("states", "what kstatus and Argo CD say of every state", (_pytest(*_STATES),), _NICE),
-        Check(
-            "faults",
-            "every fault we can name, on a strict API server of our own",
-            (_pytest("tests/faults", f"--ignore={_SIEVE}"),),
-            _NICE,
-        ),
+        Check("cluster", "the local cluster itself", (_pytest("tests/cluster"),)),
     ),
     (
         Check(
@@ -71,7 +66,12 @@ LANES = (
             (_pytest("tests/contract", *(f"--ignore={folder}" for folder in (*_STORES, *_CONTROLLERS, *_STATES))),),
         ),
         Check("controllers", "Kubernetes' own controllers, no pods", (_pytest(*_CONTROLLERS),)),
-        Check("cluster", "the local cluster itself", (_pytest("tests/cluster"),)),
+        Check(
+            "faults",
+            "every fault we can name, on a strict API server of our own",
+            (_pytest("tests/faults", f"--ignore={_SIEVE}"),),
+            _NICE,
+        ),
     ),
     (
         Check("e2e", "the whole story, its faults and bad input, on real pods", (_pytest("tests/e2e"),)),

@@ -227,7 +227,8 @@ class Owned:
 class Fleet:
     """The revisions that exist, and the one that the Service sends the traffic to.
 
-    ``shared``: the Service selects the pods of every revision, and ``serving`` is the one that is stable.
+    ``shared``: the Service selects the pods of every revision, and ``serving`` is the one that is stable. ``missing``:
+    the revision that it names is not there, as far as anybody sees, and ``serving`` is what the status remembers.
     """
 
     owned: Mapping[int, Owned]
@@ -235,6 +236,7 @@ class Fleet:
     serving: int | None
     shared: bool = False
     traffic: Traffic | None = None
+    missing: int | None = None
 
     @property
     def stable(self) -> Owned | None:
@@ -267,10 +269,11 @@ def fleet_of(app: AppDeployment, deployments: Iterable[Deployment], services: It
         traffic = None  # somebody changed the selector by hand, and it counts
     serving = traffic.stable if traffic is not None else selected
     remembered = app.status.stable.revision if app.status.stable else None
+    missing: int | None = None
     if remembered in owned and serving not in owned and (serving is not None or service is None or shared):
         # Somebody deleted the Service, or its note, or made it select what is not there: the status knows better.
-        serving = remembered
-    return Fleet(owned=owned, service=service, serving=serving, shared=shared, traffic=traffic)
+        missing, serving = serving, remembered
+    return Fleet(owned=owned, service=service, serving=serving, shared=shared, traffic=traffic, missing=missing)
 
 
 def number_of(digest: str, fleet: Fleet, stored: AppDeploymentStatus) -> int:

@@ -16,7 +16,7 @@ from tandem.api.plan import Apply, Create, Delete, Refusal
 from tandem.apps import route
 from tandem.apps.case import Case, refused
 from tandem.apps.health import pods
-from tandem.apps.manifest import is_applied, preview_name
+from tandem.apps.manifest import is_applied, name_of, preview_name
 from tandem.apps.note import TRAFFIC_ANNOTATION, Traffic, read
 from tandem.apps.revision import Owned
 from tandem.apps.strategy import share_of, steps_of
@@ -120,7 +120,8 @@ def _keep(case: Case, manifest: Json, there: Service | None) -> Refusal | None:
     wanted = manifest["spec"]["selector"]
     if there.spec.selector == wanted and is_applied(manifest, there.metadata):
         return None
-    return case.draft.act(Apply(manifest))
+    missing = case.fleet.missing
+    return case.draft.act(Apply(manifest, without=name_of(case, missing) if missing is not None else ""))
 
 
 def _shown(preview: Service | None) -> Traffic | None:

@@ -240,6 +240,12 @@ class Reconciler:
                     await self._cluster.confirm_service(
                         action.manifest["metadata"]["namespace"], action.rests_on, service
                     )
+                if action.without:
+                    await self._cluster.confirm_deployment(
+                        action.manifest["metadata"]["namespace"],
+                        action.without,
+                        seen.child("Deployment", action.without),
+                    )
                 await self._cluster.apply(action, controller.field_manager, seen.named(action))
             case Delete():
                 if action.rests_on:

@@ -81,6 +81,25 @@ def test_pods_are_taken_away_only_if_the_service_is_as_the_plan_saw_it(replicas:
     assert (scaled.manifest["spec"]["replicas"], scaled.rests_on) == (replicas, rests_on)
 
 
+def test_the_traffic_is_taken_from_a_revision_that_is_not_seen_only_if_it_is_not_there() -> None:
+    """Found by the sieve: by what is seen alone, somebody has deleted it; it may as well be seen a moment later."""
+    world = app().converge()
+    remembered = world.status
+    world.change(image="shop:2")
+    world.converge()
+    assert world.serving == 2
+    world.status = remembered
+    del world.deployments["shop-2"]
+
+    (taken,) = (action for action in world.plan().actions if isinstance(action, Apply) and in_service(action))
+
+    assert (taken.manifest["spec"]["selector"][names.REVISION_LABEL], taken.without) == ("1", "shop-2")
+
+
+def in_service(action: Apply) -> bool:
+    return bool(action.manifest["kind"] == "Service")
+
+
 def test_replicas_changed_by_hand_are_healed() -> None:
     world = app(replicas=2).converge()
     world.deployments["shop-1"]["spec"]["replicas"] = 9

@@ -21,9 +21,13 @@ VERDICT = {"verdict": "it failed"}
 
 def scale(known: Named) -> Action:
     """An apply that says nothing of a verdict, which takes a verdict back."""
+    return Apply(scale_of(known))
+
+
+def scale_of(known: Named) -> Json:
     reference = controller_reference("tandem.dev/v1alpha1", "Widget", known.metadata)
     meta = {"name": "w-1", "namespace": "ns", "annotations": {}, "ownerReferences": [{**reference, "uid": "uid-w"}]}
-    return Apply({"apiVersion": "batch/v1", "kind": "Job", "metadata": meta})
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta}
 
 
 def remove(known: Named) -> Action:
@@ -60,6 +64,25 @@ async def test_news_of_a_child_that_come_between_plan_and_action_are_planned_for
     kept = desk.api.named("jobs", "w-1")
     assert kept is not None
     assert kept["metadata"]["annotations"] == VERDICT
+
+
+@pytest.mark.parametrize("there", [False, True])
+async def test_what_a_plan_takes_for_gone_is_asked_for_first(desk: Desk, there: bool) -> None:
+    """Found by the sieve: a Service was seen before what it selects, and taken back from that."""
+
+    def rule(widget: Widget, children: Sequence[Named], draft: Draft) -> str:
+        draft.act(Apply(scale_of(children[0]), without="shop-2"))
+        return "Taken back"
+
+    desk.rule = rule
+    if there:
+        desk.api.put("deployments", {"kind": "Deployment", "metadata": {"name": "shop-2", "namespace": "ns"}})
+    desk.show("Job", desk.api.put("jobs", child("Job", "w-1", "uid-job", owner="uid-w")))
+    desk.submit()
+
+    await desk.until(lambda: bool(desk.outcomes))
+    assert desk.outcomes[0] == ("Widget", "stale" if there else "done")
+    assert [write for write in desk.api.writes() if "jobs" in write] == ([] if there else ["PATCH jobs"])
 
 
 @pytest.mark.parametrize("counted", [False, True])
