@@ -235,17 +235,13 @@ class Reconciler:
             case CopyConfigMap():
                 await self._cluster.copy(action)
             case Apply():
+                namespace = action.manifest["metadata"]["namespace"]
                 if action.rests_on:
                     service = seen.child("Service", action.rests_on)
-                    await self._cluster.confirm_service(
-                        action.manifest["metadata"]["namespace"], action.rests_on, service
-                    )
+                    await self._cluster.confirm_service(namespace, action.rests_on, service)
                 if action.without:
-                    await self._cluster.confirm_deployment(
-                        action.manifest["metadata"]["namespace"],
-                        action.without,
-                        seen.child("Deployment", action.without),
-                    )
+                    deployment = seen.child("Deployment", action.without)
+                    await self._cluster.confirm_deployment(namespace, action.without, deployment)
                 await self._cluster.apply(action, controller.field_manager, seen.named(action))
             case Delete():
                 if action.rests_on:

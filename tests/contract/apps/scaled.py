@@ -13,7 +13,6 @@ from tests.unit.apps.world import World, app
 
 PATHS: Final = {
     "hpa": "/apis/autoscaling/v2/namespaces/team/horizontalpodautoscalers",
-    "deployment": "/apis/apps/v1/namespaces/team/deployments",
     "appdeployment": f"/apis/{names.API_VERSION}/namespaces/team/appdeployments",
 }
 
@@ -69,4 +68,4 @@ class Scaled:
 
 
 def path(name: str, subresource: str) -> str:
-    return f"/apis/tandem.dev/v1alpha1/namespaces/team/appdeployments/{name}/{subresource}"
+    return f"{PATHS['appdeployment']}/{name}/{subresource}"

@@ -122,7 +122,7 @@ def as_keda_makes_it(scaled_object: Json) -> Json:
 def keda_scales(scaled: Scaled, replicas: int) -> None:
     """From none to one and back it does so itself: it reads /scale and puts it back with another number."""
     where = path(scaled.world.name, "scale")
-    scale = json.loads(scaled.plane.kubectl("get", "--raw", where))
+    scale = scaled.plane.get(where)
     scale["spec"]["replicas"] = replicas
     scaled.plane.kubectl("replace", "--raw", where, "-f", "-", stdin=json.dumps(scale))
 

@@ -38,7 +38,7 @@ def test_scale_tells_of_the_stable_revision_alone(plane: ControlPlane) -> None:
     scaled.world.change(image="shop:2")
     scaled.settle()
 
-    scale = json.loads(plane.kubectl("get", "--raw", path("alone", "scale")))
+    scale = plane.get(path("alone", "scale"))
 
     assert scaled.world.scale == {1: 2, 2: 2}, "a candidate is there"
     assert scale["status"] == {"replicas": 2, "selector": scaled.world.told.selector}
