@@ -61,9 +61,8 @@ cluster-test: setup ## Tests of the local cluster itself
 e2e: setup ## The whole demo, its faults and bad input, as assertions on real pods
 	@$(BIN)/python -m checks e2e slow-e2e
 
-soak: setup ## All faults without exception, then an hour of random ones, into docs/reliability.md (SOAK_MINUTES=60)
-	@FAULTS=all $(BIN)/python -m checks faults sieve
-	@$(BIN)/python -m tests.soak --write-docs
+soak: setup ## All faults without exception, and an hour of random ones beside, into docs/reliability.md (SOAK_MINUTES=60)
+	@FAULTS=all $(BIN)/python -m checks --soak
 
 rollouts: setup ## 35 rollouts, failing canaries and rollbacks on real pods, into docs/reliability.md (~1 h)
 	@$(BIN)/python -m tests.rollouts --write-docs

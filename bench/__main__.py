@@ -19,12 +19,11 @@ from bench.actors import BARE, BARE_MLFLOW, ENGINE, KOPF, ROOT, SHIPPED, TANDEM
 from bench.ground import Ground, prepared
 from bench.machine import Others, command_line, describe
 from bench.page import page, summary
-from bench.results import Failover, Latency, Poison, Restart, Results, Throughput
+from bench.results import PARTS, Failover, Latency, Poison, Restart, Results, Run, Throughput, renewed
 
 PAGE = ROOT / "docs" / "performance.md"
 FOLDER = ROOT / "docs" / "performance"
 RESULTS = FOLDER / "results.json"
-PARTS = ("throughput", "trainer", "latency", "restart", "failover", "poison")
 QUIET_PERCENT = 15.0  # of the machine; beyond that it is others who are measured
 _PATIENCE = 900.0
 # Those that are held against each other stand side by side, and every other round runs backwards: a machine whose speed
@@ -45,14 +44,12 @@ class Bench:
 
     def run(self) -> Iterator[Results]:
         """What is known after each part; the last has all of it."""
-        parts = self._asked.only or PARTS
-        found = Results(describe(self._asked.command, self._others), [], [], [])
-        for part in (part for part in PARTS if part in parts):
+        found = Results([], [], [], [])
+        parts: list[str] = []
+        for part in (part for part in PARTS if part in (self._asked.only or PARTS)):
             match part:
                 case "throughput":
-                    found = replace(found, throughput=self._throughput())
-                case "trainer":
-                    found = replace(found, throughput=found.throughput + self._trainer())
+                    found = replace(found, throughput=self._throughput() + self._trainer())
                 case "latency":
                     found = replace(found, latency=self._latency())
                 case "restart":
@@ -61,7 +58,8 @@ class Bench:
                     found = replace(found, failover=self._failover())
                 case "poison":
                     found = replace(found, poison=self._poison())
-            yield replace(found, machine=describe(self._asked.command, self._others))
+            parts.append(part)
+            yield replace(found, runs=[Run([*parts], describe(self._asked.command, self._others))])
 
     def _rounds(self, size: int) -> range:
         """Ten times as many take ten times as long, and vary less."""
@@ -157,11 +155,13 @@ def main() -> int:
     print(page(results, ()))
     _tell(summary(results))
     if asked.write_docs:
-        busy = median(results.machine.others_percent)
+        busy = median(results.runs[0].machine.others_percent)
         if busy > QUIET_PERCENT:
             _tell(f"other programs used {busy:.0f} % of the machine meanwhile: the docs stay as they were")
             return 1
         FOLDER.mkdir(parents=True, exist_ok=True)
+        if RESULTS.exists():
+            results = renewed(msgspec.json.decode(RESULTS.read_bytes(), type=Results), results)
         RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(results)) + b"\n")
         _write(results)
     return 0
@@ -196,7 +196,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rates", type=float, nargs="+", default=[10, 50, 100], help="steady creations a second")
     parser.add_argument("--seconds", type=float, default=10, help="how long each of the rates is kept up (default 10)")
     parser.add_argument("--pause", type=float, default=failover.PAUSE, help="seconds that a leader is stopped (60)")
-    parser.add_argument("--only", nargs="+", choices=PARTS, help="leave out the other parts")
+    parser.add_argument("--only", nargs="+", choices=PARTS, help="leave out the other parts; the docs keep theirs")
     parser.add_argument("--results", type=Path, help="write all that was measured to this file, as JSON, part by part")
     parser.add_argument("--write-docs", action="store_true", help="write docs/performance.md, on a quiet machine only")
     parser.add_argument("--patience", type=float, default=_PATIENCE, help="seconds to wait for a quiet machine")

@@ -6,17 +6,16 @@ from collections.abc import Sequence
 from statistics import median
 
 from bench.actors import BARE, BARE_MLFLOW, ENGINE, SHIPPED, TANDEM
-from bench.results import Machine, Restart, Results, Throughput, growth, percentile, rates, ratio
+from bench.results import PARTS, Machine, Restart, Results, Run, Throughput, growth, percentile, rates, ratio, ratios
 from bench.tables import failover, poison, span, table
 
 TITLE = "# Performance"
 
 _INTRODUCTION = """\
-Made by `make bench`; do not edit. Every figure is the median of its runs (of a single one with ten times as many, but
-for restarts); the rows take turns, on one real API server
-(etcd without fsync, audit log on, no controllers: Jobs make no pods). **Read the ratios.** Seconds say more about the
-machine than about an operator: clients, operator, API server and etcd share its cores. All times are the API
-server's own, from its audit log; requests are counted there, exactly."""
+Made by `make bench`; do not edit. Every figure is the median of its rounds, ratios with the least and the most of
+them; the rows take turns, on one real API server (etcd without fsync, audit log on, no controllers: Jobs make no pods).
+**Read the ratios.** Seconds say more about the machine than about an operator: clients, operator, API server and etcd
+share its cores. All times are the API server's own, from its audit log; requests are counted there, exactly."""
 
 _THROUGHPUT = """\
 TrainingJobs are created 32 at a time over eight namespaces. The clock runs from the first creation to the moment at
@@ -59,7 +58,7 @@ One resource from before a rule that it breaks, beside good ones: what they cost
 
 
 def page(results: Results, plots: Sequence[str]) -> str:
-    parts = [TITLE, _INTRODUCTION, _machine(results.machine)]
+    parts = [TITLE, _INTRODUCTION, _machines(results.runs)]
     if results.throughput:
         parts += ["## Throughput", _THROUGHPUT, _throughput(results)]
         parts += ["### Requests for one resource", _requests(results)]
@@ -76,18 +75,23 @@ def page(results: Results, plots: Sequence[str]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _machine(machine: Machine) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
-    return table(
-        ("", ""),
-        [
-            ("machine", f"{machine.cores} × {machine.cpu}, {machine.memory_gb} GB, {machine.kernel}"),
-            ("versions", versions),
-            ("commit, date", f"{machine.commit}, {machine.date}"),
-            ("command", f"`{machine.command}`"),
-            ("other programs", f"{_others(machine)} of the machine's CPU during the measurements"),
-        ],
-    )
+def _machines(runs: list[Run]) -> str:
+    """A column for each run that a part of the page is of."""
+    rows: dict[str, list[str]] = {}
+    for run in runs:
+        machine = run.machine
+        versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
+        told = {
+            "machine": f"{machine.cores} × {machine.cpu}, {machine.memory_gb} GB, {machine.kernel}",
+            "versions": versions,
+            "commit, date": f"{machine.commit}, {machine.date}",
+            "command": f"`{machine.command}`",
+            "other programs": f"{_others(machine)} of the machine's CPU during the measurements",
+        }
+        for name, value in told.items():
+            rows.setdefault(name, [name]).append(value)
+    head = ["everything" if set(run.parts) == set(PARTS) else ", ".join(run.parts) for run in runs]
+    return table(("", *head), list(rows.values()))
 
 
 def _others(machine: Machine) -> str:
@@ -116,7 +120,7 @@ def _throughput(results: Results) -> str:
             )
         rounds = len(mine)
         head = (
-            f"{resources:,} resources, {rounds} rounds",
+            f"{resources:,} resources, {rounds} round{'s' * (rounds > 1)}",
             "per second",
             "of bare client",
             "of bare client with MLflow",
@@ -144,7 +148,11 @@ def _requests(results: Results) -> str:
 
 def _of(rows: list[Throughput], actor: str, to: str, resources: int) -> str:
     """Where the other was measured as well."""
-    return f"{ratio(rows, actor, to, resources):.2f}" if rates(rows, to, resources) else ""
+    if not rates(rows, to, resources):
+        return ""
+    each = ratios(rows, actor, to, resources)
+    told = f"{median(each):.2f}"
+    return told if len(each) == 1 or actor == to else f"{told} ({min(each):.2f} to {max(each):.2f})"
 
 
 def _writes(kind: str) -> bool:

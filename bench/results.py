@@ -5,7 +5,9 @@ from __future__ import annotations
 from statistics import median
 
 import msgspec
+from msgspec.structs import replace
 
+PARTS = ("throughput", "latency", "restart", "failover", "poison")
 LEAST_GROWTH = 0.2  # CPU seconds: below that, it is the interpreter's start that varies
 
 
@@ -89,13 +91,28 @@ class Machine(msgspec.Struct, frozen=True):
     others_percent: list[float]  # of the whole machine, used by other programs during each measurement
 
 
-class Results(msgspec.Struct, frozen=True):
+class Run(msgspec.Struct, frozen=True):
+    """One run of the command, and the parts that it measured."""
+
+    parts: list[str]
     machine: Machine
+
+
+class Results(msgspec.Struct, frozen=True):
+    runs: list[Run]
     throughput: list[Throughput]
     latency: list[Latency]
     restart: list[Restart]
     failover: list[Failover] = []
     poison: list[Poison] = []
+
+
+def renewed(former: Results, latest: Results) -> Results:
+    """The latest of every part. Rows that are held against each other are one part: they are of one run."""
+    measured = {part for run in latest.runs for part in run.parts}
+    kept = [replace(run, parts=[part for part in run.parts if part not in measured]) for run in former.runs]
+    runs = [*(run for run in kept if run.parts), *latest.runs]
+    return replace(former, runs=runs, **{part: getattr(latest, part) for part in measured})
 
 
 def percentile(values: list[float], percent: float) -> float:
@@ -111,8 +128,13 @@ def rates(rows: list[Throughput], actor: str, resources: int) -> list[float]:
 
 def ratio(rows: list[Throughput], actor: str, to: str, resources: int) -> float:
     """The median of the ratios within each round, so that a slow minute of the machine counts for both."""
+    return median(ratios(rows, actor, to, resources))
+
+
+def ratios(rows: list[Throughput], actor: str, to: str, resources: int) -> list[float]:
+    """Round by round."""
     pairs = zip(rates(rows, actor, resources), rates(rows, to, resources), strict=True)
-    return median(mine / other for mine, other in pairs)
+    return [mine / other for mine, other in pairs]
 
 
 def growth(rows: list[Restart]) -> float | None:

@@ -14,7 +14,7 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElaps
 from rich.table import Table
 
 from checks.run import Lanes, Result, alone
-from checks.steps import CHECKS, FIRST, LANES, SLOW_LANES, Check
+from checks.steps import CHECKS, FIRST, LANES, SLOW_LANES, SOAK_LANES, Check
 
 CONSOLE = Console()
 HEARTBEAT = 60.0
@@ -66,22 +66,29 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m checks", description=__doc__)
     parser.add_argument("steps", nargs="*", metavar="STEP", help=f"of {', '.join(names)}; all quick ones without")
     parser.add_argument("--slow", action="store_true", help="all slow ones")
+    parser.add_argument("--soak", action="store_true", help="an hour of faults beside all faults, with FAULTS=all")
     asked = parser.parse_args()
+    if len([one for one in (asked.steps, asked.slow, asked.soak) if one]) > 1:
+        parser.error("either steps, or --slow, or --soak")
     wanted = asked.steps
     unknown = sorted(set(wanted) - set(names))
     if unknown:
         parser.error(f"no such step: {', '.join(unknown)}; there are {', '.join(names)}")
     begun = time.monotonic()
     try:
-        if wanted:
-            results = _some([check for check in CHECKS if check.name in wanted])
-        else:
-            results = _beside((), SLOW_LANES) if asked.slow else _beside(FIRST, LANES)
+        some = [check for check in CHECKS if check.name in wanted]
+        results = _some(some) if some else _beside(*_lanes(asked))
     except KeyboardInterrupt:
         CONSOLE.print("\ninterrupted; the same command goes on where caches allow")
         return 130
     _tell(results, time.monotonic() - begun)
     return 0 if all(result.passed for result in results) else 1
+
+
+def _lanes(asked: argparse.Namespace) -> tuple[Sequence[Check], Sequence[Sequence[Check]]]:
+    if asked.soak:
+        return (), SOAK_LANES
+    return ((), SLOW_LANES) if asked.slow else (FIRST, LANES)
 
 
 def _some(checks: Sequence[Check]) -> list[Result]:

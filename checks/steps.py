@@ -36,6 +36,16 @@ _SIEVE = "tests/faults/test_sieve.py"
 # A third of what others get. Pods have probes and leases run out; what is nothing but Python can wait.
 _NICE = 5
 
+_FAULTS = Check(
+    "faults",
+    "every fault we can name, on a strict API server of our own",
+    (_pytest("tests/faults", f"--ignore={_SIEVE}"),),
+    _NICE,
+)
+# One process of Python keeps one core busy with this alone.
+_EVERY_MOMENT = Check(
+    "sieve", "a crash, a loss, an older view at every moment of every scenario", (_pytest(_SIEVE),), _NICE
+)
 
 # Quick ones, one after the other: whoever breaks a rule of style need not wait for a cluster to hear of it.
 FIRST = (
@@ -66,17 +76,11 @@ LANES = (
             (_pytest("tests/contract", *(f"--ignore={folder}" for folder in (*_STORES, *_CONTROLLERS, *_STATES))),),
         ),
         Check("controllers", "Kubernetes' own controllers, no pods", (_pytest(*_CONTROLLERS),)),
-        Check(
-            "faults",
-            "every fault we can name, on a strict API server of our own",
-            (_pytest("tests/faults", f"--ignore={_SIEVE}"),),
-            _NICE,
-        ),
+        _FAULTS,
     ),
     (
         Check("e2e", "the whole story, its faults and bad input, on real pods", (_pytest("tests/e2e"),)),
-        # One process of Python keeps one core busy with this alone.
-        Check("sieve", "a crash, a loss, an older view at every moment of every scenario", (_pytest(_SIEVE),), _NICE),
+        _EVERY_MOMENT,
     ),
 )
 
@@ -89,4 +93,10 @@ SLOW_LANES = (
     ),
 )
 
-CHECKS = FIRST + tuple(check for lane in LANES + SLOW_LANES for check in lane)
+# `make soak`, which asks for all faults (FAULTS=all): what they say does not depend on how fast the machine is.
+SOAK_LANES = (
+    (_FAULTS, _EVERY_MOMENT),
+    (Check("soak", "an hour of random doings and faults", (("{python}", "-m", "tests.soak", "--write-docs"),)),),
+)
+
+CHECKS = tuple(dict.fromkeys(FIRST + tuple(check for lane in LANES + SLOW_LANES + SOAK_LANES for check in lane)))

@@ -61,8 +61,8 @@ def test_a_resumed_run_is_the_same_run_and_its_failure_is_tried_again(interrupte
 def test_two_pods_add_up_what_each_has_by_torchruns_variables(interrupted: Facts) -> None:
     assert is_true(interrupted.together, "Complete")
     assert [line for line in interrupted.sums if line.startswith("rank") and ":" in line] == [
-        "rank 0 of 2x1, attempt 1: [4.0, 10.0]",
-        "rank 1 of 2x1, attempt 1: [4.0, 10.0]",
+        "rank 0 of 2x1: [4.0, 10.0]",
+        "rank 1 of 2x1: [4.0, 10.0]",
     ]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from checks.run import Lanes, Result, alone
-from checks.steps import CHECKS, FIRST, LANES, SLOW_LANES, Check
+from checks.steps import CHECKS, FIRST, LANES, SLOW_LANES, SOAK_LANES, Check
 from tests.crds import ROOT
 
 
@@ -21,10 +21,20 @@ def check(name: str, code: str) -> Check:
 
 
 def test_every_check_has_a_name_of_its_own_and_runs_once() -> None:
-    names = [it.name for it in CHECKS]
+    once = [*FIRST, *(it for lane in LANES + SLOW_LANES for it in lane)]
 
-    assert len(names) == len(set(names))
-    assert set(names) == {it.name for it in FIRST} | {it.name for lane in LANES + SLOW_LANES for it in lane}
+    assert len({it.name for it in once}) == len(once)
+    assert set(CHECKS) == {*once, *(it for lane in SOAK_LANES for it in lane)}
+    assert len({it.name for it in CHECKS}) == len(CHECKS)
+
+
+@pytest.mark.parametrize("words", [("lint", "--slow"), ("lint", "--soak"), ("--slow", "--soak")], ids=" ".join)
+def test_one_thing_is_asked_for_at_a_time(words: tuple[str, ...]) -> None:
+    asked = (sys.executable, "-m", "checks", *words)
+    told = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert told.returncode == 2
+    assert "either steps, or --slow, or --soak" in told.stderr
 
 
 @pytest.mark.parametrize(("code", "passed"), [("", True), ("raise SystemExit(3)", False)])

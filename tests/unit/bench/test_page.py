@@ -10,7 +10,7 @@ import pytest
 from bench.actors import BARE, BARE_MLFLOW, KOPF, SHIPPED, TANDEM, Actor
 from bench.page import page
 from bench.plots import draw
-from bench.results import Failover, Latency, Machine, Poison, Restart, Results, Throughput
+from bench.results import PARTS, Failover, Latency, Machine, Poison, Restart, Results, Run, Throughput, renewed
 
 
 def settled(actor: Actor, per_second: float, **requests: int) -> Throughput:
@@ -28,7 +28,7 @@ def results() -> Results:
         "A CPU", 2, 8.0, "Linux 6", {"kopf": "1"}, "abc", "2026-01-01", "python -m bench", [3.0, 5.0, 9.0]
     )
     return Results(
-        machine,
+        [Run([*PARTS], machine)],
         [
             settled(BARE, 200, create_jobs=100, patch_status=100),
             settled(TANDEM, 150, create_jobs=100, patch_status=100),
@@ -52,7 +52,20 @@ def rows(text: str, first: str) -> list[list[str]]:
 def test_throughput_is_told_as_a_share_of_the_bare_client(results: Results) -> None:
     shares = {name: rows(page(results, ()), name)[0][2] for name in (BARE.name, TANDEM.name, KOPF.name)}
 
-    assert shares == {BARE.name: "1.00", TANDEM.name: "0.75", KOPF.name: "0.25"}
+    assert shares == {BARE.name: "1.00", TANDEM.name: "0.75 (0.75 to 0.75)", KOPF.name: "0.25 (0.25 to 0.25)"}
+
+
+def test_a_share_is_told_with_the_least_and_the_most_of_its_rounds(results: Results) -> None:
+    uneven = [settled(BARE, 100), settled(TANDEM, 90), settled(BARE, 100), settled(TANDEM, 40)]
+    shown = page(msgspec.structs.replace(results, throughput=uneven), ())
+
+    assert rows(shown, TANDEM.name)[0][2] == "0.65 (0.40 to 0.90)"
+
+
+def test_of_a_single_round_there_is_no_least_and_no_most(results: Results) -> None:
+    single = [settled(BARE, 100), settled(TANDEM, 90)]
+
+    assert rows(page(msgspec.structs.replace(results, throughput=single), ()), TANDEM.name)[0][2] == "0.90"
 
 
 def test_requests_are_exact_or_a_span(results: Results) -> None:
@@ -66,8 +79,8 @@ def test_each_row_is_held_against_the_client_that_does_the_same(results: Results
     asks = settled(BARE_MLFLOW, 187.5), settled(BARE_MLFLOW, 93.75)
     shown = page(msgspec.structs.replace(results, throughput=[*results.throughput, *asks]), ())
 
-    assert rows(shown, TANDEM.name)[0][2:4] == ["0.75", "0.80"]
-    assert rows(page(results, ()), TANDEM.name)[0][2:4] == ["0.75", ""], "it was not measured"
+    assert rows(shown, TANDEM.name)[0][2:4] == ["0.75 (0.75 to 0.75)", "0.80 (0.80 to 0.80)"]
+    assert rows(page(results, ()), TANDEM.name)[0][2:4] == ["0.75 (0.75 to 0.75)", ""], "it was not measured"
 
 
 def test_a_restart_tells_what_was_looked_at_and_written(results: Results) -> None:
@@ -77,6 +90,17 @@ def test_a_restart_tells_what_was_looked_at_and_written(results: Results) -> Non
 
 def test_the_page_says_how_much_others_disturbed(results: Results) -> None:
     assert "5 % (median), 9 % (most)" in page(results, ())
+
+
+def test_the_page_says_which_run_each_part_is_of(results: Results) -> None:
+    (run,) = results.runs
+    other = Run(["latency"], msgspec.structs.replace(run.machine, commit="def"))
+    shown = page(renewed(results, msgspec.structs.replace(results, runs=[other])), ())
+
+    assert rows(page(results, ()), "commit, date") == [["commit, date", "abc, 2026-01-01"]]
+    assert "|  | everything |" in page(results, ())
+    assert "|  | throughput, restart, failover, poison | latency |" in shown
+    assert rows(shown, "commit, date") == [["commit, date", "abc, 2026-01-01", "def, 2026-01-01"]]
 
 
 def test_every_plot_is_shown_and_small_and_the_same_again(results: Results, tmp_path: Path) -> None:

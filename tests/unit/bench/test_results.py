@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.results import Restart, Throughput, growth, percentile, ratio
+from bench.results import Latency, Machine, Restart, Results, Run, Throughput, growth, percentile, ratio, renewed
 
 
 def row(actor: str, per_second: float, resources: int = 100) -> Throughput:
@@ -13,6 +13,23 @@ def row(actor: str, per_second: float, resources: int = 100) -> Throughput:
 
 def start(resources: int, cpu_seconds: float) -> Restart:
     return Restart(resources, resources, 0, {}, 1.0, cpu_seconds, cpu_seconds, 80, 80.0, 80.0, 0.0)
+
+
+def run(commit: str, *parts: str) -> Run:
+    return Run([*parts], Machine("A CPU", 2, 8.0, "Linux 6", {}, commit, "2026-01-01", "python -m bench", []))
+
+
+def test_a_part_that_is_measured_again_takes_the_place_of_the_former_and_the_others_stay() -> None:
+    former = Results([run("old", "throughput", "latency")], [row("bare", 1)], [Latency("bare", 10, [1.0])], [])
+    latest = Results([run("new", "throughput")], [row("bare", 2)], [], [])
+
+    now = renewed(former, latest)
+
+    assert (now.throughput, now.latency) == (latest.throughput, former.latency)
+    assert [(it.parts, it.machine.commit) for it in now.runs] == [(["latency"], "old"), (["throughput"], "new")]
+    assert renewed(now, Results([run("newer", "throughput", "latency")], [], [], [])).runs == [
+        run("newer", "throughput", "latency")
+    ], "nothing is left of the others"
 
 
 @pytest.mark.parametrize(
