@@ -95,7 +95,8 @@ SLOW_LANES = (
 
 # `make soak`, which asks for all faults (FAULTS=all): what they say does not depend on how fast the machine is.
 SOAK_LANES = (
-    (_FAULTS, _EVERY_MOMENT),
+    (_FAULTS,),
+    (_EVERY_MOMENT,),
     (Check("soak", "an hour of random doings and faults", (("{python}", "-m", "tests.soak", "--write-docs"),)),),
 )
 

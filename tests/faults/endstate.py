@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from tandem.api import names
+from tests.faults.apiserver.database import Change
 from tests.faults.apiserver.kinds import APP_DEPLOYMENTS, EVENTS, JOBS, LEASES, TRAINING_JOBS, Json
 from tests.faults.world import World
 
@@ -82,16 +83,7 @@ def _leaves(one: Any, other: Any, path: str = "") -> Iterator[tuple[str, Any, An
 def violations(world: World) -> list[str]:
     """Invariants of every history, whatever went wrong in it."""
     changes = world.server.database.changes
-    made: Counter[tuple[str, str]] = Counter()
-    gone = set()
-    for change in changes:
-        if change.type == "DELETED":
-            gone.add(change.object["metadata"]["uid"])
-        elif change.place[0] is JOBS and change.type == "ADDED" and _owner(change.object) not in gone:
-            # One that is made for what is deleted already is collected at once, and does not count. A judgement that is
-            # gone may be made again.
-            made[_owner(change.object), change.place[2]] += 0 if _is_judgement(change.object) else 1
-    broken = [f"Job {name} was made {times} times" for (_, name), times in made.items() if times > 1]
+    broken = _made_again(changes)
     live: dict[str, set[str]] = {}
     for change in changes:
         if change.place[0] is JOBS:
@@ -106,6 +98,27 @@ def violations(world: World) -> list[str]:
     versions = Counter((version.name, version.run_id) for version in world.mlflow.versions)
     broken += [f"model {name} has {n} versions of {run}" for (name, run), n in versions.items() if n > 1]
     return broken + _statuses(world)
+
+
+def _made_again(changes: list[Change]) -> list[str]:
+    """Jobs that were made although a status told that they had been.
+
+    Where a person has deleted the Job and wiped the status, nobody knows of it. One that is made for what is deleted
+    already is collected at once, and does not count. A judgement that is gone may be made again.
+    """
+    gone, told, again = set[str](), dict[str, set[str]](), []
+    for change in changes:
+        body, uid = change.object, change.object["metadata"]["uid"]
+        if change.type == "DELETED":
+            gone.add(uid)
+        elif change.place[0] is TRAINING_JOBS:
+            run = body.get("status", {}).get("run", {})
+            told[uid] = {*told.get(uid, ()), run.get("jobName", "")} if run else set()
+        elif change.place[0] is JOBS and change.type == "ADDED" and not _is_judgement(body):
+            owner, name = _owner(body), change.place[2]
+            if owner not in gone and name in told.get(owner, ()):
+                again.append(f"Job {name} was made again")
+    return again
 
 
 def _owner(body: Json) -> str:

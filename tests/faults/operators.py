@@ -136,7 +136,9 @@ class OperatorProcess:
 
     async def _operate(self) -> None:
         _SERVER.set(self._server.url)
-        client = ApiClient(Configuration(host=self._server.url))
+        configuration = Configuration(host=self._server.url)
+        configuration.client_session_kwargs = {"trust_env": False}  # as in the product: no threads at each request
+        client = ApiClient(configuration)
         client.user_agent = self.agent
         self._told = asyncio.Event()
         async with Health(self.options.health_port, self.options.metrics_port) as self._health:

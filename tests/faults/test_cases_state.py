@@ -51,17 +51,30 @@ async def test_case_38_a_deployment_that_a_user_deletes_is_made_again_and_one_th
         await world.until(serves(1))
 
 
-async def test_case_39_a_job_that_loses_its_owner_or_its_label_trains_nothing_twice() -> None:
-    for loss in ({"ownerReferences": None}, {"labels": None}):
-        async with World(resync=OFTEN) as world:
-            train()(world)
-            await world.until(runs("iris-1"))
-            await world.settled()
-            world.change(JOBS, "iris-1", {"metadata": loss})
-            await world.until(lambda w: ready_is(w, "JobDeleted"), "the condition")
-            await world.settled()
-            jobs = [body["metadata"]["name"] for body in world.server.database.of(JOBS)]
-            assert jobs == ["iris-1"], "nothing is made in its place, and it is not touched"
+async def test_case_39_a_job_that_loses_its_owner_trains_nothing_twice() -> None:
+    async with World(resync=OFTEN) as world:
+        train()(world)
+        await world.until(runs("iris-1"))
+        await world.settled()
+        world.change(JOBS, "iris-1", {"metadata": {"ownerReferences": None}})
+        await world.until(lambda w: ready_is(w, "JobDeleted"), "the condition")
+        await world.settled()
+        jobs = [body["metadata"]["name"] for body in world.server.database.of(JOBS)]
+        assert jobs == ["iris-1"], "nothing is made in its place, and it is not touched"
+
+
+async def test_case_39_a_job_that_loses_its_label_is_asked_for_and_followed_to_its_end() -> None:
+    """No watch tells of it any more, and it is not gone."""
+    async with World(resync=OFTEN) as world:
+        train()(world)
+        await world.until(runs("iris-1"))
+        world.change(JOBS, "iris-1", {"metadata": {"labels": None}})
+        seen = world.lists()
+        await world.until(lambda w: w.lists() > seen + 1, "a comparison that does not find it")
+        assert not ready_is(world, "JobDeleted")
+        ends("iris-1")(world)
+        await world.until(training_is("Complete"))
+        assert endstate.violations(world) == []
 
 
 async def test_case_40_a_spec_that_changes_while_the_status_is_written_is_seen_at_once() -> None:

@@ -126,6 +126,40 @@ async def test_case_21_events_out_of_order_are_put_in_order_by_their_versions() 
         assert endstate.violations(world) == []
 
 
+async def job_is_seen_late(world: World) -> None:
+    """It trains, its status says so, and an operator that has just started sees all that but the Job."""
+    before = world.server.database.revision
+    train()(world)
+    await world.until(runs("iris-1"))
+    await world.settled()
+    world.server.look_back(before, JOBS)
+    await world.restart()
+    await world.settled(in_the_past=True)
+
+
+async def test_case_21_a_job_that_is_seen_later_than_the_status_that_names_it_is_not_told_to_be_gone() -> None:
+    """Watches keep no order. Found by random sequences: the run had failed (JobDeleted), and its Job trained on."""
+    async with World() as world:
+        await job_is_seen_late(world)
+        world.server.look_back(None)
+        await world.settled()
+        ends("iris-1")(world)
+        await world.until(training_is("Complete"))
+        told = [change.object.get("status", {}) for change in world.server.database.changes]
+        assert not any(status.get("failure") for status in told), "nor was it told in passing"
+
+
+async def test_case_21_a_run_is_not_stopped_while_its_job_is_only_not_seen() -> None:
+    async with World() as world:
+        await job_is_seen_late(world)
+        change_training({"parameters": {"depth": "3"}})(world)
+        await world.until(lambda w: not w.read(JOBS, "iris-1"), "it is found and deleted")
+        assert not world.read(JOBS, "iris-2")
+        world.server.look_back(None)
+        await world.until(runs("iris-2"))
+        assert endstate.violations(world) == []
+
+
 async def test_case_22_a_resource_that_is_deleted_and_made_again_is_another_one() -> None:
     async with World() as world:
         train()(world)

@@ -1,7 +1,7 @@
 """Sieve's three patterns (OSDI '22), for every scenario: what was half done, what was never seen, what was seen late.
 
 Each variation of a history must end like the history without the fault, and break no invariant on its way. Every third
-crash and every third event is played, all of them with ``FAULTS=all``; every older view always.
+crash, event and late kind is played, all of them with ``FAULTS=all``; every older view of everything always.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from itertools import count
 import pytest
 
 from tests.faults import endstate
-from tests.faults.apiserver.kinds import EVENTS, KINDS, Json
+from tests.faults.apiserver.kinds import EVENTS, KINDS, Json, Kind
 from tests.faults.apiserver.watching import Sent, Watch
 from tests.faults.scenarios import SCENARIOS, Scenario
 from tests.faults.world import OFTEN, World
@@ -124,20 +124,49 @@ async def test_an_event_that_is_never_seen_changes_nothing_in_the_end(scenario: 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
 async def test_an_older_view_after_a_restart_changes_nothing_in_the_end(scenario: Scenario) -> None:
     """At its end the operator is started anew: it sees the cluster as it was at one moment before, then as it is."""
+    await looks_back(scenario, lambda world: [View(moment) for moment in sorted(set(_moments(world)))[:-1]])
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
+async def test_one_kind_that_is_seen_late_after_a_restart_changes_nothing_in_the_end(scenario: Scenario) -> None:
+    """Each kind has a watch of its own, and nothing orders them: all others are seen as they are."""
+    first = _first(scenario)
+
+    def views(world: World) -> list[View]:
+        """Before each change of a kind, as nothing else of it can be seen late."""
+        return [View(moment - 1, kind) for moment, kind in sorted(_moments(world).items())][first::STEP]
+
+    await looks_back(scenario, views)
+
+
+@dataclass(frozen=True)
+class View:
+    """Everything as of a version, or one kind alone."""
+
+    moment: int
+    kind: Kind | None = None
+
+
+def _moments(world: World) -> dict[int, Kind]:
+    """The versions of the past at which something changed that can be seen."""
+    return {c.revision: c.place[0] for c in world.server.database.changes if c.place[0] in SEEN}
+
+
+async def looks_back(scenario: Scenario, views: Callable[[World], list[View]]) -> None:
     await wanted(scenario)
-    parts = await asyncio.gather(*(_look_back(scenario, part) for part in range(AT_ONCE)))
+    parts = await asyncio.gather(*(_look_back(scenario, part, views) for part in range(AT_ONCE)))
     wrong = list(filter(None, parts))
     assert not wrong, "\n\n".join(wrong)
 
 
-async def _look_back(scenario: Scenario, part: int) -> str:
-    """One of every few moments of the past, one after the other; the first of them that changed anything."""
+async def _look_back(scenario: Scenario, part: int, views: Callable[[World], list[View]]) -> str:
+    """One of every few views, one after the other; the first of them that changed anything."""
     async with World(drift=scenario.drift) as world:
         await scenario.play(world)
-        moments = sorted({change.revision for change in world.server.database.changes if change.place[0] in SEEN})
-        assert len(moments) > 5, "there was a past to look at"
-        for moment in moments[part:-1:AT_ONCE]:
-            world.server.look_back(moment)
+        past = views(world)
+        assert past, "there was a past to look at"
+        for view in past[part::AT_ONCE]:
+            world.server.look_back(view.moment, *filter(None, (view.kind,)))
             for name in list(world.processes):
                 await world.restart(name)
             await world.settled(in_the_past=True)
@@ -146,5 +175,6 @@ async def _look_back(scenario: Scenario, part: int) -> str:
             broken = endstate.violations(world)
             told = "\n".join(broken) or endstate.differences(await wanted(scenario), endstate.picture(world))
             if told:
-                return f"seen as of version {moment}:\n{told}"
+                late = f", {view.kind.kind} alone" if view.kind else ""
+                return f"seen as of version {view.moment}{late}:\n{told}"
     return ""

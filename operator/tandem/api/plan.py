@@ -246,13 +246,16 @@ class Plan:
     """What is to be done now.
 
     ``status`` is the whole status that this controller owns (None: say nothing yet); the engine writes the
-    difference, after the actions, or nothing. ``reads`` are the facts it was made from or waits for.
+    difference, after the actions, or nothing. ``reads`` are the facts it was made from or waits for. ``without`` are
+    Jobs, by name, that are taken for gone and must be: they are asked for before anything is done or told. (Watches
+    keep no order: whoever takes over may know of a Job by a status before the Job itself is seen.)
     """
 
     actions: tuple[Action, ...] = ()
     status: Json | None = None
     events: tuple[Emit, ...] = ()  # emitted after the status was written, so that a repeated plan repeats no Event
     reads: tuple[Query[object], ...] = ()
+    without: tuple[str, ...] = ()
     requeue_after: timedelta | None = None
 
 
@@ -279,6 +282,7 @@ class Draft:
         self._now = now
         self._actions: list[Action] = []
         self._reads: dict[Query[object], None] = {}
+        self._without: dict[str, None] = {}
         self._requeue_after: timedelta | None = None
         self.events: list[Emit] = []
 
@@ -300,6 +304,10 @@ class Draft:
             self.requeue(refusal.retry_at - self._now)
         return refusal
 
+    def without(self, job: str) -> None:
+        """What is planned goes by it that there is no Job of this name."""
+        self._without[job] = None
+
     def requeue(self, after: timedelta) -> None:
         self._requeue_after = after if self._requeue_after is None else min(after, self._requeue_after)
 
@@ -309,6 +317,7 @@ class Draft:
             status=status,
             events=tuple(self.events),
             reads=tuple(self._reads),
+            without=tuple(self._without),
             requeue_after=self._requeue_after,
         )
 

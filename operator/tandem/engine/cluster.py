@@ -20,6 +20,7 @@ from tandem.engine.controller import (
     CONFIG_MAPS,
     DEPLOYMENTS,
     EVENTS,
+    JOBS,
     SERVICES,
     WRITABLE,
     Controller,
@@ -41,13 +42,22 @@ class StaleView(Exception):
 class Cluster:
     """Writes, with the answers observed at once (``observe``) so that the next plan sees them.
 
+    ``gone`` is told of a resource that is found not to be there any more.
+
     Raises of every method: ApiError, ApiUnavailable; of those that are fenced by a version: StaleView.
     """
 
-    def __init__(self, api: ApiServer, observe: Callable[[str, Json], object], instance: str) -> None:
+    def __init__(
+        self,
+        api: ApiServer,
+        observe: Callable[[str, Json], object],
+        instance: str,
+        gone: Callable[[str, ObjectMeta], object] = lambda *_: None,
+    ) -> None:
         self._api = api
         self._observe = observe
         self._instance = instance
+        self._gone = gone
 
     async def create(self, action: Create) -> None:
         """POST. There already, under the same controller: done. Under another: refused, never adopted."""
@@ -120,9 +130,7 @@ class Cluster:
         Raises:
             StaleView: it was not.
         """
-        names = {"namespace": meta.namespace, "name": meta.name}
-        present = await self._read_again(controller.resource, names)
-        if present is None or present["metadata"]["resourceVersion"] != meta.resource_version:
+        if await self._present_version(controller.resource, meta) != meta.resource_version:
             raise StaleView(f"{controller.resource.kind} {meta.name} has changed")
 
     async def confirm_deployment(self, namespace: str, name: str, known: ObjectMeta | None) -> None:
@@ -145,6 +153,16 @@ class Cluster:
         version = present["metadata"]["resourceVersion"] if present else ""
         if version != (known.resource_version if known else ""):
             raise StaleView(f"Service {name} was not seen as it is")
+
+    async def confirm_gone(self, job: str, resource: ObjectMeta) -> None:
+        """The resource has no Job of this name; one that is another's does not count.
+
+        Raises:
+            StaleView: it has.
+        """
+        present = await self._read_again(JOBS, {"namespace": resource.namespace, "name": job})
+        if present is not None and _controller(present).get("uid") == resource.uid:
+            raise StaleView(f"Job {job} was not seen")
 
     async def delete(self, action: Delete, known: ObjectMeta | None = None) -> None:
         """Delete exactly this object (by uid), its children after it; gone already is as good.
@@ -191,8 +209,7 @@ class Cluster:
         except ApiError as error:
             if error.code not in {404, 409}:
                 raise
-            if error.code == 409:
-                await self._read_again(controller.resource, names)
+            await self._present_version(controller.resource, meta)
             return False
         self._observe(controller.resource.kind, made)
         return True
@@ -240,6 +257,18 @@ class Cluster:
             return None
         self._observe(type_.kind, present)
         return present
+
+    async def _present_version(self, type_: ResourceType, meta: ObjectMeta) -> str:
+        """That of this resource; '' of one that is gone, which is forgotten at once.
+
+        By a view that lags its children would be made again, each time that the garbage collector has taken them.
+        """
+        present = await self._read_again(type_, {"namespace": meta.namespace, "name": meta.name})
+        if present is None or present["metadata"]["uid"] != meta.uid:
+            self._gone(type_.kind, meta)
+            return ""
+        version: str = present["metadata"]["resourceVersion"]
+        return version
 
     async def _is_there(self, type_: ResourceType, names: dict[str, str], uid: str) -> bool:
         present = await self._read_again(type_, names)

@@ -134,7 +134,7 @@ class Engine:
         self._queue: KeyedQueue[Key] = KeyedQueue()
         facts = ConfigMaps(api, source, utc_now, options.configuration_poll)
         self._board = FactBoard(facts, self._queue.add, utc_now)
-        cluster = Cluster(api, self._observe, options.instance)
+        cluster = Cluster(api, self._observe, options.instance, self._forget)
         self._reconciler = Reconciler(
             self._store, self._queue, self._board, source, cluster, utc_now, metrics.reconciled, self._may_write
         )
@@ -230,6 +230,11 @@ class Engine:
                 self._queue.add(key)
             elif key not in self._queue:
                 self._queue.add_after(key, SHORTEST_REQUEUE)
+
+    def _forget(self, kind: str, meta: ObjectMeta) -> None:
+        """A resource that a write of ours did not find; the event that tells so may be late."""
+        for key in self._store.forget(kind, {"metadata": msgspec.to_builtins(meta)}):
+            self._queue.add(key)
 
 
 def _spare_the_collector() -> None:

@@ -173,6 +173,8 @@ class Reconciler:
         self._board.subscribe(key, plan.reads)
         _forget_unwanted(refusals.of, plan, self._clock())
         seen = _Seen(entry.metadata, tuple(children))
+        for job in plan.without:
+            await self._cluster.confirm_gone(job, entry.metadata)
         if not await self._carry_out(key, controller, seen, plan, refusals.of):
             self._queue.add(key)  # the next plan tells the refusal
             return False

@@ -13,7 +13,7 @@ from tandem.api.facts import Unavailable
 from tandem.api.plan import EndRun
 from tandem.api.trainingjob import RunStatus
 from tandem.training.case import FINAL, Case
-from tandem.training.job import job_deletion
+from tandem.training.job import job_deletion, job_name
 from tandem.training.track import tracked_run
 from tandem.training.triggers import STOPPING, told
 
@@ -26,6 +26,7 @@ def stop(case: Case, run: RunStatus, digest: str, jobs: tuple[Job, ...]) -> Work
         return working
     if jobs:
         return _delete(case, jobs) or working
+    case.draft.without(job_name(case, run))
     tracked = tracked_run(case, run, "stopped")
     if isinstance(tracked, Unavailable):
         return Retrying(STOPPING, f"run {run.number} is closed when MLflow answers: {tracked.message}")

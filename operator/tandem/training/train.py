@@ -152,6 +152,7 @@ def _has_run(found: Findings) -> bool:
 
 def _lost(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
     """The Job is gone before its end was seen: MLflow may still know how the script ended."""
+    case.draft.without(found.run.job_name or job_name(case, found.run))
     if found.failure is not None:
         return _failed(case, found, found.failure)
     run = msgspec.structs.replace(found.run, job_name=found.run.job_name or job_name(case, found.run))

@@ -41,10 +41,10 @@ def selected(kind: Kind, namespace: str | None, selector: str) -> Selects:
 
 
 def listed(
-    database: Database, kind: Kind, namespace: str | None, query: Mapping[str, str], accept: str, view: int | None
+    database: Database, kind: Kind, namespace: str | None, query: Mapping[str, str], accept: str, view: int
 ) -> Json:
-    """One page. ``view``: how far this reader can see; None: up to the present."""
-    revision, after = view or database.revision, ("", "")
+    """One page. ``view``: how far this reader can see."""
+    revision, after = view, ("", "")
     if query.get("continue"):
         revision, after = _opened(query["continue"])
         if revision < database.oldest:

@@ -64,9 +64,12 @@ class StandIn:
         assert self._runner is not None
         await self._runner.cleanup()
 
-    def look_back(self, revision: int | None) -> None:
-        """Lists and watches see no further than this version (an API server that lags); None: the present again."""
-        self.watches.view = revision
+    def look_back(self, revision: int | None, *kinds: Kind) -> None:
+        """Lists and watches see no further than this version (an API server that lags); None: the present again.
+
+        ``kinds``: those alone, as each of them has a cache of its own; none: all.
+        """
+        self.watches.view, self.watches.behind = revision, kinds
         self.watches.wake()
 
     def written(self, agent: str = "") -> list[Request]:
@@ -120,7 +123,7 @@ class StandIn:
                 return await self.watches.serve(http, Watch(kind, request.agent, selects, int(since or 0)), since)
             if request.verb == "list":
                 accept = http.headers.get("Accept", "")
-                page = reads.listed(self.database, kind, namespace, http.query, accept, self.watches.view)
+                page = reads.listed(self.database, kind, namespace, http.query, accept, self.watches.horizon(kind))
                 return web.json_response(page)
             if request.verb == "get":
                 body = self.database.get(target.place)

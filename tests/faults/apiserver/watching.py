@@ -36,12 +36,16 @@ class Watch:
 
 
 class Watches:
-    """``view``: how far watchers can see, None: to the present; ``meddle`` is asked what to send for each event."""
+    """``view``: how far watchers can see, None: to the present; of ``behind`` alone, or of everything (none of them).
+
+    ``meddle`` is asked what to send for each event.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.open: list[Watch] = []
         self.view: int | None = None
+        self.behind: tuple[Kind, ...] = ()
         self.meddle: Meddle = faithful
         self.bookmarks = 0
         database.listeners.append(lambda _: self.wake())
@@ -59,7 +63,7 @@ class Watches:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
         if since in {"", "0"}:
-            watch.seen = self._horizon
+            watch.seen = self.horizon(watch.kind)
             for place, body in sorted(self._database.at(watch.seen).items(), key=lambda pair: pair[0][1:]):
                 if place[0] is watch.kind and watch.selects(body):
                     await self._send(response, watch, {"type": "ADDED", "object": body})
@@ -74,16 +78,16 @@ class Watches:
             self.open.remove(watch)
         return response
 
-    @property
-    def _horizon(self) -> int:
-        return self._database.revision if self.view is None else self.view
+    def horizon(self, kind: Kind) -> int:
+        lags = self.view is not None and (not self.behind or kind in self.behind)
+        return self.view if lags and self.view is not None else self._database.revision
 
     async def _follow(self, response: web.StreamResponse, watch: Watch) -> None:
         marked = self.bookmarks
         while True:
             watch.news.clear()
-            horizon = self._horizon  # what happens while lines are sent is for the next round
-            for change in self._changes_after(watch.seen):
+            horizon = self.horizon(watch.kind)  # what happens while lines are sent is for the next round
+            for change in self._changes(watch.seen, horizon):
                 watch.seen = change.revision
                 event = _seen_by(watch, change)
                 if event is not None and not watch.silent:
@@ -94,11 +98,11 @@ class Watches:
                 await response.write(_line(_bookmark(watch)))
             await watch.news.wait()
 
-    def _changes_after(self, revision: int) -> list[Change]:
+    def _changes(self, revision: int, horizon: int) -> list[Change]:
         # Revisions have no gaps: the first one to be sent is found by counting from the end.
         missing = self._database.revision - revision
         recent = self._database.changes[-missing:] if missing > 0 else []
-        return [change for change in recent if revision < change.revision <= self._horizon]
+        return [change for change in recent if revision < change.revision <= horizon]
 
     async def _send(self, response: web.StreamResponse, watch: Watch, event: Json) -> None:
         for line in self.meddle(watch, event):

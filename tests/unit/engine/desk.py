@@ -9,12 +9,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
 import aiohttp
+import msgspec
 import pytest
 from aiolimiter import AsyncLimiter
 from kubernetes.aio.client import ApiClient
 
 from tandem.api.facts import Facts, Query, Told
-from tandem.api.meta import Key
+from tandem.api.meta import Key, ObjectMeta
 from tandem.api.plan import Create, Draft, Emit, Outside, Plan, Refusal
 from tandem.engine.api import ApiServer
 from tandem.engine.cluster import Cluster
@@ -70,7 +71,7 @@ class Desk:
         self.queue: KeyedQueue[Key] = KeyedQueue()
         server = ApiServer(self.client, AsyncLimiter(1000, 1), aiohttp.ClientTimeout(total=self.patience))
         board = FactBoard(self, self.queue.add, self.now)
-        cluster = Cluster(server, self.observed, "here")
+        cluster = Cluster(server, self.observed, "here", self.gone)
         self.reconciler = Reconciler(self.store, self.queue, board, self, cluster, self.now, self.measured)
         self.tasks = [asyncio.create_task(board.run())]
         self.tasks += [asyncio.create_task(self.reconciler.work()) for _ in range(4)]
@@ -104,6 +105,11 @@ class Desk:
         """The answer to a write."""
         for key in self.store.observe(kind, body):
             self.queue.add_after(key, SHORTEST_REQUEUE if kind == "Widget" else 0)
+
+    def gone(self, kind: str, meta: ObjectMeta) -> None:
+        """What a write did not find."""
+        for key in self.store.forget(kind, {"metadata": msgspec.to_builtins(meta)}):
+            self.queue.add(key)
 
     def show(self, kind: str, body: Json) -> None:
         """As a watch would."""

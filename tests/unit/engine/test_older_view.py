@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import pytest
 from aiohttp import web
 
-from tandem.api.meta import controller_reference
+from tandem.api.meta import Key, controller_reference
 from tandem.api.plan import Action, Apply, Create, Delete, Draft
 from tandem.engine.controller import Named
 from tests.unit.engine.desk import Desk
@@ -83,6 +83,46 @@ async def test_what_a_plan_takes_for_gone_is_asked_for_first(desk: Desk, there: 
     await desk.until(lambda: bool(desk.outcomes))
     assert desk.outcomes[0] == ("Widget", "stale" if there else "done")
     assert ("PATCH jobs" in desk.api.writes()) is not there
+
+
+@pytest.mark.parametrize(
+    ("owner", "ours"), [("uid-w", True), ("uid-of-another", False), ("", False)], ids=["ours", "another's", "none"]
+)
+async def test_a_job_that_a_plan_goes_without_is_asked_for_before_anything_is_told(
+    desk: Desk, owner: str, ours: bool
+) -> None:
+    """Found by random sequences: a run had failed (JobDeleted) whose Job was only seen late."""
+
+    def rule(_: Widget, children: Sequence[Named], draft: Draft) -> str:
+        if not children:
+            draft.without("w-1")
+        return "Runs" if children else "Gone"
+
+    desk.rule = rule
+    if owner:
+        desk.api.put("jobs", child("Job", "w-1", "uid-job", owner=owner))
+    desk.submit()
+
+    await desk.until_phase("Runs" if ours else "Gone")
+    assert desk.outcomes[0] == ("Widget", "stale" if ours else "done")
+    assert desk.api.requests.index("GET jobs") < desk.api.requests.index("PATCH widgets/status")
+    assert desk.api.writes() == ["PATCH widgets/status"], "nothing else was told before"
+
+
+@pytest.mark.parametrize("remade", [False, True])
+async def test_a_resource_that_a_write_does_not_find_is_forgotten_at_once(desk: Desk, remade: bool) -> None:
+    """By a view that lags its children would be made for ever: nothing else tells that they have no owner any more."""
+    desk.rule = lambda *_: "Told"
+    body = desk.api.put("widgets", resource("w", "uid-w"))
+    del desk.api.objects["ns", "widgets", "w"]
+    if remade:
+        desk.api.put("widgets", resource("w", "uid-w2"))
+    desk.show("Widget", body)
+
+    await desk.until(lambda: bool(desk.outcomes))
+    entry = desk.store.get(Key("Widget", "ns", "w"))
+    assert (entry and entry.metadata.uid) == ("uid-w2" if remade else None)
+    await desk.until_phase("Told" if remade else "gone")
 
 
 @pytest.mark.parametrize("counted", [False, True])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -292,6 +293,37 @@ def test_a_job_that_is_deleted_while_it_runs_fails_its_run_and_says_how_to_go_on
     assert "tandem.dev/requestedAt" in message(world)
     assert (world.last_run.status, world.creations) == ("FAILED", ["iris-1"])
     assert world.ask("again").settle().creations == ["iris-1", "iris-2"]
+
+
+def told_without_asking(world: World, verdict: Callable[[World], bool]) -> list[bool]:
+    """Pass by pass until the verdict: whether the Job was not seen, and not asked for either."""
+    passes = []
+    while not verdict(world):
+        passes.append(not world.jobs and world.plan().without != ("iris-1",))
+        assert world.reconcile(), "it comes to the verdict"
+    return passes
+
+
+@pytest.mark.parametrize("status", [True, False], ids=["by the status", "by MLflow alone"])
+def test_a_job_is_asked_for_before_it_is_told_to_be_gone(status: bool) -> None:
+    """Another watch may be late: a run had failed whose Job trained on."""
+    world = started().logs({}, status="FAILED").delete_job()
+    if not status:
+        world = world.lose_status()
+    told = told_without_asking(world, lambda world: world.told("Trained") == ("False", "RunFailed"))
+    assert told[-1] is False
+    assert world.settle().plan().without == (), "it is settled"
+
+
+def test_a_run_is_not_stopped_before_its_job_was_asked_for() -> None:
+    world = started().change(image="right:1")
+    told = told_without_asking(world, lambda world: world.last_run.status == "KILLED")
+    assert told
+    assert not any(told)
+
+
+def test_nothing_is_asked_for_while_the_job_is_seen() -> None:
+    assert started().plan().without == ()
 
 
 def test_a_job_that_is_deleted_after_its_script_had_finished_counts() -> None:
