@@ -247,8 +247,9 @@ class AnySequence(RuleBasedStateMachine):
         before, seen = len(world.written), world.lists()
         await world.until(lambda w: w.lists() >= seen + 2 * len(w.processes), "two comparisons each")
         await world.settled()
-        renewals = f"update leases {OPERATOR}"
-        assert [write for write in world.written[before:] if write.what != renewals] == [], world.told()
+        # One that was deleted is made again by whoever holds it, when it is due to be renewed.
+        renewals = {f"update leases {OPERATOR}", f"create leases {OPERATOR}"}
+        assert [write for write in world.written[before:] if write.what not in renewals] == [], world.told()
 
 
 class AnySequenceOfTwo(AnySequence):

@@ -40,7 +40,8 @@ class Apply:
     """Server-side apply of an object that Tandem owns, with one field manager.
 
     ``rests_on``: the name of a Service whose selector the plan went by. It is asked for first: one that is not as the
-    plan saw it makes a new plan. (An older view takes pods for spare that have got the traffic since.)
+    plan saw it, or that it did not see, makes a new plan. (An older view takes pods for spare that have got the
+    traffic since.)
     ``without``: the name of a Deployment that the plan took for gone, asked for first as well. (Watches keep no order:
     what a Service selects may be seen after the Service.)
     """

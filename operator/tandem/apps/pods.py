@@ -38,7 +38,7 @@ def keep(
     """The Deployment has that many pods and remembers that much; nothing is planned where it is so already.
 
     ``over``: nobody asks for the revision, and what was said of it is spent, as it is with a verdict. Whether it is
-    one that serves, the Service says: an older view of that takes neither pods nor words away.
+    one that serves, the Service says: an older view of that, or none, takes neither pods nor words away.
     """
     since, image = started_at or owned.started_at, pinned(case, owned, replicas)
     spent = people.spent(case, owned, over=over or verdict is not None)
@@ -49,8 +49,8 @@ def keep(
         manifest = with_note(manifest, write(note) if note is not None else "")
     if owned.replicas == replicas and owned.applied == mark_of(manifest):
         return None
-    service = case.fleet.service if over or replicas < owned.replicas else None
-    return case.draft.act(Apply(manifest, rests_on=service.metadata.name if service is not None else ""))
+    takes = over or replicas < owned.replicas
+    return case.draft.act(Apply(manifest, rests_on=case.app.metadata.name if takes else ""))
 
 
 def progress(case: Case, owned: Owned, replicas: int, otherwise: str) -> tuple[str, str]:

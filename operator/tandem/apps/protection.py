@@ -33,8 +33,10 @@ def guard_from_drains(case: Case) -> Refusal | None:
     """After the traffic has moved: the budget is of the revision that serves."""
     name, serving = case.app.metadata.name, case.fleet.serving
     there = _named(name, case.observed.children.budgets)
-    if serving is None or not _has_budget(case):
+    if not _has_budget(case):
         return _remove(case, "policy/v1", "PodDisruptionBudget", there)
+    if serving is None:  # or it is not seen yet, and its pods are guarded meanwhile
+        return None
     return _keep(case, _budget(case, serving), there)
 
 

@@ -143,14 +143,15 @@ class Cluster:
         if (present["metadata"]["uid"] if present else "") != (known.uid if known else ""):
             raise StaleView(f"Deployment {name} was not seen as it is")
 
-    async def confirm_service(self, namespace: str, name: str, known: ObjectMeta | None) -> None:
-        """The plan saw the Service as it is: who has the traffic.
+    async def confirm_service(self, resource: ObjectMeta, name: str, known: ObjectMeta | None) -> None:
+        """The plan saw the resource's Service as it is, or rightly saw none: who has the traffic.
 
         Raises:
             StaleView: it did not.
         """
-        present = await self._read_again(SERVICES, {"namespace": namespace, "name": name})
-        version = present["metadata"]["resourceVersion"] if present else ""
+        present = await self._read_again(SERVICES, {"namespace": resource.namespace, "name": name})
+        ours = present is not None and _controller(present).get("uid") == resource.uid
+        version = present["metadata"]["resourceVersion"] if present is not None and ours else ""
         if version != (known.resource_version if known else ""):
             raise StaleView(f"Service {name} was not seen as it is")
 

@@ -240,7 +240,7 @@ class Reconciler:
                 namespace = action.manifest["metadata"]["namespace"]
                 if action.rests_on:
                     service = seen.child("Service", action.rests_on)
-                    await self._cluster.confirm_service(namespace, action.rests_on, service)
+                    await self._cluster.confirm_service(seen.resource, action.rests_on, service)
                 if action.without:
                     deployment = seen.child("Deployment", action.without)
                     await self._cluster.confirm_deployment(namespace, action.without, deployment)

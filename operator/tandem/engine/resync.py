@@ -94,17 +94,19 @@ class Resync:
 
     async def compare(self, type_: ResourceType) -> None:
         """Fetch what is newer than remembered, forget what is not there any more."""
-        known = self._store.known(type_.kind)
-        listed: set[str] = set()
         for namespace in self._namespaces:
-            async for item in self._api.list(type_, namespace, selector_of(type_), metadata_only=True):
-                meta = msgspec.convert(item["metadata"], ObjectMeta)
-                listed.add(meta.uid)
-                self._learnt(type_.kind, meta)
-                before = known.get(meta.uid)
-                if before is None or before.resource_version != meta.resource_version:
-                    await self._fetch(type_, meta)
-        self._forget_unless(listed, type_, known)
+            known = self._known(type_, namespace)
+            version, listed = "", set[str]()
+            async for page in self._api.pages(type_, namespace, selector_of(type_), metadata_only=True):
+                version = page.version
+                for item in page.items:
+                    meta = msgspec.convert(item["metadata"], ObjectMeta)
+                    listed.add(meta.uid)
+                    self._learnt(type_.kind, meta)
+                    before = known.get(meta.uid)
+                    if before is None or before.resource_version != meta.resource_version:
+                        await self._fetch(type_, meta)
+            self._forget_unless(listed, version, type_, known)
 
     def _scopes(self) -> Iterable[tuple[ResourceType, str | None]]:
         return ((type_, namespace) for type_ in self._store.watched() for namespace in self._namespaces)
@@ -120,16 +122,22 @@ class Resync:
 
     async def _list_anew(self, type_: ResourceType, namespace: str | None) -> str:
         """Observe everything, forget what is not there any more; the version of the list."""
-        known = self._store.known(type_.kind)
+        known = self._known(type_, namespace)
         listed = await self._list(type_, namespace)
         self._enqueue_all(listed.news)
-        of_place = {uid: meta for uid, meta in known.items() if namespace in {None, meta.namespace}}
-        self._forget_unless(listed.uids, type_, of_place)
+        self._forget_unless(listed.uids, listed.version, type_, known)
         return listed.version
 
-    def _forget_unless(self, listed: set[str], type_: ResourceType, known: Mapping[str, ObjectMeta]) -> None:
+    def _known(self, type_: ResourceType, namespace: str | None) -> dict[str, ObjectMeta]:
+        known = self._store.known(type_.kind)
+        return {uid: meta for uid, meta in known.items() if namespace in {None, meta.namespace}}
+
+    def _forget_unless(
+        self, listed: set[str], version: str, type_: ResourceType, known: Mapping[str, ObjectMeta]
+    ) -> None:
+        """What is gone stays gone. So a list from an API server that lags says nothing of what is younger than it."""
         for uid, meta in known.items():
-            if uid not in listed:
+            if uid not in listed and not _younger(meta.resource_version, version):
                 self._enqueue_all(self._store.forget(type_.kind, {"metadata": msgspec.to_builtins(meta)}))
 
     async def _fetch(self, type_: ResourceType, meta: ObjectMeta) -> None:
@@ -144,3 +152,8 @@ class Resync:
     def _enqueue_all(self, keys: Iterable[Key]) -> None:
         for key in keys:
             self._enqueue(key)
+
+
+def _younger(version: str, than: str) -> bool:
+    """By resourceVersion, where both can be ordered (KEP-5504)."""
+    return version.isdecimal() and than.isdecimal() and int(version) > int(than)

@@ -11,6 +11,8 @@ from bench.actors import BARE, BARE_MLFLOW, ENGINE, KOPF, SHIPPED, TANDEM, Actor
 from bench.ground import Ground, prepared
 
 FEW = 24
+# What Tandem is held against, and what tests/faults holds on the stand-in.
+further = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +28,11 @@ def ground(bench_ground: Ground) -> Iterator[Ground]:
     bench_ground.clear()
 
 
-@pytest.mark.parametrize("actor", [BARE, BARE_MLFLOW, TANDEM, ENGINE, SHIPPED], ids=lambda actor: actor.name)
+@pytest.mark.parametrize(
+    "actor",
+    [TANDEM, SHIPPED, *(pytest.param(actor, marks=further) for actor in (BARE, BARE_MLFLOW, ENGINE))],
+    ids=lambda actor: actor.name,
+)
 def test_a_resource_costs_a_job_and_a_status_and_nothing_else(ground: Ground, actor: Actor) -> None:
     requests = dict(throughput.measure(ground, actor, FEW).requests)
 
@@ -36,6 +42,7 @@ def test_a_resource_costs_a_job_and_a_status_and_nothing_else(ground: Ground, ac
     assert requests == {"create jobs": FEW, "patch trainingjobs/status": FEW}
 
 
+@further
 def test_the_bare_client_with_mlflow_asks_it_what_tandem_asks(ground: Ground) -> None:
     """Else the one would be no ceiling of the other."""
     asked = throughput.measure(ground, TANDEM, FEW).asked_mlflow
@@ -45,6 +52,7 @@ def test_the_bare_client_with_mlflow_asks_it_what_tandem_asks(ground: Ground) ->
     assert sum(asked.values()) == 3 * FEW
 
 
+@further
 def test_the_naive_operator_makes_the_same_job_and_status_with_more_writes(ground: Ground) -> None:
     measured = throughput.measure(ground, KOPF, FEW)
 
@@ -53,6 +61,7 @@ def test_the_naive_operator_makes_the_same_job_and_status_with_more_writes(groun
     assert measured.requests["patch trainingjobs"] >= FEW, "kopf notes in an annotation what it has handled"
 
 
+@further
 def test_kubeflow_trainer_is_measured_by_its_jobsets(ground: Ground) -> None:
     if not trainer.part().folder.exists():
         pytest.skip("its manager takes minutes to build; `make bench` does")
@@ -63,6 +72,7 @@ def test_kubeflow_trainer_is_measured_by_its_jobsets(ground: Ground) -> None:
     assert "create jobs" not in measured.requests, "that is left to JobSet's controller"
 
 
+@further
 @pytest.mark.parametrize("actor", [BARE, SHIPPED], ids=lambda actor: actor.name)
 def test_every_creation_at_a_steady_rate_has_its_latency(ground: Ground, actor: Actor) -> None:
     measured = latency.measure(ground, actor, per_second=10, seconds=1)
@@ -83,7 +93,7 @@ def test_a_restart_looks_at_everything_and_writes_nothing_and_keeps_no_task_for_
     assert twice.requests == few.requests, "no request for a single resource"
 
 
-@pytest.mark.slow
+@further
 @pytest.mark.parametrize("fault", [failover.STOPPED, failover.CUT_OFF])
 def test_a_leader_that_is_stopped_or_cut_off_writes_nothing_more_and_no_resource_has_two_jobs(
     ground: Ground, fault: str
@@ -99,6 +109,7 @@ def test_a_leader_that_is_stopped_or_cut_off_writes_nothing_more_and_no_resource
     assert measured.writes_into_settled == 0, "the next leader has nothing to do about what is settled"
 
 
+@further
 def test_a_poison_costs_the_others_nothing_and_tells_its_own_error(ground: Ground) -> None:
     without = poison.measure(ground, FEW, poisoned=False)
     ground.clear()

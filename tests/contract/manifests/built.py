@@ -23,8 +23,8 @@ def built(plane: ControlPlane, folder: str) -> str:
 
 
 def objects(plane: ControlPlane, folder: str, kind: str) -> dict[str, Json]:
-    """The built objects of one kind, by name."""
-    parsed = [one for one in yaml.safe_load_all(built(plane, folder)) if one]
+    """The built objects of one kind, by name. (The CRDs are large: libyaml reads them in a tenth of the time.)"""
+    parsed = [one for one in yaml.load_all(built(plane, folder), Loader=yaml.CSafeLoader) if one]
     return {one["metadata"]["name"]: one for one in parsed if one["kind"] == kind}
 
 

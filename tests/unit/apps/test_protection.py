@@ -68,6 +68,14 @@ def test_a_budget_comes_and_goes_with_the_second_replica() -> None:
     assert world.converge().budgets == {}
 
 
+def test_a_budget_stays_while_nobody_sees_what_serves() -> None:
+    """Service and Deployments may be seen late: pods are guarded meanwhile. Found by the sieve, on a busy machine."""
+    world = app(replicas=2).converge()
+    world.services.clear()
+    world.deployments.clear()
+    assert not [action.id for action in world.plan().actions if "PodDisruptionBudget" in action.id]
+
+
 def test_the_budget_follows_the_traffic() -> None:
     world = app(replicas=2).converge()
     world.change(image="shop:2")

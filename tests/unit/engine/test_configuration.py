@@ -230,13 +230,29 @@ async def test_pods_are_taken_away_only_if_the_service_is_as_the_plan_saw_it(
     """Found by the sieve: an older view of the Service alone scaled down what had got the traffic since."""
     version = ""
     for _ in range(there):
-        version = api.put("services", {"kind": "Service", "metadata": {"name": "shop", "namespace": "ns", "uid": "a"}})[
-            "metadata"
-        ]["resourceVersion"]
+        version = put_service(api, "uid-shop")
     known = ObjectMeta(name="shop", uid="a", resource_version=version if current else "1") if seen else None
-    asked = cluster.confirm_service("ns", "shop", known)
+    asked = cluster.confirm_service(APP, "shop", known)
     if current:
         await asked
     else:
         with pytest.raises(StaleView):
             await asked
+
+
+@pytest.mark.parametrize("owner", ["uid-of-another", ""])
+async def test_a_service_of_somebody_else_has_none_of_our_traffic(cluster: Cluster, api: StrictApi, owner: str) -> None:
+    """No plan ever sees it: it would be planned anew for ever."""
+    put_service(api, owner)
+    await cluster.confirm_service(APP, "shop", None)
+
+
+APP = ObjectMeta(name="shop", namespace="ns", uid="uid-shop")
+
+
+def put_service(api: StrictApi, owner: str) -> str:
+    """Its version."""
+    references = [{"kind": "AppDeployment", "name": "shop", "uid": owner, "controller": True}] if owner else []
+    meta = {"name": "shop", "namespace": "ns", "uid": "a", "ownerReferences": references}
+    version: str = api.put("services", {"kind": "Service", "metadata": meta})["metadata"]["resourceVersion"]
+    return version

@@ -129,6 +129,20 @@ async def test_one_that_begins_again_is_told_everything_that_it_has_missed_delet
     assert store.get(Key("Widget", "ns", "gone")) is None
 
 
+@pytest.mark.parametrize(("version", "there"), [(49, True), (50, False), (51, False)])
+async def test_a_list_says_nothing_of_what_is_younger_than_it(
+    resync: Resync, listing: Listing, store: Store, version: int, there: bool
+) -> None:
+    """Found by random sequences: what was once taken for gone stayed gone, though the API server had only lagged."""
+    listing.objects = [resource(version=50)]
+    await resync.fill()
+    listing.version, listing.objects = version, []
+
+    for type_ in store.watched():
+        await resync.compare(type_)
+    assert (store.get(W) is not None) is there
+
+
 async def test_one_that_cannot_be_listed_again_makes_no_ghosts(resync: Resync, listing: Listing, store: Store) -> None:
     listing.objects = [resource(f"w{number}", f"uid-{number}", version=1) for number in range(5)]
     await resync.fill()
