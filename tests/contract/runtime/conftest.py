@@ -20,6 +20,8 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from tests.contract.tracking.server import MlflowServer
+
 ROOT = Path(__file__).parents[3]
 IRIS = ROOT / "examples" / "iris"
 PATIENCE = 240.0  # seconds; nothing here takes that long, except on a machine that does much else
@@ -172,25 +174,9 @@ def _run(command: list[str], cwd: Path, env: dict[str, str]) -> Finished:
 
 
 @pytest.fixture(scope="session")
-def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real MLflow server, started as manifests/components/mlflow starts it; its address."""
-    folder = tmp_path_factory.mktemp("mlflow")
-    port = free_port()
-    command = [
-        *(sys.executable, "-m", "mlflow", "server", "--host=127.0.0.1", f"--port={port}", "--workers=1"),
-        *(f"--backend-store-uri=sqlite:///{folder}/mlflow.db", "--serve-artifacts"),
-        *(f"--artifacts-destination={folder}/artifacts", f"--allowed-hosts=127.0.0.1:{port}"),
-    ]
-    environment = pod_environment(folder, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false", MLFLOW_DISABLE_TELEMETRY="true")
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
-    try:
-        until(lambda: server.poll() is not None or answers(f"http://127.0.0.1:{port}/health"), "the MLflow server")
-        assert server.poll() is None, (folder / "log").read_text()
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait(PATIENCE)
+def mlflow_server(mlflow_server: MlflowServer) -> str:
+    """The address of the session's one."""
+    return mlflow_server.url
 
 
 @dataclass
