@@ -72,6 +72,8 @@ async def test_case_39_a_job_that_loses_its_label_is_asked_for_and_followed_to_i
         seen = world.lists()
         await world.until(lambda w: w.lists() > seen + 1, "a comparison that does not find it")
         assert not ready_is(world, "JobDeleted")
+        asked = [r for r in world.server.requests if (r.verb, r.resource) == ("get", "jobs")]
+        assert len(asked) <= 2 * world.lists(), "once for each comparison, and not again and again"
         ends("iris-1")(world)
         await world.until(training_is("Complete"))
         assert endstate.violations(world) == []

@@ -114,10 +114,12 @@ class Store:
         """Remember an object; the keys to look at again, none when this is no news."""
         try:
             meta = msgspec.convert(body["metadata"], ObjectMeta)
-            if int(meta.resource_version) <= self._gone.get(meta.uid, -1):
-                return ()
+            version, gone_at = int(meta.resource_version), self._gone.get(meta.uid, -1)
             if kind in self._controllers:
-                return self._observe_resource(kind, meta, body)
+                return self._observe_resource(kind, meta, body) if version > gone_at else ()
+            # A deletion has a version of its own. A child that is there as of that version has lost its label.
+            if version < gone_at:
+                return ()
             return self._observe_child(kind, msgspec.convert(body, self._children[kind].view))
         except (KeyError, ValueError):  # msgspec's is a ValueError; nothing that a tenant wrote may stop the rest
             logger.exception("an object of kind %s cannot be read and is left out", kind)

@@ -161,6 +161,17 @@ def test_what_lost_its_label_and_got_it_back_is_there_again(store: Store) -> Non
     assert names(store) == {"j"}
 
 
+def test_what_lost_its_label_is_there_again_when_it_is_found_by_its_name(store: Store) -> None:
+    """As of the version at which a watch reported it deleted: no deletion has the version of what it deletes."""
+    store.observe("Widget", resource())
+    store.observe("Job", child("Job", "j", "uid-j", version=2, owner="uid-w"))
+    unlabelled = child("Job", "j", "uid-j", version=3, owner="uid-w")
+    store.forget("Job", unlabelled)
+
+    assert store.observe("Job", unlabelled) == (W,)
+    assert names(store) == {"j"}
+
+
 def test_memory_of_what_is_gone_is_bounded(store: Store) -> None:
     for number in range(10_000):
         store.forget("Pod", child("Pod", "p", f"uid-{number}", version=number))
