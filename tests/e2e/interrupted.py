@@ -101,7 +101,10 @@ def _interrupt(stage: Stage) -> Facts:
         _of(TOGETHER, step("train", "python", "-c", _ALL_REDUCE), backoffLimit=1, numNodes=2, numProcPerNode=1),
     )
     kubectl.apply(_job(FORCED, "waits", "succeeds", backoffLimit=1), _job(DELETED, "waits", "succeeds"))
-    evict(kubectl, _at_work(kubectl, diary, EVICTED))
+    pod = _at_work(kubectl, diary, EVICTED)
+    # A pod that the operator has never seen, because it is ten seconds late, would be replaced without being told of.
+    diary.until(f"trainingjobs/{EVICTED}", lambda job: _step(job) == "train", "the operator has seen it at work")
+    evict(kubectl, pod)
     kubectl.run("delete", "pod", _at_work(kubectl, diary, FORCED), "--force", "--grace-period=0", "--wait=false")
     _at_work(kubectl, diary, DELETED)
     kubectl.run("delete", "job", f"{DELETED}-1", "--wait=false")
@@ -179,6 +182,11 @@ def _job(name: str, *turns: str, **others: object) -> Json:
 def _of(name: str, train: Json, **others: object) -> Json:
     checkpoint = {"persistentVolumeClaim": {"claimName": CLAIM}}
     return resource("TrainingJob", name, {"steps": [train], "checkpoint": checkpoint, **others})
+
+
+def _step(job: Json) -> str:
+    step: str = job.get("status", {}).get("run", {}).get("step", "")
+    return step
 
 
 def _at_work(kubectl: Kubectl, diary: Diary, name: str) -> str:
