@@ -68,7 +68,7 @@ def main() -> int:
     parser.add_argument("--slow", action="store_true", help="all slow ones")
     parser.add_argument("--soak", action="store_true", help="an hour of faults beside all faults, with FAULTS=all")
     asked = parser.parse_args()
-    if len([one for one in (asked.steps, asked.slow, asked.soak) if one]) > 1:
+    if sum(map(bool, (asked.steps, asked.slow, asked.soak))) > 1:
         parser.error("either steps, or --slow, or --soak")
     wanted = asked.steps
     unknown = sorted(set(wanted) - set(names))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -101,24 +101,32 @@ def violations(world: World) -> list[str]:
 
 
 def _made_again(changes: list[Change]) -> list[str]:
-    """Jobs that were made although a status told that they had been.
+    """Jobs that were made twice, or although a status told of them.
 
     Where a person has deleted the Job and wiped the status, nobody knows of it. One that is made for what is deleted
     already is collected at once, and does not count. A judgement that is gone may be made again.
     """
-    gone, told, again = set[str](), dict[str, set[str]](), []
+    gone, known, again = set[str](), defaultdict[str, set[str]](set), []
     for change in changes:
         body, uid = change.object, change.object["metadata"]["uid"]
         if change.type == "DELETED":
             gone.add(uid)
         elif change.place[0] is TRAINING_JOBS:
-            run = body.get("status", {}).get("run", {})
-            told[uid] = {*told.get(uid, ()), run.get("jobName", "")} if run else set()
+            run, before = _run_of(body), _run_of(change.before or {})
+            if before and not run:  # no plan takes a run back
+                known[uid].clear()
+            known[uid].add(run.get("jobName", ""))
         elif change.place[0] is JOBS and change.type == "ADDED" and not _is_judgement(body):
             owner, name = _owner(body), change.place[2]
-            if owner not in gone and name in told.get(owner, ()):
+            if owner not in gone and name in known[owner]:
                 again.append(f"Job {name} was made again")
+            known[owner].add(name)
     return again
+
+
+def _run_of(body: Json) -> Json:
+    run: Json = body.get("status", {}).get("run", {})
+    return run
 
 
 def _owner(body: Json) -> str:

@@ -150,8 +150,7 @@ class Cluster:
             StaleView: it did not.
         """
         present = await self._read_again(SERVICES, {"namespace": resource.namespace, "name": name})
-        ours = present is not None and _controller(present).get("uid") == resource.uid
-        version = present["metadata"]["resourceVersion"] if present is not None and ours else ""
+        version = present["metadata"]["resourceVersion"] if present and _is_of(present, resource) else ""
         if version != (known.resource_version if known else ""):
             raise StaleView(f"Service {name} was not seen as it is")
 
@@ -162,7 +161,7 @@ class Cluster:
             StaleView: it has.
         """
         present = await self._read_again(JOBS, {"namespace": resource.namespace, "name": job})
-        if present is not None and _controller(present).get("uid") == resource.uid:
+        if present and _is_of(present, resource):
             raise StaleView(f"Job {job} was not seen")
 
     async def delete(self, action: Delete, known: ObjectMeta | None = None) -> None:
@@ -302,6 +301,10 @@ class Cluster:
 
 def _names(manifest: Json) -> dict[str, str]:
     return {"namespace": manifest["metadata"]["namespace"], "name": manifest["metadata"]["name"]}
+
+
+def _is_of(body: Json, resource: ObjectMeta) -> bool:
+    return _controller(body).get("uid") == resource.uid
 
 
 def _controller(body: Json) -> Json:

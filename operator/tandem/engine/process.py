@@ -233,7 +233,7 @@ class Engine:
 
     def _forget(self, kind: str, meta: ObjectMeta) -> None:
         """A resource that a write of ours did not find; the event that tells so may be late."""
-        for key in self._store.forget(kind, {"metadata": msgspec.to_builtins(meta)}):
+        for key in self._store.gone(kind, meta):
             self._queue.add(key)
 
 

@@ -138,7 +138,7 @@ class Resync:
         """What is gone stays gone. So a list from an API server that lags says nothing of what is younger than it."""
         for uid, meta in known.items():
             if uid not in listed and not _younger(meta.resource_version, version):
-                self._enqueue_all(self._store.forget(type_.kind, {"metadata": msgspec.to_builtins(meta)}))
+                self._enqueue_all(self._store.gone(type_.kind, meta))
 
     async def _fetch(self, type_: ResourceType, meta: ObjectMeta) -> None:
         try:

@@ -131,7 +131,10 @@ class Store:
         An answer to a write may arrive after the event that tells the deletion, so what is gone stays gone up to the
         version that was seen last.
         """
-        meta = msgspec.convert(body["metadata"], ObjectMeta)
+        return self.gone(kind, msgspec.convert(body["metadata"], ObjectMeta))
+
+    def gone(self, kind: str, meta: ObjectMeta) -> Keys:
+        """The same, of what is known by its metadata."""
         self._gone[meta.uid] = max(int(meta.resource_version), self._gone.pop(meta.uid, 0))
         if len(self._gone) > _GONE_REMEMBERED:
             self._gone.popitem(last=False)

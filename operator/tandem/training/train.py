@@ -152,10 +152,11 @@ def _has_run(found: Findings) -> bool:
 
 def _lost(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
     """The Job is gone before its end was seen: MLflow may still know how the script ended."""
-    case.draft.without(found.run.job_name or job_name(case, found.run))
+    name = found.run.job_name or job_name(case, found.run)
+    case.draft.without(name)
     if found.failure is not None:
         return _failed(case, found, found.failure)
-    run = msgspec.structs.replace(found.run, job_name=found.run.job_name or job_name(case, found.run))
+    run = msgspec.structs.replace(found.run, job_name=name)
     found = replace(found, run=run)
     tracked = tracked_run(case, run, "lost")
     if tracked is None:

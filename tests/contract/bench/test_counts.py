@@ -105,10 +105,7 @@ def test_a_leader_that_is_stopped_or_cut_off_writes_nothing_more_and_no_resource
 
     assert measured.most_live_jobs == 1
     assert measured.jobs == measured.created
-    # One may be on its way: SIGSTOP can come between the look at the lease and the socket (seen once, on a slow day).
-    # It is held by a version or by a name, as every write is.
-    assert measured.writes_after_resuming <= 1
-    assert measured.writes_of_the_former <= 1
+    assert (measured.writes_after_resuming, measured.writes_of_the_former) == (0, 0)
     assert measured.writes_into_settled == 0, "the next leader has nothing to do about what is settled"
 
 

@@ -79,8 +79,9 @@ class Watches:
         return response
 
     def horizon(self, kind: Kind) -> int:
-        lags = self.view is not None and (not self.behind or kind in self.behind)
-        return self.view if lags and self.view is not None else self._database.revision
+        if self.view is None or (self.behind and kind not in self.behind):
+            return self._database.revision
+        return self.view
 
     async def _follow(self, response: web.StreamResponse, watch: Watch) -> None:
         marked = self.bookmarks

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
 import aiohttp
-import msgspec
 import pytest
 from aiolimiter import AsyncLimiter
 from kubernetes.aio.client import ApiClient
@@ -108,7 +107,7 @@ class Desk:
 
     def gone(self, kind: str, meta: ObjectMeta) -> None:
         """What a write did not find."""
-        for key in self.store.forget(kind, {"metadata": msgspec.to_builtins(meta)}):
+        for key in self.store.gone(kind, meta):
             self.queue.add(key)
 
     def show(self, kind: str, body: Json) -> None:
