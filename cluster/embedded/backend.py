@@ -57,6 +57,8 @@ class EmbeddedCluster:
                     found = start(
                         self.name, self.state, parts.kubernetes(), parts.containerd(), _own_image(parts.pause())
                     )
+            else:
+                network.plug_in(found.slot, found.inner.pid)
             with step(f"Waiting for cluster {self.name}") as detail:
                 self._finish(found, detail)
             self._complete.touch()

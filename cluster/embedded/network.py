@@ -56,11 +56,12 @@ class Slot:
 
 def free_slot() -> Slot:
     """The first whose addresses the machine has no route to, so that nothing it talks to is hidden."""
-    taken = list(_routes())
+    routes, links = list(_routes()), _links()
     for number in range(SLOTS):
         slot = Slot(number)
         wanted = [ipaddress.ip_network(net) for net in (slot.cable, slot.pods, slot.services)]
-        if not any(net.overlaps(route) for net in wanted for route in taken):
+        # A link without routes is a cluster's whose start was interrupted: it is still that cluster's.
+        if slot.link not in links and not any(net.overlaps(route) for net in wanted for route in routes):
             return slot
     raise ClusterError(
         what="no free addresses for a cluster",
@@ -70,12 +71,17 @@ def free_slot() -> Slot:
 
 
 def plug_in(slot: Slot, pid: int) -> None:
-    """One end here, the other in the network namespace of process `pid`."""
-    ip(["link", "add", slot.link, "type", "veth", "peer", "name", NODE_LINK, "netns", str(pid)])
-    ip(["address", "add", f"{slot.host}/30", "dev", slot.link])
+    """One end here, the other in the network namespace of process `pid`.
+
+    Whoever was interrupted in it does it again: a link without its address is there, but what is sent to the cluster
+    leaves the machine by its default route, and a stranger may answer.
+    """
+    if not plugged_in(slot):
+        ip(["link", "add", slot.link, "type", "veth", "peer", "name", NODE_LINK, "netns", str(pid)])
+    ip(["address", "replace", f"{slot.host}/30", "dev", slot.link])
     ip(["link", "set", slot.link, "up"])
     for net in (slot.pods, slot.services):
-        ip(["route", "add", net, "via", slot.node, "dev", slot.link])
+        ip(["route", "replace", net, "via", slot.node, "dev", slot.link])
 
 
 def unplug(slot: Slot) -> None:
@@ -84,7 +90,7 @@ def unplug(slot: Slot) -> None:
 
 
 def plugged_in(slot: Slot) -> bool:
-    return any(link["ifname"] == slot.link for link in json.loads(ip(["-json", "link", "show"])))
+    return slot.link in _links()
 
 
 def ip(arguments: Sequence[str]) -> str:
@@ -96,6 +102,10 @@ def ip(arguments: Sequence[str]) -> str:
             remedy="see that this is root and that the kernel has the veth link type",
         )
     return done.stdout
+
+
+def _links() -> frozenset[str]:
+    return frozenset(link["ifname"] for link in json.loads(ip(["-json", "link", "show"])))
 
 
 def _routes() -> Iterator[ipaddress.IPv4Network]:

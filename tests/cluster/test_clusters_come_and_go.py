@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cluster import paths
-from cluster.embedded import cgroups, record
+from cluster.embedded import cgroups, network, record
 from cluster.embedded.backend import EmbeddedCluster
 from cluster.embedded.network import ip
 from cluster.embedded.node import EXPECTED_BY_KUBELET
@@ -191,6 +191,26 @@ def test_given_an_up_that_was_interrupted_then_the_next_one_goes_on_and_down_lea
     fleeting.up()
 
     assert "fleeting-node" in kubectl_of(fleeting)("get", "nodes")
+
+
+def test_given_an_up_that_was_interrupted_with_the_cable_half_in_then_the_next_one_plugs_it_in(
+    fleeting: EmbeddedCluster,
+) -> None:
+    # given a link that has no address yet: what is sent to the cluster leaves the machine by its default route
+    fleeting.up()
+    slot = started(fleeting).slot
+    ip(["link", "set", slot.link, "down"])
+    ip(["address", "flush", "dev", slot.link])
+    (fleeting.state / "complete").unlink()
+
+    assert network.free_slot() != slot, "another cluster would take its addresses"
+
+    # when it is begun again, it is the same one, and it is reached
+    was = started(fleeting)
+    fleeting.up()
+
+    assert started(fleeting) == was
+    assert kubectl_of(fleeting)("get", "--raw", "/readyz") == "ok"
 
 
 def _up(name: str) -> list[str]:
