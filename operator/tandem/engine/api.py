@@ -15,7 +15,7 @@ from aiolimiter import AsyncLimiter
 from kubernetes.aio.client import ApiClient, ApiException
 
 from tandem.api.meta import Json
-from tandem.engine.connection import Connection
+from tandem.engine.connection import Connection, NotSent
 from tandem.engine.controller import ResourceType, list_path
 
 MERGE_PATCH: Final = "application/merge-patch+json"
@@ -65,8 +65,7 @@ class ApiServer:
         may_write: Callable[[], bool] = lambda: True,
         longest_pause: float = _LONGEST_PAUSE,
     ) -> None:
-        self._connection = Connection(client, timeout)
-        self._may_write = may_write
+        self._connection = Connection(client, timeout, may_write)
         self._count = count
         self._limiter = limiter
         self._longest_pause = longest_pause
@@ -92,10 +91,10 @@ class ApiServer:
         await asyncio.sleep(self._not_before - clock())  # at once, if that is past
         headers = {"Content-Type": content_type, "Accept": accept}
         async with self._limiter:
-            if method != "GET" and not self._may_write():
-                raise ApiUnavailable(f"{method} {path}: not sent, this process does not lead any more")
             try:
                 answer = await self._connection.send(method, path, names or {}, query or {}, headers, body)
+            except NotSent:
+                raise ApiUnavailable(f"{method} {path}: not sent, this process does not lead any more") from None
             except (aiohttp.ClientError, TimeoutError, OSError, ApiException) as error:
                 self._count(method, path, content_type, 0)
                 raise ApiUnavailable(f"{method} {path}: {error or type(error).__name__}") from error

@@ -6,13 +6,14 @@ eighth of the operator's CPU, measured. Bytes come from msgspec here, and go the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 import aiohttp
 import msgspec
+from aiohttp.abc import AbstractStreamWriter
 from kubernetes.aio.client import ApiClient
 
 from tandem.api.meta import Json
@@ -27,10 +28,34 @@ class Answer:
     retry_after: str
 
 
+class NotSent(Exception):
+    """Nothing of this write has left: it may not be made any more."""
+
+
+class _Body(aiohttp.BytesPayload):
+    """Asks once more when the connection is there and nothing has left: headers go out with the first of the body.
+
+    A process that was stopped while it connected, or that was cut off while a write was under way (aiohttp sends a PUT
+    or a DELETE again when the server hangs up), would write once more after another has begun to lead.
+    """
+
+    def __init__(self, content: bytes, may_write: Callable[[], bool]) -> None:
+        super().__init__(content)
+        self._may_write = may_write
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        if not self._may_write():
+            raise NotSent
+        await super().write_with_length(writer, content_length)
+
+
 class Connection:
-    def __init__(self, client: ApiClient, timeout: aiohttp.ClientTimeout) -> None:
+    """``may_write`` is asked in the last moment before each write."""
+
+    def __init__(self, client: ApiClient, timeout: aiohttp.ClientTimeout, may_write: Callable[[], bool]) -> None:
         self._client = client
         self._timeout = timeout
+        self._may_write = may_write
 
     async def send(
         self,
@@ -41,9 +66,10 @@ class Connection:
         headers: Mapping[str, str],
         body: Json | None,
     ) -> Answer:
-        """``names`` fill the places in ``path``, escaped.
+        """``names`` fill the places in ``path``, escaped; whatever has a body is a write.
 
-        Raises whatever aiohttp does, OSError, TimeoutError; kubernetes.aio's ApiException for want of credentials.
+        Raises NotSent and whatever aiohttp does, OSError, TimeoutError; kubernetes.aio's ApiException for want of
+        credentials.
         """
         configuration = self._client.configuration
         url = configuration.host + path.format_map({place: quote(name, safe="") for place, name in names.items()})
@@ -51,11 +77,16 @@ class Connection:
             url += "?" + urlencode(query)
         sent: dict[str, str] = {**headers, **self._client.default_headers}
         await self._client.update_params_for_auth(sent, [], _BEARER, path, method, None)
-        data = msgspec.json.encode(body) if body is not None else None
-        async with self._session.request(
-            method, url, data=data, headers=sent, timeout=self._timeout, **self._route()
-        ) as response:
-            return Answer(response.status, await response.read(), response.headers.get("Retry-After", ""))
+        data = _Body(msgspec.json.encode(body), self._may_write) if body is not None else None
+        try:
+            async with self._session.request(
+                method, url, data=data, headers=sent, timeout=self._timeout, **self._route()
+            ) as response:
+                return Answer(response.status, await response.read(), response.headers.get("Retry-After", ""))
+        except aiohttp.ClientConnectionError as error:
+            if isinstance(error.__cause__, NotSent):
+                raise error.__cause__ from None
+            raise
 
     @property
     def _session(self) -> aiohttp.ClientSession:

@@ -130,8 +130,14 @@ class Store:
 
         An answer to a write may arrive after the event that tells the deletion, so what is gone stays gone up to the
         version that was seen last.
+
+        The event tells a child's last state too, and nothing else may: who is late hears of all that happened to an
+        object at once, and kopf hands on the last event alone.
         """
-        return self.gone(kind, msgspec.convert(body["metadata"], ObjectMeta))
+        meta = msgspec.convert(body["metadata"], ObjectMeta)
+        is_news = kind in self._children and int(meta.resource_version) > self._gone.get(meta.uid, -1)
+        last = self.observe(kind, body) if is_news else ()
+        return tuple(dict.fromkeys(last + self.gone(kind, meta)))
 
     def gone(self, kind: str, meta: ObjectMeta) -> Keys:
         """The same, of what is known by its metadata."""
@@ -237,7 +243,9 @@ class Store:
     def _keep(self, controller: OwnerReference | None, departed: Named | None) -> None:
         if controller is None or departed is None:
             return
-        self._departed[controller.uid] = (*self._departed.pop(controller.uid, ()), departed)[-_DEPARTED_OF_ONE:]
+        uid = departed.metadata.uid
+        others = [view for view in self._departed.pop(controller.uid, ()) if view.metadata.uid != uid]
+        self._departed[controller.uid] = (*others, departed)[-_DEPARTED_OF_ONE:]
         if len(self._departed) > _OWNERS_OF_DEPARTED:
             self._departed.popitem(last=False)
 

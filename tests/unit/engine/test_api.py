@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 import pytest_asyncio
-from aiohttp import web
+from aiohttp import TraceConfig, web
 from aiohttp.test_utils import TestServer
 from aiolimiter import AsyncLimiter
 from kubernetes.aio.client import ApiClient, Configuration
@@ -28,11 +28,26 @@ class Listener:
         self.answer = b"{}"
         self.refusals: list[dict[str, str]] = []  # headers of the 429s that come before it
         self.leads = True
+        self.leads_until = 1000  # that many requests were heard
+        self.hangs_up = 0  # on that many requests, instead of an answer
+        self.connected = 0
+        self.on_connected: Callable[[], None] = lambda: None
         self.tokens = ["first"]
+
+    def may_write(self) -> bool:
+        return self.leads and len(self.heard) < self.leads_until
+
+    async def note_connection(self, *_: object) -> None:
+        self.connected += 1
+        self.on_connected()
 
     async def hear(self, request: web.Request) -> web.Response:
         self.heard.append(request)
         self.bodies.append(await request.read())
+        if self.hangs_up:
+            self.hangs_up -= 1
+            assert request.transport is not None
+            request.transport.close()
         if self.refusals:
             return web.json_response({"reason": "TooManyRequests"}, status=429, headers=self.refusals.pop(0))
         return web.Response(body=self.answer, content_type="application/json")
@@ -54,11 +69,14 @@ async def api(listener: Listener) -> AsyncIterator[ApiServer]:
             configuration.api_key["BearerToken"] = f"Bearer {listener.tokens[-1]}"
 
         await newest(configuration)
+        trace = TraceConfig()
+        trace.on_connection_create_end.append(listener.note_connection)
+        configuration.client_session_kwargs = {"trace_configs": [trace]}
         configuration.refresh_api_key_hook = newest  # type: ignore[assignment]  # declared without a type
         client = ApiClient(configuration)
         client.user_agent = "tandem-operator/here"
         async with client:
-            yield ApiServer(client, AsyncLimiter(1000, 1), may_write=lambda: listener.leads, longest_pause=0.2)
+            yield ApiServer(client, AsyncLimiter(1000, 1), may_write=listener.may_write, longest_pause=0.2)
 
 
 NAMES = {"namespace": "team", "name": "iris-1"}
@@ -109,6 +127,30 @@ async def test_who_does_not_lead_any_more_sends_no_write(api: ApiServer, listene
         await api.request(method, object_path(JOBS), NAMES, body={})
 
     assert listener.heard == []
+
+
+async def test_who_stops_leading_while_it_connects_sends_no_write(api: ApiServer, listener: Listener) -> None:
+    """A process that was stopped in the middle of a TLS handshake wakes up with the connection there."""
+    listener.on_connected = lambda: setattr(listener, "leads", False)
+
+    with pytest.raises(ApiUnavailable, match="does not lead"):
+        await api.request("PATCH", object_path(JOBS), NAMES, body={})
+
+    assert listener.connected == 1
+    assert listener.heard == []
+
+
+async def test_a_deletion_is_not_sent_again_by_who_does_not_lead_any_more(api: ApiServer, listener: Listener) -> None:
+    """aiohttp does so by itself when the server hangs up, which may be long after the first time."""
+    listener.hangs_up = 1
+    await api.request("DELETE", object_path(JOBS), NAMES, body={})
+    assert len(listener.heard) == 2, "this test is about nothing if aiohttp does not send it again"
+
+    listener.hangs_up, listener.leads_until = 1, 3
+    with pytest.raises(ApiUnavailable, match="does not lead"):
+        await api.request("DELETE", object_path(JOBS), NAMES, body={})
+
+    assert len(listener.heard) == 3
 
 
 async def test_who_does_not_lead_may_read(api: ApiServer, listener: Listener) -> None:

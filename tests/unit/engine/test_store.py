@@ -364,6 +364,29 @@ def test_a_child_that_is_gone_is_still_told_of_where_its_kind_asks_for_it(with_j
     assert with_job.known("Pod") == {}, "it is not there: a resync has nothing to find out"
 
 
+RUNNING = child("Pod", "evicted", "uid-evicted", version=2, owner="uid-j")
+
+
+@pytest.mark.parametrize("seen", [(), (RUNNING,)], ids=["never", "before it was evicted"])
+def test_who_is_late_knows_by_the_deletion_what_is_told_of_a_child(with_job: Store, seen: tuple[Json, ...]) -> None:
+    for body in seen:
+        with_job.observe("Pod", body)
+
+    assert with_job.forget("Pod", evicted("evicted")) == (W,)
+    assert names(with_job) == {"j", "evicted"}
+    assert with_job.known("Pod") == {}
+
+
+def test_a_child_that_a_comparison_did_not_find_is_told_of_once(with_job: Store) -> None:
+    """The event of its deletion may come after a resync has missed it."""
+    seen = evicted("evicted", version=3)
+    with_job.observe("Pod", seen)
+    with_job.gone("Pod", with_job.known("Pod")["uid-evicted"])
+    with_job.forget("Pod", evicted("evicted", version=4))
+
+    assert sorted(view.metadata.name for view in with_job.children_of("uid-w")) == ["evicted", "j"]
+
+
 def test_what_is_told_of_those_that_are_gone_goes_with_their_owner(with_job: Store) -> None:
     with_job.observe("Pod", evicted("p"))
     with_job.forget("Pod", evicted("p"))
