@@ -53,7 +53,7 @@ contract: setup ## Tests against a real API server, MLflow, S3, Git and registry
 	@$(BIN)/python -m checks contract stores controllers states slow-contract
 
 faults: setup ## Every fault we can name, on a strict API server of our own
-	@$(BIN)/python -m checks faults sieve
+	@$(BIN)/python -m checks faults sieve views
 
 cluster-test: setup ## Tests of the local cluster itself
 	@$(BIN)/python -m checks cluster slow-cluster

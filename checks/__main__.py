@@ -14,7 +14,7 @@ from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElaps
 from rich.table import Table
 
 from checks.run import Lanes, Result, alone
-from checks.steps import CHECKS, FIRST, LANES, SLOW_LANES, SOAK_LANES, Check
+from checks.steps import CHECKS, FIRST, QUICK, SLOW, SOAK, Check, Plan
 
 CONSOLE = Console()
 HEARTBEAT = 60.0
@@ -77,7 +77,7 @@ def main() -> int:
     begun = time.monotonic()
     try:
         some = [check for check in CHECKS if check.name in wanted]
-        results = _some(some) if some else _beside(*_lanes(asked))
+        results = _some(some) if some else _all(asked)
     except KeyboardInterrupt:
         CONSOLE.print("\ninterrupted; the same command goes on where caches allow")
         return 130
@@ -85,10 +85,13 @@ def main() -> int:
     return 0 if all(result.passed for result in results) else 1
 
 
-def _lanes(asked: argparse.Namespace) -> tuple[Sequence[Check], Sequence[Sequence[Check]]]:
+def _all(asked: argparse.Namespace) -> list[Result]:
     if asked.soak:
-        return (), SOAK_LANES
-    return ((), SLOW_LANES) if asked.slow else (FIRST, LANES)
+        return _beside(SOAK)
+    if asked.slow:
+        return _beside(SLOW)
+    results = _some(FIRST)
+    return results + (_beside(QUICK) if all(result.passed for result in results) else [])
 
 
 def _some(checks: Sequence[Check]) -> list[Result]:
@@ -101,18 +104,17 @@ def _some(checks: Sequence[Check]) -> list[Result]:
     return results
 
 
-def _beside(first: Sequence[Check], lanes: Sequence[Sequence[Check]]) -> list[Result]:
-    """Those that come first, one after the other, and then lanes side by side."""
-    results = _some(first)
-    if not all(result.passed for result in results):
-        return results
+def _beside(plan: Plan) -> list[Result]:
     screen = Screen()
     with screen.live():
         try:
-            Lanes(lanes, screen.begun, screen.ended).run()
+            Lanes(plan, screen.begun, screen.ended).run()
         finally:
             screen.close()
-    return results + screen.results
+    if all(result.passed for result in screen.results):
+        skipped = {check.name for check in plan.checks} - {result.check.name for result in screen.results}
+        assert not skipped, f"nothing failed, and yet these did not run: {', '.join(sorted(skipped))}"
+    return screen.results
 
 
 def _head(check: Check) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from checks.steps import Check
+from checks.steps import Check, Plan
 from cluster.paths import cache
 
 _BIN = Path(sys.executable).parent
@@ -40,22 +40,21 @@ def alone(check: Check) -> Result:
 
 
 class Lanes:
-    """Lanes of checks side by side; a lane ends with its first failure, and the others with it."""
+    """Checks side by side; after the first that fails none is begun any more."""
 
-    def __init__(
-        self, lanes: Sequence[Sequence[Check]], begun: Callable[[Check], None], ended: Callable[[Result], None]
-    ):
+    def __init__(self, plan: Plan, begun: Callable[[Check], None], ended: Callable[[Result], None]):
         self._begun, self._ended = begun, ended
         self._failed = threading.Event()
         self._running: dict[int, subprocess.Popen[str]] = {}
         self._lock = threading.Lock()
-        self._lanes = lanes
-        self._left = len(lanes)
+        self._waiting = list(plan.checks)
+        self._unfinished = {check.name for check in plan.checks}
+        self._left = plan.lanes
         self._ends = threading.Condition()
 
     def run(self) -> None:
-        for lane in self._lanes:
-            threading.Thread(target=self._run, args=(lane,)).start()
+        for _ in range(self._left):
+            threading.Thread(target=self._run).start()
         try:
             self._await_all()
         except KeyboardInterrupt:
@@ -86,21 +85,33 @@ class Lanes:
                 with suppress(ProcessLookupError):  # it ended just now
                     os.kill(process.pid, signal.SIGINT)  # Popen's own would wait for it, beside us
 
-    def _run(self, lane: Sequence[Check]) -> None:
+    def _run(self) -> None:
         try:
-            for check in lane:
-                if self._failed.is_set():
-                    return
+            while check := self._next():
                 self._begun(check)
                 result = self._one(check)
                 if not result.passed:
                     self._failed.set()
                 with self._lock:
                     self._ended(result)
+                with self._ends:
+                    self._unfinished.remove(check.name)
+                    self._ends.notify_all()
         finally:
             with self._ends:
                 self._left -= 1
                 self._ends.notify_all()
+
+    def _next(self) -> Check | None:
+        """The first one that may begin, once there is one; None when nothing is left or something has failed."""
+        with self._ends:
+            while self._waiting and not self._failed.is_set():
+                for check in self._waiting:
+                    if self._unfinished.isdisjoint(check.after):
+                        self._waiting.remove(check)
+                        return check
+                self._ends.wait()
+            return None
 
     def _one(self, check: Check) -> Result:
         begun = time.monotonic()

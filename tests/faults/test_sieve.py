@@ -1,13 +1,12 @@
-"""Sieve's three patterns (OSDI '22), for every scenario: what was half done, what was never seen, what was seen late.
+"""Two of Sieve's three patterns (OSDI '22), for every scenario: what was half done, what was never seen.
 
 Each variation of a history must end like the history without the fault, and break no invariant on its way. Every third
-crash, event and late kind is played, all of them with ``FAULTS=all``; every older view of everything always.
+crash and event is played, all of them with ``FAULTS=all``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -15,19 +14,11 @@ from itertools import count
 import pytest
 
 from tests.faults import endstate
-from tests.faults.apiserver.kinds import EVENTS, KINDS, Json, Kind
+from tests.faults.apiserver.kinds import Json
 from tests.faults.apiserver.watching import Sent, Watch
 from tests.faults.scenarios import SCENARIOS, Scenario
+from tests.faults.variations import AT_ONCE, STEP, first, wanted
 from tests.faults.world import OFTEN, World
-
-STEP = 1 if os.environ.get("FAULTS") == "all" else 3
-
-# Worlds side by side: a world mostly waits (for a moment's rest, a deadline, the next question to MLflow).
-AT_ONCE = 6
-
-SEEN = frozenset(KINDS) - {EVENTS}
-
-_wanted: dict[str, Json] = {}
 
 
 @dataclass
@@ -44,20 +35,6 @@ class Loss:
             return [event]
         self.lost = f"{event['type']} {watch.kind.kind} {event['object']['metadata']['name']}"
         return []
-
-
-def _first(scenario: Scenario) -> int:
-    """Not the same ones of every scenario."""
-    return 1 + SCENARIOS.index(scenario) % STEP
-
-
-async def wanted(scenario: Scenario) -> Json:
-    """The end without any fault."""
-    if scenario.name not in _wanted:
-        async with World(drift=scenario.drift) as world:
-            await scenario.play(world)
-            _wanted[scenario.name] = endstate.picture(world)
-    return _wanted[scenario.name]
 
 
 async def verdict(scenario: Scenario, world: World) -> str:
@@ -97,7 +74,7 @@ async def test_a_crash_after_any_write_changes_nothing_in_the_end(scenario: Scen
                 return None
             return told and f"crash after write {which} ({world.died.what}):\n{told}"
 
-    crashes, wrong = await each(count(_first(scenario), STEP), play)
+    crashes, wrong = await each(count(1 + first(scenario), STEP), play)
     assert not wrong, "\n\n".join(wrong)
     assert crashes, "there were writes to crash after"
 
@@ -116,65 +93,6 @@ async def test_an_event_that_is_never_seen_changes_nothing_in_the_end(scenario: 
             return None
         return told and f"without event {which} ({loss.lost}):\n{told}"
 
-    dropped, wrong = await each(count(_first(scenario), STEP), play)
+    dropped, wrong = await each(count(1 + first(scenario), STEP), play)
     assert not wrong, "\n\n".join(wrong)
     assert dropped, "there were events to miss"
-
-
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
-async def test_an_older_view_after_a_restart_changes_nothing_in_the_end(scenario: Scenario) -> None:
-    """At its end the operator is started anew: it sees the cluster as it was at one moment before, then as it is."""
-    await looks_back(scenario, lambda world: [View(moment) for moment in _moments(world)][:-1])
-
-
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
-async def test_one_kind_that_is_seen_late_after_a_restart_changes_nothing_in_the_end(scenario: Scenario) -> None:
-    """Each kind has a watch of its own, and nothing orders them: all others are seen as they are."""
-    first = _first(scenario) - 1
-
-    def views(world: World) -> list[View]:
-        """Before each change of a kind, as nothing else of it can be seen late."""
-        return [View(moment - 1, (kind,)) for moment, kind in _moments(world).items()][first::STEP]
-
-    await looks_back(scenario, views)
-
-
-@dataclass(frozen=True)
-class View:
-    """As of a version: these kinds alone, or everything."""
-
-    moment: int
-    kinds: tuple[Kind, ...] = ()
-
-
-def _moments(world: World) -> dict[int, Kind]:
-    """The versions of the past at which something changed that can be seen, oldest first."""
-    moments = {c.revision: c.place[0] for c in world.server.database.changes if c.place[0] in SEEN}
-    assert len(moments) > 5, "there was a past to look at"
-    return moments
-
-
-async def looks_back(scenario: Scenario, views: Callable[[World], list[View]]) -> None:
-    await wanted(scenario)
-    parts = await asyncio.gather(*(_look_back(scenario, part, views) for part in range(AT_ONCE)))
-    wrong = list(filter(None, parts))
-    assert not wrong, "\n\n".join(wrong)
-
-
-async def _look_back(scenario: Scenario, part: int, views: Callable[[World], list[View]]) -> str:
-    """One of every few views, one after the other; the first of them that changed anything."""
-    async with World(drift=scenario.drift) as world:
-        await scenario.play(world)
-        for view in views(world)[part::AT_ONCE]:
-            world.server.look_back(view.moment, *view.kinds)
-            for name in list(world.processes):
-                await world.restart(name)
-            await world.settled(in_the_past=True)
-            world.server.look_back(None)
-            await world.settled()
-            broken = endstate.violations(world)
-            told = "\n".join(broken) or endstate.differences(await wanted(scenario), endstate.picture(world))
-            if told:
-                late = "".join(f", {kind.kind} alone" for kind in view.kinds)
-                return f"seen as of version {view.moment}{late}:\n{told}"
-    return ""

@@ -12,20 +12,35 @@ from pathlib import Path
 import pytest
 
 from checks.run import Lanes, Result, alone
-from checks.steps import CHECKS, FIRST, LANES, SLOW_LANES, SOAK_LANES, Check
+from checks.steps import CHECKS, FIRST, QUICK, SLOW, SOAK, Check, Plan
 from tests.crds import ROOT
 
 
-def check(name: str, code: str) -> Check:
-    return Check(name, "for this test", ((sys.executable, "-c", code),))
+def check(name: str, code: str, after: tuple[str, ...] = ()) -> Check:
+    return Check(name, "for this test", ((sys.executable, "-c", code),), after=after)
+
+
+def until(*there: Path) -> str:
+    """Code of a check that ends when these files are there."""
+    waiting = f"while not all(map(os.path.exists, {[str(path) for path in there]})): time.sleep(0.02)"
+    return f"import os, time\n{waiting}\n"
 
 
 def test_every_check_has_a_name_of_its_own_and_runs_once() -> None:
-    once = [*FIRST, *(it for lane in LANES + SLOW_LANES for it in lane)]
+    once = [*FIRST, *QUICK.checks, *SLOW.checks]
 
     assert len({it.name for it in once}) == len(once)
-    assert set(CHECKS) == {*once, *(it for lane in SOAK_LANES for it in lane)}
+    assert set(CHECKS) == {*once, *SOAK.checks}
     assert len({it.name for it in CHECKS}) == len(CHECKS)
+
+
+@pytest.mark.parametrize("plan", [QUICK, SLOW, SOAK], ids=["quick", "slow", "soak"])
+def test_what_a_check_comes_after_stands_before_it(plan: Plan) -> None:
+    """So that none waits for one that waits for it."""
+    names = [it.name for it in plan.checks]
+
+    for number, it in enumerate(plan.checks):
+        assert set(it.after) <= set(names[:number])
 
 
 @pytest.mark.parametrize("words", [("lint", "--slow"), ("lint", "--soak"), ("--slow", "--soak")], ids=" ".join)
@@ -52,7 +67,7 @@ def test_the_processor_time_is_that_of_the_check_and_of_what_it_started() -> Non
 
 def test_the_output_of_a_lane_is_kept_until_its_check_ends() -> None:
     results: list[Result] = []
-    Lanes(((check("one", "print('said'); raise SystemExit(1)"),),), lambda _: None, results.append).run()
+    Lanes(Plan((check("one", "print('said'); raise SystemExit(1)"),), 1), lambda _: None, results.append).run()
 
     assert [(result.passed, result.output) for result in results] == [(False, "said\n")]
 
@@ -61,7 +76,7 @@ def test_a_nice_check_takes_what_the_others_leave() -> None:
     results: list[Result] = []
     told = (sys.executable, "-c", "import os; print(os.nice(0))")
     nice, other = Check("nice", "for this test", (told,), nice=5), Check("other", "for this test", (told,))
-    Lanes(((nice, other),), lambda _: None, results.append).run()
+    Lanes(Plan((nice, other), 1), lambda _: None, results.append).run()
 
     ours = os.nice(0)
     assert [int(result.output) for result in results] == [ours + 5, ours]
@@ -71,7 +86,7 @@ INTERRUPTED = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's jobs in the background do not have
 from checks.run import Lanes
-from checks.steps import Check
+from checks.steps import Check, Plan
 
 cleans_up = '''
 import pathlib, signal, sys, time
@@ -86,7 +101,7 @@ told.write_text("cleaned up after " + str(len(heard)))
 '''
 check = Check("one", "for this test", ((sys.executable, "-c", cleans_up, sys.argv[1]),))
 try:
-    Lanes(((check,),), lambda _: None, lambda _: None).run()
+    Lanes(Plan((check,), 1), lambda _: None, lambda _: None).run()
 except KeyboardInterrupt:
     sys.exit(130)
 """
@@ -106,12 +121,37 @@ def test_ctrl_c_reaches_each_check_once_and_all_have_cleaned_up_when_the_command
     assert told.read_text() == "cleaned up after 1"
 
 
-def test_after_a_failure_no_lane_begins_another_check(tmp_path: Path) -> None:
+def test_whichever_lane_is_free_takes_the_next_check(tmp_path: Path) -> None:
+    """Two lanes, and one check that only ends when all others have."""
+    told = {name: tmp_path / name for name in ("second", "third", "fourth")}
+    others = [check(name, f"open({str(path)!r}, 'w')") for name, path in told.items()]
+    plan = Plan((check("first", until(*told.values())), *others), lanes=2)
+    begun: list[str] = []
+    results: list[Result] = []
+    Lanes(plan, lambda it: begun.append(it.name), results.append).run()
+
+    assert sorted(begun[:2]) == ["first", "second"]
+    assert begun[2:] == ["third", "fourth"]
+    assert [result.passed for result in results] == [True] * 4
+
+
+def test_a_check_waits_for_what_it_comes_after_while_the_next_one_is_begun(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    checks = (
+        check("slow", until(told)),
+        check("after", "", after=("slow", "never asked for")),
+        check("next", f"open({str(told)!r}, 'w')"),
+    )
+    results: list[Result] = []
+    Lanes(Plan(checks, lanes=3), lambda _: None, results.append).run()
+
+    ended = [result.check.name for result in results]
+    assert sorted(ended) == ["after", "next", "slow"]
+    assert ended[-1] == "after"
+
+
+def test_after_a_failure_no_check_is_begun(tmp_path: Path) -> None:
     both, told = tmp_path / "both", tmp_path / "told"
-
-    def once(there: Path) -> str:
-        return f"import pathlib, time\nwhile not pathlib.Path({str(there)!r}).exists(): time.sleep(0.02)\n"
-
     begun: list[str] = []
     results: dict[str, bool] = {}
 
@@ -124,11 +164,21 @@ def test_after_a_failure_no_lane_begins_another_check(tmp_path: Path) -> None:
         results[result.check.name] = result.passed
         told.touch()
 
-    lanes = (
-        (check("fails", once(both) + "raise SystemExit(1)"), check("never", "")),
-        (check("goes on", once(told)), check("never either", "")),
+    checks = (
+        check("fails", until(both) + "raise SystemExit(1)"),
+        check("goes on", until(told)),
+        check("never", ""),
+        check("waits", "", after=("never",)),
     )
-    Lanes(lanes, begins, ended).run()
+    Lanes(Plan(checks, lanes=2), begins, ended).run()
 
     assert sorted(begun) == ["fails", "goes on"]
     assert results == {"fails": False, "goes on": True}
+
+
+def test_a_failure_wakes_who_waits_for_another_check(tmp_path: Path) -> None:
+    begun: list[str] = []
+    checks = (check("fails", "raise SystemExit(1)"), check("waits", "", after=("fails",)))
+    Lanes(Plan(checks, lanes=2), lambda it: begun.append(it.name), lambda _: None).run()
+
+    assert begun == ["fails"]

@@ -1,9 +1,12 @@
-"""What an API server says when it refuses: ``metav1.Status``, with its code, reason and message."""
+"""How an API server answers: in JSON, and when it refuses with ``metav1.Status``: its code, reason and message."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import msgspec
+from aiohttp import web
 
 from tests.faults.apiserver.kinds import Json, Kind
 
@@ -37,6 +40,12 @@ class Refusal(Exception):
             "details": details,
             "code": self.code,
         }
+
+
+def answer(body: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """Not web.json_response: an eighth of the time of tests/faults went into the library's own json."""
+    encoded = msgspec.json.encode(body)
+    return web.Response(body=encoded, status=status, headers=headers, content_type="application/json")
 
 
 def not_found(kind: Kind, name: str) -> Refusal:

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from aiohttp import web
 
-from tests.faults.apiserver.answers import Refusal
+from tests.faults.apiserver.answers import Refusal, answer
 
 
 @dataclass
@@ -91,7 +91,7 @@ def refuse(code: int, reason: str = "", message: str = "", retry_after: int | No
     async def fault(_: Serve) -> web.StreamResponse:
         headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
         status = Refusal(code, reason or "InternalError", message or f"the test says {code}").status()
-        return web.json_response(status, status=code, headers=headers)
+        return answer(status, status=code, headers=headers)
 
     return fault
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
+import msgspec
+
 from tests.faults.apiserver.answers import Cause, Refusal
 from tests.faults.apiserver.kinds import Json, Kind
 
@@ -137,7 +139,7 @@ def _dotted(field: Field) -> str:
 
 
 def _set(body: Json, values: dict[Field, Any]) -> Json:
-    copied: Json = json.loads(json.dumps(body))
+    copied: Json = msgspec.json.decode(msgspec.json.encode(body))
     for field, value in values.items():
         node: Any = copied
         for part in field[:-1]:
@@ -155,7 +157,7 @@ def _set(body: Json, values: dict[Field, Any]) -> Json:
 
 
 def _unset(body: Json, gone: set[Field]) -> Json:
-    copied: Json = json.loads(json.dumps(body))
+    copied: Json = msgspec.json.decode(msgspec.json.encode(body))
     for field in gone:
         node: Any = copied
         for part in field[:-1]:

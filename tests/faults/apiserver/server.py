@@ -7,15 +7,15 @@ server the same questions.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
 from aiohttp import web
 
 from tests.faults.apiserver import reads
-from tests.faults.apiserver.answers import Refusal, bad_request, not_found
+from tests.faults.apiserver.answers import Refusal, answer, bad_request, not_found
 from tests.faults.apiserver.database import Database
 from tests.faults.apiserver.discovery import discovered
 from tests.faults.apiserver.faults import Dropped, Faults, Request
@@ -79,12 +79,12 @@ class StandIn:
     async def _handle(self, http: web.Request) -> web.StreamResponse:
         found = discovered(http.path, self.kinds)
         if found is not None:
-            return web.json_response(found)
+            return answer(found)
         match = _PATH.fullmatch(http.path)
         kind = find(match["group"] or "", match["plural"], self.kinds) if match else None
         if match is None or kind is None or kind.version != match["version"]:
             unknown = Refusal(404, "NotFound", "the server could not find the requested resource")
-            return web.json_response(unknown.status(), status=404)
+            return answer(unknown.status(), status=404)
         request = _described(http, match)
         self.requests.append(request)
         try:
@@ -124,15 +124,15 @@ class StandIn:
             if request.verb == "list":
                 accept = http.headers.get("Accept", "")
                 page = reads.listed(self.database, kind, namespace, http.query, accept, self.watches.horizon(kind))
-                return web.json_response(page)
+                return answer(page)
             if request.verb == "get":
                 body = self.database.get(target.place)
                 if body is None:
                     raise not_found(kind, name)
-                return web.json_response(body)
+                return answer(body)
             return self._write(http, request, target, await http.read())
         except Refusal as refusal:
-            return web.json_response(refusal.status(), status=refusal.code)
+            return answer(refusal.status(), status=refusal.code)
 
     def _write(self, http: web.Request, request: Request, target: Target, sent: bytes) -> web.Response:
         if len(sent) > _BODY_LIMIT:
@@ -158,7 +158,7 @@ class StandIn:
         if self.database.revision != before:
             request.took_effect = True
             self.wrote(request)
-        return web.json_response(made, status=200 if there or request.verb == "delete" else 201)
+        return answer(made, status=200 if there or request.verb == "delete" else 201)
 
 
 def _described(http: web.Request, match: re.Match[str]) -> Request:
@@ -175,7 +175,7 @@ def _described(http: web.Request, match: re.Match[str]) -> Request:
 
 def _decoded(sent: bytes) -> Json:
     try:
-        body = json.loads(sent) if sent else {}
+        body = msgspec.json.decode(sent) if sent else {}
     except ValueError as error:
         raise bad_request(f"the body is no JSON: {error}") from error
     if not isinstance(body, dict):

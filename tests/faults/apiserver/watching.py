@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+import msgspec
 from aiohttp import web
 
 from tests.faults.apiserver.answers import expired
@@ -134,4 +134,4 @@ def _bookmark(watch: Watch) -> Json:
 
 
 def _line(event: Json) -> bytes:
-    return json.dumps(event).encode() + b"\n"
+    return msgspec.json.encode(event) + b"\n"
