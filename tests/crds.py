@@ -18,7 +18,7 @@ Schema = dict[str, Any]
 
 @cache
 def definition(kind: str) -> Schema:
-    loaded: Schema = yaml.safe_load(FILES[kind].read_text())
+    loaded: Schema = yaml.load(FILES[kind].read_text(), Loader=yaml.CSafeLoader)  # a tenth of the time
     return loaded
 
 
