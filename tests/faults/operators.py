@@ -78,6 +78,11 @@ class OperatorProcess:
     def ready(self) -> bool:
         return self._health is not None and self._health.ready
 
+    @property
+    def kinds(self) -> int:
+        """How many of them it watches, each with a watch of its own."""
+        return len(list(self._engine._store.watched())) if self._engine is not None else 0
+
     def start(self) -> None:
         # A task or a connection that is left behind by a kill has nothing to say.
         self._loop.set_exception_handler(lambda *_: None)

@@ -68,6 +68,7 @@ async def nothing_ever_happened(drift: bool) -> dict[str, tuple[int, int]]:
     """The same in a world that is empty."""
     if drift not in _idle:
         async with World(drift=drift) as world:
+            await world.until(World.listens, "it listens")
             await world.settled()
             _idle[drift] = await occupied(world)
     return _idle[drift]

@@ -22,7 +22,7 @@ from tests.faults.mlflow import Mlflow, Tracking
 from tests.faults.operators import Mind, OperatorProcess
 
 CONFIGURATION: Final = Configuration("http://mlflow.mlflow:5000", "tandem-runtime:1", timedelta(seconds=1))
-PATIENCE: Final = 40.0  # seconds; a few of them on a quiet machine
+PATIENCE: Final = 90.0  # seconds; a few of them on a quiet machine
 # For so many seconds an operator has to have nothing to do to be at rest. One that sees the past goes on asking, ever
 # more seldom, whether that is the present.
 REST, REST_IN_THE_PAST = 5.0, 0.1
@@ -169,11 +169,15 @@ class World:
     # --- waiting -----------------------------------------------------------------------------------------------------
 
     async def until(self, holds: Callable[[World], object], what: str = "") -> None:
+        clock = asyncio.get_running_loop().time
         try:
             async with asyncio.timeout(PATIENCE):
+                looked = clock()
                 while not holds(self):
                     self._check_lives()
-                    await asyncio.sleep(0.005)
+                    # Whoever looks at a thousand objects leaves as much time to those who make them.
+                    await asyncio.sleep(max(0.005, clock() - looked))
+                    looked = clock()
         except TimeoutError:
             raise AssertionError(f"not within {PATIENCE:.0f} s: {what or holds}\n{self.told()}") from None
 
@@ -188,6 +192,11 @@ class World:
                     await asyncio.sleep(0.015)
         except TimeoutError:
             raise AssertionError(f"no rest within {PATIENCE:.0f} s\n{self.told()}") from None
+
+    def listens(self) -> bool:
+        """All watches of all processes are open. (Who is ready has listed everything, and may still open them.)"""
+        kinds = [process.kinds for process in self.processes.values()]
+        return all(kinds) and len(self.server.watches.open) == sum(kinds)
 
     def _check_lives(self) -> None:
         for process in self.processes.values():

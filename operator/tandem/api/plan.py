@@ -214,7 +214,7 @@ class TagVersion:
         return f"mlflow tags {self.name} version {self.version}"
 
 
-# What has the name belongs to a resource of the same name that was deleted: it goes with the garbage collector.
+# What has the name belongs to a resource of the same name that was deleted: it goes, and then there is a new try.
 PREDECESSOR_REMAINS: Final = "PredecessorRemains"
 
 

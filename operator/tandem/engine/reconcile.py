@@ -36,7 +36,7 @@ from tandem.api.plan import (
     TagVersion,
 )
 from tandem.engine.api import ApiError, ApiUnavailable
-from tandem.engine.cluster import Cluster, StaleView
+from tandem.engine.cluster import Cluster, PredecessorRemains, StaleView
 from tandem.engine.controller import Controller, Named, status_difference
 from tandem.engine.facts import FactBoard, Source
 from tandem.engine.logs import about
@@ -221,6 +221,8 @@ class Reconciler:
                 except (Refused, ApiError) as error:
                     refusals[action.id] = self._refusal(error, refusals.get(action.id))
                     logger.warning("refused: %s: %s", action.id, error)
+                    if isinstance(error, PredecessorRemains) and error.left is not None:
+                        await self._collect(controller, seen.resource, error.left)
                     return False
                 if refusals.pop(action.id, None) is not None:
                     self._queue.add(key)  # this plan's status still tells the refusal
@@ -228,6 +230,13 @@ class Reconciler:
             if written_outside:
                 self._board.ask_again(key, told)
         return True
+
+    async def _collect(self, controller: Controller, resource: ObjectMeta, left: Delete) -> None:
+        """Who may not, waits for the garbage collector."""
+        try:
+            await self._cluster.collect(controller, resource, left)
+        except ApiError as error:
+            logger.warning("refused: %s: %s", left.id, error)
 
     async def _act(self, action: Action, controller: Controller, seen: _Seen) -> Told:
         """Carry out one action; the answers that are known by that, of what is outside the cluster."""

@@ -12,7 +12,7 @@ from tandem.api.meta import Key, ObjectMeta
 from tandem.api.plan import Delete, Draft
 from tandem.engine.controller import Named
 from tests.unit.engine.desk import Desk, job
-from tests.unit.engine.objects import Widget, child, resource
+from tests.unit.engine.objects import Json, Widget, child, resource
 from tests.unit.engine.strict_api import refuse
 
 pytestmark = pytest.mark.asyncio
@@ -137,12 +137,32 @@ async def test_a_job_that_was_there_and_is_not_any_more_is_no_refusal(desk: Desk
     assert desk.api.requests[:3] == ["POST jobs", "GET jobs", "POST jobs"]
 
 
-async def test_what_a_deleted_resource_of_the_same_name_left_is_waited_for(desk: Desk) -> None:
-    """The garbage collector needs a moment, longer while it is restarted; no minutes are lost after that."""
-    desk.stop_clock()
+def left_behind() -> Json:
+    """The Job of a widget of the same name that was deleted."""
     former = child("Job", "w-1", "uid-j", owner="uid-former")
     former["metadata"]["ownerReferences"][0]["name"] = "of-uid-w"
-    desk.api.put("jobs", former)
+    return former
+
+
+async def test_what_a_deleted_resource_of_the_same_name_left_is_deleted_and_then_made_anew(desk: Desk) -> None:
+    """The garbage collector takes the two for one when its watch is away meanwhile, and then never does."""
+    desk.api.put("jobs", left_behind())
+    desk.submit()
+    await desk.until_phase("PredecessorRemains")
+    await desk.until_phase("Created")
+
+    assert desk.api.requests.count("DELETE jobs") == 1
+    deletion = desk.api.bodies[desk.api.requests.index("DELETE jobs")]
+    assert (deletion["preconditions"], deletion["propagationPolicy"]) == ({"uid": "uid-j"}, "Background")
+    (made,) = desk.store.children_of("uid-w")
+    assert made.metadata.uid != "uid-j"
+
+
+async def test_who_may_not_delete_it_waits_for_the_garbage_collector(desk: Desk) -> None:
+    """It needs a moment, longer while it is restarted; no minutes are lost after that."""
+    desk.stop_clock()
+    desk.api.put("jobs", left_behind())
+    desk.api.fail("DELETE jobs", *[refuse(403, "Forbidden")] * 7)
     desk.submit()
     await desk.until_phase("PredecessorRemains")
     await desk.until_rest()
@@ -156,3 +176,28 @@ async def test_what_a_deleted_resource_of_the_same_name_left_is_waited_for(desk:
         await desk.until_rest()
 
     assert rests == [1, 2, 4, 8, 15, 15]
+
+
+async def test_what_has_another_owner_as_well_is_left_to_it(desk: Desk) -> None:
+    former = left_behind()
+    other = {"apiVersion": "v1", "kind": "ConfigMap", "name": "notes", "uid": "uid-notes"}
+    former["metadata"]["ownerReferences"].append(other)
+    desk.api.put("jobs", former)
+    desk.submit()
+    await desk.until_phase("PredecessorRemains")
+    await desk.until_rest()
+
+    assert "DELETE jobs" not in desk.api.requests
+
+
+async def test_by_an_older_view_nothing_of_the_present_resource_is_deleted(desk: Desk) -> None:
+    """Here it is the view that is of a resource that was deleted, and the Job is its successor's."""
+    desk.api.put("widgets", resource("w", "uid-present"))
+    successors = child("Job", "w-1", "uid-j", owner="uid-present")
+    successors["metadata"]["ownerReferences"][0]["name"] = "of-uid-w"
+    desk.api.put("jobs", successors)
+    desk.show("Widget", resource("w", "uid-w"))
+    await desk.until_phase("Created")
+
+    assert [view.metadata.uid for view in desk.store.children_of("uid-present")] == ["uid-j"]
+    assert "DELETE jobs" not in desk.api.requests
