@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
-from collections.abc import Sequence
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest_kind.cluster as driver
@@ -25,6 +29,9 @@ driver.KUBECTL_VERSION = KUBERNETES
 
 METRICS = "/apis/metrics.k8s.io/v1beta1"
 METRICS_SERVER = "https://github.com/kubernetes-sigs/metrics-server/releases/latest/download/components.yaml"
+READY_WITHIN = 180.0
+PATIENCE = f"--timeout={READY_WITHIN:.0f}s"
+POLL = 0.5
 CONFIG = """\
 kind: Cluster
 apiVersion: kind.x-k8s.io/v1alpha4
@@ -41,23 +48,28 @@ class Kind:
 
     def build(self) -> None:
         _require_docker()
-        self._cluster().ensure_kind()
-        self._cluster().ensure_kubectl()
+        with exclusive(paths.cache() / "kind.lock", "another fetch of kind"), _driven():
+            self._cluster().ensure_kind()
+            self._cluster().ensure_kubectl()
 
     def up(self) -> None:
         _require_docker()
-        with exclusive(paths.states() / f".{self.name}.lock", f"another command on cluster {self.name}"):
+        with self._lock():
             self.build()
-            if self.name in self._names() and not self._node_runs():
-                # A create that was interrupted leaves a cluster that kind calls existing and that never serves.
-                self._cluster().delete()
-            config = self.state / "kind.yaml"
-            config.write_text(CONFIG)
-            with step(f"Starting kind cluster {self.name}"):
-                self._cluster().create(config)
-            if not self.kubeconfig.stat().st_size:
+            exists = self.name in self._names()
+            if exists and (self._creating.exists() or not self._node_runs()):
+                # kind calls it existing as soon as there is a container; what a create did not finish never serves.
+                self._delete()
+                exists = False
+            if not exists:
+                self._create()
+            if not _has_content(self.kubeconfig):
+                self.state.mkdir(parents=True, exist_ok=True)
                 run(export_command(self._kind, self.name, self.kubeconfig))
-            run(self.kubectl(["wait", "--for=condition=Ready", "nodes", "--all", "--timeout=180s"]))
+            with step(f"Waiting for kind cluster {self.name}"):
+                self._await_server()
+                run(self.kubectl(["wait", "--for=condition=Ready", "nodes", "--all", PATIENCE]))
+                run(self.kubectl(["--namespace=kube-system", "rollout", "status", "deployment/coredns", PATIENCE]))
 
     def load_image(self, *references: str) -> None:
         for reference in references:
@@ -65,7 +77,8 @@ class Kind:
             if self._has(name, image_id):
                 continue
             with step(f"Loading {name} into kind cluster {self.name}"):
-                self._cluster().load_docker_image(name)
+                with _driven():
+                    self._cluster().load_docker_image(name)
                 digest = run(digest_command(self.name, name)).strip()
                 # kind names the digest after itself; a revision is pinned to the image's own name@digest.
                 run(tag_command(self.name, name, digest))
@@ -80,34 +93,67 @@ class Kind:
             )
 
     def kubectl(self, arguments: Sequence[str]) -> list[str]:
-        return [str(self._cluster().kubectl_path), f"--kubeconfig={self.kubeconfig}", *arguments]
+        return [str(self._kubectl), f"--kubeconfig={self.kubeconfig}", *arguments]
 
     def status(self) -> dict[str, str]:
         if not docker.answers() or not self._kind.exists() or self.name not in self._names():
             return {}
+        if self._creating.exists():
+            return {"cluster": "half up; `up` starts it anew"}
         return {"cluster": "up" if self._node_runs() else "stopped; `up` starts it anew"}
 
     def down(self) -> None:
         _require_docker()
-        if self._kind.exists() and self.name in self._names():
-            with step(f"Taking kind cluster {self.name} down"):
-                self._cluster().delete()
-        shutil.rmtree(self.state, ignore_errors=True)
+        with self._lock():
+            if self._kind.exists() and self.name in self._names():
+                with step(f"Taking kind cluster {self.name} down"):
+                    self._delete()
+            shutil.rmtree(self.state, ignore_errors=True)
 
     @property
     def _kind(self) -> Path:
         return paths.cache() / f"kind-{KIND}"
 
-    def _cluster(self) -> KindCluster:
+    @property
+    def _kubectl(self) -> Path:
+        return paths.cache() / f"kubectl-{KUBERNETES}"
+
+    @property
+    def _creating(self) -> Path:
+        """There while a create is under way, and after one that was interrupted."""
+        return self.state / "creating"
+
+    def _lock(self) -> AbstractContextManager[None]:
+        return exclusive(paths.states() / f".{self.name}.lock", f"another command on cluster {self.name}")
+
+    def _create(self) -> None:
         self.state.mkdir(parents=True, exist_ok=True)
-        paths.cache().mkdir(parents=True, exist_ok=True)
-        return KindCluster(
-            self.name,
-            kubeconfig=self.kubeconfig,
-            image=NODE_IMAGE,
-            kind_path=self._kind,
-            kubectl_path=paths.cache() / f"kubectl-{KUBERNETES}",
-        )
+        self._creating.touch()
+        config = self.state / "kind.yaml"
+        config.write_text(CONFIG)
+        with step(f"Starting kind cluster {self.name}"), _driven():
+            self._cluster().create(config)
+        self._creating.unlink()
+
+    def _await_server(self) -> None:
+        """Docker starts the node again with the machine; until it has read who may do what, it refuses everybody."""
+        deadline = time.monotonic() + READY_WITHIN
+        while True:
+            try:
+                run(self.kubectl(["get", "--raw", "/readyz"]))
+            except ClusterError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(POLL)
+            else:
+                return
+
+    def _delete(self) -> None:
+        with _driven():
+            self._cluster().delete()
+
+    def _cluster(self) -> KindCluster:
+        return _Driver(self.name, self.kubeconfig, kind_path=self._kind, kubectl_path=self._kubectl)
 
     def _names(self) -> list[str]:
         return run([self._kind, "get", "clusters", "--quiet"]).split()
@@ -126,6 +172,17 @@ class Kind:
         return asked.returncode == 0 and image_id in asked.stdout
 
 
+class _Driver(KindCluster):  # type: ignore[misc]
+    # Not the constructor of pytest-kind: that one leaves a folder .pytest-kind wherever it is called.
+    def __init__(self, name: str, kubeconfig: Path, *, kind_path: Path, kubectl_path: Path) -> None:
+        self.name = name
+        self.image = NODE_IMAGE
+        self.platform = sys.platform
+        self.kubeconfig_path = kubeconfig
+        self.kind_path = kind_path
+        self.kubectl_path = kubectl_path
+
+
 def node(name: str) -> str:
     return f"{name}-control-plane"
 
@@ -142,6 +199,29 @@ def digest_command(name: str, reference: str) -> list[str]:
 def tag_command(name: str, reference: str, digest: str) -> list[str]:
     ctr = ["ctr", "--namespace", "k8s.io", "images", "tag", "--force"]
     return ["docker", "exec", node(name), *ctr, reference, f"{repository(reference)}@{digest}"]
+
+
+@contextmanager
+def _driven() -> Iterator[None]:
+    """What pytest-kind runs writes to this program's own output, and fails with Python's errors."""
+    try:
+        yield
+    except subprocess.CalledProcessError as error:
+        raise ClusterError(
+            what=f"`{shlex.join(str(word) for word in error.cmd)}` ended with {error.returncode}",
+            rule="every step of a cluster must succeed",
+            remedy="read the lines above it and run the command by itself",
+        ) from error
+    except OSError as error:  # also those of requests
+        raise ClusterError(
+            what=f"kind could not be fetched or started: {error}",
+            rule="kind and kubectl are fetched once",
+            remedy=f"look at the network, or put them into {paths.cache()} yourself",
+        ) from error
+
+
+def _has_content(file: Path) -> bool:
+    return file.exists() and file.stat().st_size > 0
 
 
 def _require_docker() -> None:

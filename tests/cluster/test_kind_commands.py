@@ -61,6 +61,13 @@ def driven(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     return asked
 
 
+@pytest.fixture
+def existing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """kind knows the cluster, and its node runs."""
+    monkeypatch.setattr(kind.Kind, "_names", lambda _: ["dev"])
+    monkeypatch.setattr(kind.Kind, "_node_runs", lambda _: True)
+
+
 def test_given_docker_then_kind_is_chosen_and_elsewhere_the_embedded_backend(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(docker, "answers", lambda: True)
     assert isinstance(cluster("dev"), kind.Kind)
@@ -77,20 +84,64 @@ def test_given_a_docker_program_without_a_daemon_then_docker_does_not_answer(mon
     assert not docker.answers()
 
 
-def test_when_it_comes_up_then_versions_are_pinned_and_the_node_is_awaited(
+def test_when_it_comes_up_then_versions_are_pinned_and_the_node_and_the_name_service_are_awaited(
     ran: Ran, driven: list[tuple[str, ...]]
 ) -> None:
     kind.Kind("dev").up()
 
     assert driven == [("create", "dev", NODE_IMAGE, f"kind-{KIND}")]
-    assert ran[-1][1:] == [
-        f"--kubeconfig={kind.Kind('dev').kubeconfig}",
-        "wait",
-        "--for=condition=Ready",
-        "nodes",
-        "--all",
-        "--timeout=180s",
+    mine = f"--kubeconfig={kind.Kind('dev').kubeconfig}"
+    assert [words[1:] for words in ran[-3:]] == [
+        [mine, "get", "--raw", "/readyz"],
+        [mine, "wait", "--for=condition=Ready", "nodes", "--all", "--timeout=180s"],
+        [mine, "--namespace=kube-system", "rollout", "status", "deployment/coredns", "--timeout=180s"],
     ]
+
+
+def test_given_a_cluster_that_is_up_then_nothing_is_created(
+    ran: Ran, driven: list[tuple[str, ...]], existing: None
+) -> None:
+    kind.Kind("dev").up()
+
+    assert driven == []
+
+
+def test_given_a_cluster_without_its_kubeconfig_then_kind_is_asked_for_it(
+    ran: Ran, driven: list[tuple[str, ...]], existing: None
+) -> None:
+    kind.Kind("dev").up()
+
+    assert ran[0][1:] == ["export", "kubeconfig", "--name=dev", f"--kubeconfig={kind.Kind('dev').kubeconfig}"]
+
+
+def test_given_a_server_that_refuses_everybody_while_it_starts_then_it_is_asked_again(
+    ran: Ran, driven: list[tuple[str, ...]], existing: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals = [ClusterError(what="Forbidden", rule="r", remedy="m")] * 2
+
+    def run(argv: list[object], **_: object) -> str:
+        ran.append([str(word) for word in argv])
+        if "/readyz" in argv and refusals:
+            raise refusals.pop()
+        return ""
+
+    monkeypatch.setattr(kind, "run", run)
+    monkeypatch.setattr(kind, "POLL", 0)
+
+    kind.Kind("dev").up()
+
+    assert [words[-1] for words in ran].count("/readyz") == 3
+
+    refusals.append(ClusterError(what="Forbidden", rule="r", remedy="m"))
+    monkeypatch.setattr(kind, "READY_WITHIN", -1)
+    with pytest.raises(ClusterError, match="Forbidden"):
+        kind.Kind("dev").up()
+
+
+def test_the_working_directory_stays_as_it_was(ran: Ran, driven: list[tuple[str, ...]], tmp_path: Path) -> None:
+    kind.Kind("dev").up()
+
+    assert not (tmp_path / ".pytest-kind").exists()
 
 
 def test_given_pytest_imported_its_plugin_first_then_the_pinned_kind_is_fetched_all_the_same() -> None:
@@ -98,15 +149,65 @@ def test_given_pytest_imported_its_plugin_first_then_the_pinned_kind_is_fetched_
     assert driver.KUBECTL_VERSION == KUBERNETES
 
 
+@pytest.mark.parametrize("node_runs", [True, False])
 def test_given_a_create_that_was_interrupted_then_its_remains_are_deleted_first(
-    ran: Ran, driven: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+    ran: Ran, driven: list[tuple[str, ...]], existing: None, monkeypatch: pytest.MonkeyPatch, node_runs: bool
 ) -> None:
-    monkeypatch.setattr(kind.Kind, "_names", lambda _: ["dev"])
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as once:
+        once.setattr(kind.Kind, "_names", lambda _: [])
+        once.setattr(KindCluster, "create", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            kind.Kind("dev").up()
+    monkeypatch.setattr(kind.Kind, "_node_runs", lambda _: node_runs)
+    assert kind.Kind("dev").status() == {"cluster": "half up; `up` starts it anew"}
+
+    kind.Kind("dev").up()
+
+    assert [step[0] for step in driven] == ["delete", "create"]
+    assert not (kind.Kind("dev").state / "creating").exists()
+
+
+def test_given_a_node_that_was_stopped_then_it_is_deleted_and_created_anew(
+    ran: Ran, driven: list[tuple[str, ...]], existing: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(kind.Kind, "_node_runs", lambda _: False)
 
     kind.Kind("dev").up()
 
     assert [step[0] for step in driven] == ["delete", "create"]
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (subprocess.CalledProcessError(1, ["kind", "create"]), "`kind create` ended with 1"),
+        (ConnectionError("no route"), "could not be fetched or started: no route"),
+    ],
+)
+def test_given_kind_fails_then_the_error_says_what_to_do(
+    ran: Ran, driven: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch, failure: Exception, told: str
+) -> None:
+    def create(*_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(KindCluster, "create", create)
+
+    with pytest.raises(ClusterError, match=told):
+        kind.Kind("dev").up()
+
+
+def test_when_it_goes_down_then_it_is_deleted_with_its_state(
+    ran: Ran, driven: list[tuple[str, ...]], existing: None
+) -> None:
+    kind.Kind("dev").up()
+
+    kind.Kind("dev").down()
+
+    assert driven == [("delete", "dev")]
+    assert not kind.Kind("dev").state.exists()
 
 
 def test_when_an_image_is_loaded_then_it_is_also_named_by_its_own_digest(
