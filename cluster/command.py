@@ -20,22 +20,26 @@ def run(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     log: Path | None = None,
+    stdin: Path | None = None,
     detail: Detail | None = None,
     remedy: str = "read the lines above it and run the command by itself",
 ) -> str:
     """The program's standard output and error, together and in order."""
     words = [str(word) for word in argv]
     lines: list[str] = []
-    with subprocess.Popen(
-        words,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env={**os.environ, **(env or {})},
-        cwd=cwd,
-        text=True,
-        errors="replace",
-    ) as process:
+    with (
+        (stdin or Path(os.devnull)).open("rb") as given,
+        subprocess.Popen(
+            words,
+            stdin=given,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(env or {})},
+            cwd=cwd,
+            text=True,
+            errors="replace",
+        ) as process,
+    ):
         assert process.stdout is not None
         for line in process.stdout:
             lines.append(line)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -32,6 +34,8 @@ METRICS_SERVER = "https://github.com/kubernetes-sigs/metrics-server/releases/lat
 READY_WITHIN = 180.0
 PATIENCE = f"--timeout={READY_WITHIN:.0f}s"
 POLL = 0.5
+CTR = ("ctr", "--namespace", "k8s.io", "images")
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 CONFIG = """\
 kind: Cluster
 apiVersion: kind.x-k8s.io/v1alpha4
@@ -72,16 +76,19 @@ class Kind:
                 run(self.kubectl(["--namespace=kube-system", "rollout", "status", "deployment/coredns", PATIENCE]))
 
     def load_image(self, *references: str) -> None:
+        self._require_running()
         for reference in references:
             name, image_id = images.built(reference)
-            if self._has(name, image_id):
-                continue
-            with step(f"Loading {name} into kind cluster {self.name}"):
-                with _driven():
-                    self._cluster().load_docker_image(name)
-                digest = run(digest_command(self.name, name)).strip()
-                # kind names the digest after itself; a revision is pinned to the image's own name@digest.
-                run(tag_command(self.name, name, digest))
+            with self._lock():
+                if self._has(name, image_id):
+                    continue
+                with step(f"Loading {name} into kind cluster {self.name}"):
+                    archive = self.state / "image.tar"
+                    images.builder().export(name, archive)
+                    run(import_command(self.name), stdin=archive)
+                    archive.unlink()
+                    # A revision is pinned to name@digest, and nothing could be pulled under that name.
+                    run(tag_command(self.name, name, self._digest(name)))
 
     def serve_metrics(self) -> None:
         asked = subprocess.run(self.kubectl(["get", "--raw", METRICS]), check=False, capture_output=True)
@@ -162,14 +169,33 @@ class Kind:
         inspect = ["docker", "inspect", "--format", "{{.State.Running}}", node(self.name)]
         return subprocess.run(inspect, check=False, capture_output=True, text=True).stdout.strip() == "true"
 
+    def _require_running(self) -> None:
+        if not self._node_runs():
+            raise ClusterError(
+                what=f"cluster {self.name} is not running",
+                rule="an image is loaded into a running cluster",
+                remedy=f"start it: python -m cluster up --name {self.name}",
+            )
+
     def _has(self, name: str, image_id: str) -> bool:
-        asked = subprocess.run(
-            ["docker", "exec", node(self.name), "crictl", "inspecti", name],
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-        return asked.returncode == 0 and image_id in asked.stdout
+        """Under both its names: a load may have ended in between."""
+        asked = subprocess.run(inspect_command(self.name, name), check=False, capture_output=True, text=True)
+        if asked.returncode != 0:
+            return False
+        status = json.loads(asked.stdout)["status"]
+        digests = [digest for digest in status["repoDigests"] if digest.startswith(f"{repository(name)}@")]
+        # Docker tells the id of the configuration, or, where it keeps its images in containerd, the digest itself.
+        return bool(digests) and (status["id"] == image_id or f"{repository(name)}@{image_id}" in digests)
+
+    def _digest(self, name: str) -> str:
+        answer = run(digest_command(self.name, name)).strip()
+        if not DIGEST.fullmatch(answer):
+            raise ClusterError(
+                what=f"the node knows no digest of {name}: '{answer}'",
+                rule="a revision is pinned to name@digest",
+                remedy=f"see `docker exec {node(self.name)} ctr --namespace k8s.io images list`",
+            )
+        return answer
 
 
 class _Driver(KindCluster):  # type: ignore[misc]
@@ -191,14 +217,27 @@ def export_command(kind: Path, name: str, kubeconfig: Path) -> list[str]:
     return [str(kind), "export", "kubeconfig", f"--name={name}", f"--kubeconfig={kubeconfig}"]
 
 
+def import_command(name: str) -> list[str]:
+    """Reads the archive from its standard input.
+
+    `kind load` would have containerd name the image after the day as well, and a pod's status would show that name, to
+    which nothing can be pinned. It is unpacked by the first pod: only the kubelet's side knows the node's snapshotter.
+    """
+    return ["docker", "exec", "--interactive", node(name), *CTR, "import", "--no-unpack", "-"]
+
+
+def inspect_command(name: str, reference: str) -> list[str]:
+    return ["docker", "exec", node(name), "crictl", "inspecti", "--output=json", reference]
+
+
 def digest_command(name: str, reference: str) -> list[str]:
-    script = f"ctr --namespace k8s.io images list name=={reference} | awk 'NR==2 {{print $3}}'"
+    # ctr warns of what its containerd finds deprecated, such as control groups of version 1, in every answer.
+    script = f"{' '.join(CTR)} list name=={reference} 2>/dev/null | awk 'NR==2 {{print $3}}'"
     return ["docker", "exec", node(name), "sh", "-c", script]
 
 
 def tag_command(name: str, reference: str, digest: str) -> list[str]:
-    ctr = ["ctr", "--namespace", "k8s.io", "images", "tag", "--force"]
-    return ["docker", "exec", node(name), *ctr, reference, f"{repository(reference)}@{digest}"]
+    return ["docker", "exec", node(name), *CTR, "tag", "--force", reference, f"{repository(reference)}@{digest}"]
 
 
 @contextmanager

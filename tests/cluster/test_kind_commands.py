@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -20,6 +21,10 @@ from cluster.errors import ClusterError
 from cluster.versions import KIND, KUBERNETES, NODE_IMAGE
 
 Ran = list[list[str]]
+
+NAME = "docker.io/library/tandem:dev"
+ID = f"sha256:{'1' * 64}"
+DIGEST = f"sha256:{'a' * 64}"
 
 
 @pytest.fixture
@@ -46,6 +51,10 @@ def _recording(commands: Ran, answer: str) -> Callable[..., str]:
     return run
 
 
+def _answering(returncode: int, stdout: str = "") -> Callable[..., subprocess.CompletedProcess[str]]:
+    return lambda *_, **__: subprocess.CompletedProcess([], returncode, stdout)
+
+
 @pytest.fixture
 def driven(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     """What pytest-kind's cluster was asked to do."""
@@ -57,7 +66,6 @@ def driven(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
 
     monkeypatch.setattr(KindCluster, "create", create)
     monkeypatch.setattr(KindCluster, "delete", lambda cluster: asked.append(("delete", cluster.name)))
-    monkeypatch.setattr(KindCluster, "load_docker_image", lambda _, image: asked.append(("load", image)))
     return asked
 
 
@@ -66,6 +74,22 @@ def existing(monkeypatch: pytest.MonkeyPatch) -> None:
     """kind knows the cluster, and its node runs."""
     monkeypatch.setattr(kind.Kind, "_names", lambda _: ["dev"])
     monkeypatch.setattr(kind.Kind, "_node_runs", lambda _: True)
+
+
+@pytest.fixture
+def loading(existing: None, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Images that were exported; every one was built here."""
+    exported: list[str] = []
+
+    class Builder:
+        def export(self, tag: str, target: Path) -> None:
+            exported.append(tag)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.touch()
+
+    monkeypatch.setattr(images, "built", lambda _: (NAME, ID))
+    monkeypatch.setattr(images, "builder", Builder)
+    return exported
 
 
 def test_given_docker_then_kind_is_chosen_and_elsewhere_the_embedded_backend(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,19 +235,90 @@ def test_when_it_goes_down_then_it_is_deleted_with_its_state(
 
 
 def test_when_an_image_is_loaded_then_it_is_also_named_by_its_own_digest(
-    ran: Ran, driven: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+    ran: Ran, loading: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(images, "built", lambda _: ("docker.io/library/tandem:dev", "sha256:1"))
     monkeypatch.setattr(kind.Kind, "_has", lambda *_: False)
-    monkeypatch.setattr(kind, "run", _recording(ran, "sha256:abc\n"))
+    monkeypatch.setattr(kind, "run", _recording(ran, f"{DIGEST}\n"))
 
     kind.Kind("dev").load_image("tandem:dev")
 
-    assert driven == [("load", "docker.io/library/tandem:dev")]
-    assert ran[-1] == [
-        *("docker", "exec", "dev-control-plane", "ctr", "--namespace", "k8s.io", "images", "tag", "--force"),
-        *("docker.io/library/tandem:dev", "docker.io/library/tandem@sha256:abc"),
-    ]
+    assert loading == [NAME]
+    on_node = ("docker", "exec", "dev-control-plane", "ctr", "--namespace", "k8s.io", "images")
+    into_node = ("docker", "exec", "--interactive", *on_node[2:])
+    assert ran[0] == [*into_node, "import", "--no-unpack", "-"]
+    assert ran[-1] == [*on_node, "tag", "--force", NAME, f"docker.io/library/tandem@{DIGEST}"]
+    assert list(kind.Kind("dev").state.iterdir()) == []
+
+
+def test_given_ctr_warns_then_the_warning_is_no_part_of_the_digest(tmp_path: Path) -> None:
+    ctr = tmp_path / "ctr"
+    ctr.write_text(f"#!/bin/sh\necho DEPRECATION >&2\necho REF TYPE DIGEST\necho {NAME} manifest {DIGEST} 1MiB\n")
+    ctr.chmod(0o755)
+    script = kind.digest_command("dev", NAME)[3:]
+
+    asked = subprocess.run(
+        script, check=True, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+    assert asked.stdout.decode().strip() == DIGEST
+
+
+def test_given_the_node_tells_no_digest_then_it_says_so(
+    ran: Ran, loading: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kind.Kind, "_has", lambda *_: False)
+
+    with pytest.raises(ClusterError, match="knows no digest"):
+        kind.Kind("dev").load_image("tandem:dev")
+
+
+@pytest.mark.parametrize(
+    ("known_as", "digests", "there"),
+    [
+        (ID, [f"docker.io/library/tandem@{DIGEST}"], True),
+        # Docker keeps its images in containerd: what it calls the id is the digest.
+        (DIGEST, [f"docker.io/library/tandem@{ID}"], True),
+        (DIGEST, [f"docker.io/library/tandem@{DIGEST}"], False),
+        # A load that ended before the image had its second name.
+        (ID, [], False),
+        (ID, [f"docker.io/library/import-2026-11-28@{DIGEST}"], False),
+    ],
+)
+def test_an_image_is_loaded_again_unless_it_is_there_by_both_its_names(
+    ran: Ran,
+    loading: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    known_as: str,
+    digests: list[str],
+    there: bool,
+) -> None:
+    answer = json.dumps({"status": {"id": known_as, "repoDigests": digests}})
+    monkeypatch.setattr(subprocess, "run", _answering(0, answer))
+    monkeypatch.setattr(kind, "run", _recording(ran, DIGEST))
+
+    kind.Kind("dev").load_image("tandem:dev")
+
+    assert loading == ([] if there else [NAME])
+
+
+def test_given_an_image_that_the_node_does_not_know_then_it_is_loaded(
+    ran: Ran, loading: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subprocess, "run", _answering(1))
+    monkeypatch.setattr(kind, "run", _recording(ran, DIGEST))
+
+    kind.Kind("dev").load_image("tandem:dev")
+
+    assert loading == [NAME]
+
+
+def test_given_no_cluster_when_an_image_is_loaded_then_it_says_how_to_start_one(
+    ran: Ran, loading: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kind.Kind, "_node_runs", lambda _: False)
+
+    with pytest.raises(ClusterError, match="python -m cluster up --name dev"):
+        kind.Kind("dev").load_image("tandem:dev")
 
 
 @pytest.mark.parametrize("there", [True, False])
