@@ -348,3 +348,14 @@ def test_when_an_image_is_built_then_docker_gets_every_choice() -> None:
         *("docker", "build", "--tag", "t:1", "--file", "a/Dockerfile"),
         *("--build-arg", "BASE=b", "--target", "operator", "a"),
     ]
+
+
+def test_when_an_image_is_built_then_nothing_of_the_day_is_put_into_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    environments: list[object] = []
+    monkeypatch.setattr(docker, "run", lambda *_, env, **__: environments.append(env))
+
+    docker.Docker().build("t:1", tmp_path / "Dockerfile", tmp_path, None, {})
+
+    assert environments == [{"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}]
