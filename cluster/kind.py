@@ -36,11 +36,16 @@ PATIENCE = f"--timeout={READY_WITHIN:.0f}s"
 POLL = 0.5
 CTR = ("ctr", "--namespace", "k8s.io", "images")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+# On control groups of version 1 a kubelet ends at once unless it is told not to; elsewhere this says nothing.
 CONFIG = """\
 kind: Cluster
 apiVersion: kind.x-k8s.io/v1alpha4
 nodes:
 - role: control-plane
+kubeadmConfigPatches:
+- |
+  kind: KubeletConfiguration
+  failCgroupV1: false
 """
 
 
