@@ -36,7 +36,7 @@ class Account:
     jobs: int = 0
     runs: int = 0
     versions_registered: int = 0
-    settled_after: float = 0.0  # seconds since the faults ended
+    settled_after: float | None = None  # seconds since the faults ended; None: it did not, while it was waited for
     at_rest: list[str] = field(default_factory=list)  # writes that there should not have been
     resyncs: int = 0
     memory: tuple[float, float, float, float] = (0, 0, 0, 0)  # MB early, MB late, minutes between, MB at most
@@ -45,6 +45,12 @@ class Account:
     @property
     def held(self) -> bool:
         return not self.broken and not self.at_rest
+
+
+def _settled(account: Account) -> str:
+    if account.settled_after is None:
+        return f"not all of {account.resources:,} did"
+    return f"all {account.resources:,} after {account.settled_after:.0f} s"
 
 
 def section(account: Account) -> str:
@@ -63,7 +69,7 @@ def section(account: Account) -> str:
             f"{account.runs:,} runs, {account.versions_registered:,} versions",
         ),
         ("every status is one that kstatus reads", f"{_statuses(account):,} statuses"),
-        ("it settles when the faults end", f"all {account.resources:,} after {account.settled_after:.0f} s"),
+        ("it settles when the faults end", _settled(account)),
         ("no write at rest", f"{len(account.at_rest)} writes over {account.resyncs} comparisons of everything"),
         ("memory", f"{early:.0f} MB, {minutes:.0f} min later {late:.0f} MB in the same process; {most:.0f} MB at most"),
     ]
