@@ -17,10 +17,9 @@ import json, sys, time, urllib.request
 server = "http://localhost:5000/api/2.0/mlflow"
 while True:
     try:
-        answer = urllib.request.urlopen(f"{server}/registered-models/get?name={sys.argv[1]}")
-        aliases = json.load(answer)["registered_model"].get("aliases", [])
-        print(next((str(a["version"]) for a in aliases if a["alias"] == sys.argv[2]), ""), flush=True)
-    except OSError:
+        answer = urllib.request.urlopen(f"{server}/registered-models/alias?name={sys.argv[1]}&alias={sys.argv[2]}")
+        print(json.load(answer)["model_version"]["version"], flush=True)
+    except OSError:  # no answer, or there is no such alias
         print("", flush=True)
     time.sleep(0.1)
 """

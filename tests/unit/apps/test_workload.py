@@ -140,7 +140,7 @@ def test_a_model_has_time_to_load() -> None:
 
 def test_requests_have_defaults_by_what_runs_and_limits_have_none() -> None:
     assert container(app())["resources"] == {"requests": {"cpu": "50m", "memory": "64Mi"}}
-    assert container(model())["resources"] == {"requests": {"cpu": "50m", "memory": "512Mi"}}
+    assert container(model())["resources"] == {"requests": {"cpu": "100m", "memory": "512Mi"}}
 
 
 def test_what_the_user_asks_for_wins_over_the_defaults() -> None:
