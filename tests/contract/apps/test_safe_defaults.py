@@ -79,7 +79,7 @@ LOOKS: dict[str, tuple[Callable[[Stored], object], object]] = {
         lambda seen: [one["whenUnsatisfiable"] for one in seen.pod["spec"].get("topologySpreadConstraints", ())],
         ["ScheduleAnyway", "ScheduleAnyway"],
     ),
-    "gracefulTermination": (lambda seen: seen.container.get("lifecycle"), {"preStop": {"sleep": {"seconds": 5}}}),
+    "gracefulTermination": (lambda seen: seen.container.get("lifecycle"), {"preStop": {"sleep": {"seconds": 10}}}),
     "podDisruptionBudget": (lambda seen: seen.budget.get("maxUnavailable"), "25%"),
     "networkPolicy": (only_from_the_declared_port, [9000]),
 }

@@ -47,7 +47,7 @@ WORTH: dict[str, object] = {
     "probes": ["/ok", "/ok", {"port": "http"}],
     "requests": {"cpu": "50m", "memory": "64Mi"},
     "topologySpread": ["kubernetes.io/hostname", "topology.kubernetes.io/zone"],
-    "gracefulTermination": {"preStop": {"sleep": {"seconds": 5}}},
+    "gracefulTermination": {"preStop": {"sleep": {"seconds": 10}}},
     "podDisruptionBudget": ["25%"],
     "networkPolicy": [[{"ports": [{"port": "http", "protocol": "TCP"}]}]],
 }

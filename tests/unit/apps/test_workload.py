@@ -155,13 +155,13 @@ def test_a_pod_stops_after_the_cluster_has_stopped_sending() -> None:
     assert 0 < wait < pod["terminationGracePeriodSeconds"]
 
 
-@pytest.mark.parametrize("grace", [1, 2, 6, 11, 600])
+@pytest.mark.parametrize("grace", [1, 2, 6, 11, 21, 600])
 def test_of_a_short_grace_period_the_app_keeps_half(grace: int) -> None:
     """Kubernetes refuses a sleep that is as long as the grace period, and one of no length."""
     world = app(terminationGracePeriodSeconds=grace)
     assert deployment(world)["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] == grace
     seconds = container(world).get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds")
-    assert seconds == {1: None, 2: 1, 6: 3, 11: 5, 600: 5}[grace]
+    assert seconds == {1: None, 2: 1, 6: 3, 11: 5, 21: 10, 600: 10}[grace]
 
 
 @pytest.mark.parametrize(
