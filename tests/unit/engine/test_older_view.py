@@ -105,6 +105,7 @@ async def test_a_job_that_a_plan_goes_without_is_asked_for_before_anything_is_to
     desk.submit()
 
     await desk.until_phase("Runs" if ours else "Gone")
+    await desk.until_rest()
     assert desk.outcomes[0] == ("Widget", "stale" if ours else "done")
     assert desk.api.requests.index("GET jobs") < desk.api.requests.index("PATCH widgets/status")
     assert desk.api.writes() == ["PATCH widgets/status"], "nothing else was told before"
