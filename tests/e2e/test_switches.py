@@ -26,8 +26,8 @@ def test_what_waits_for_a_person_says_the_command_that_moves_it(switched: Facts)
 
 
 def test_the_switch_is_made_once_and_no_request_is_lost(switched: Facts) -> None:
-    """The visitor counts by the second. kube-proxy takes its time, on a busy node a few seconds; meanwhile those that have
-    to go still answer (gracefulTermination).
+    """The visitor counts by the second. kube-proxy takes its time, on a busy node a few seconds; meanwhile those that
+    have to go still answer (gracefulTermination).
     """
     first = next(number for number, versions in enumerate(switched.seconds) if "good-2" in versions)
     last = max(number for number, versions in enumerate(switched.seconds) if "good-1" in versions)
