@@ -9,3 +9,11 @@ class ClusterError(Exception):
         self.what = what
         self.rule = rule
         self.remedy = remedy
+
+
+def not_running(name: str) -> ClusterError:
+    return ClusterError(
+        what=f"cluster {name} is not running",
+        rule="an image is loaded into a running cluster",
+        remedy=f"start it: python -m cluster up --name {name}",
+    )

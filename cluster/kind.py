@@ -18,7 +18,7 @@ from pytest_kind import KindCluster
 
 from cluster import docker, images, paths
 from cluster.command import run
-from cluster.errors import ClusterError
+from cluster.errors import ClusterError, not_running
 from cluster.lock import exclusive
 from cluster.progress import step
 from cluster.references import repository
@@ -176,11 +176,7 @@ class Kind:
 
     def _require_running(self) -> None:
         if not self._node_runs():
-            raise ClusterError(
-                what=f"cluster {self.name} is not running",
-                rule="an image is loaded into a running cluster",
-                remedy=f"start it: python -m cluster up --name {self.name}",
-            )
+            raise not_running(self.name)
 
     def _has(self, name: str, image_id: str) -> bool:
         """Under both its names: a load may have ended in between."""

@@ -21,7 +21,7 @@ from cluster.embedded.node_images import NodeImages
 from cluster.embedded.parts import Part
 from cluster.embedded.record import Record
 from cluster.embedded.start import node_name, start
-from cluster.errors import ClusterError
+from cluster.errors import ClusterError, not_running
 from cluster.lock import exclusive
 from cluster.progress import Detail, step
 
@@ -123,11 +123,7 @@ class EmbeddedCluster:
     def _require_running(self) -> Record:
         found = self._running()
         if found is None:
-            raise ClusterError(
-                what=f"cluster {self.name} is not running",
-                rule="an image is loaded into a running cluster",
-                remedy=f"start it: python -m cluster up --name {self.name}",
-            )
+            raise not_running(self.name)
         return found
 
     def _clear(self) -> None:

@@ -9,8 +9,6 @@ from tests.e2e.switched import HELD, Facts
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
-STILL_ANSWERS = 10  # seconds: a pod that has to go (docs/spec/appdeployment.md, safeDefaults)
-
 
 def test_a_candidate_has_an_address_of_its_own_before_anybody_else_is_sent_to_it(switched: Facts) -> None:
     assert switched.waiting["status"]["previewUrl"].startswith(f"http://{HELD}-candidate.")
@@ -25,16 +23,12 @@ def test_what_waits_for_a_person_says_the_command_that_moves_it(switched: Facts)
     assert switched.waiting["status"]["approval"]["revision"] == 2
 
 
-def test_the_switch_is_made_once_and_no_request_is_lost(switched: Facts) -> None:
-    """The visitor counts by the second. kube-proxy takes its time, on a busy node a few seconds; meanwhile those that
-    have to go still answer (gracefulTermination).
-    """
+def test_the_switch_is_one_moment_in_which_no_request_is_lost(switched: Facts) -> None:
+    """The visitor counts by the second: the one of the switch may have both, or two if a request was on its way."""
     first = next(number for number, versions in enumerate(switched.seconds) if "good-2" in versions)
-    last = max(number for number, versions in enumerate(switched.seconds) if "good-1" in versions)
 
     assert all(versions <= {"good-1"} for versions in switched.seconds[:first])
-    assert all(versions <= {"good-2"} for versions in switched.seconds[last + 1 :])
-    assert last - first < STILL_ANSWERS
+    assert all(versions <= {"good-2"} for versions in switched.seconds[first + 2 :])
     assert switched.asked.failed == {}
 
 

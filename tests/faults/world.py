@@ -22,7 +22,7 @@ from tests.faults.mlflow import Mlflow, Tracking
 from tests.faults.operators import Mind, OperatorProcess
 
 CONFIGURATION: Final = Configuration("http://mlflow.mlflow:5000", "tandem-runtime:1", timedelta(seconds=1))
-PATIENCE: Final = 90.0  # seconds; a few of them on a quiet machine
+PATIENCE: Final = 40.0  # seconds; a few of them on a quiet machine
 # For so many seconds an operator has to have nothing to do to be at rest. One that sees the past goes on asking, ever
 # more seldom, whether that is the present.
 REST, REST_IN_THE_PAST = 5.0, 0.1
