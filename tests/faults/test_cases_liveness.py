@@ -159,7 +159,7 @@ async def test_case_17_a_watch_that_withholds_what_others_write_is_found_out_by_
 async def test_a_watch_without_a_sign_of_life_stands_still_and_a_bookmark_is_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Through kopf's own connection: no handler is told of bookmarks."""
+    """Through kopf's own connection: of bookmarks no object tells."""
     monkeypatch.setattr(watches, "STANDS_STILL", 1.0)
     async with probed() as (world, probes):
 

@@ -1,13 +1,14 @@
-"""It watches, and hands every event to the store and every key to the queue: with session.py all that knows kopf.
+"""What a watch tells goes to the store, and its key to the queue: with session.py all that knows kopf.
 
-No ``on.create`` / ``on.update``: those write two more patches per resource and lose a status for ever when one of them
-fails; an ``on.event`` handler that raises is never called again for that event, so nothing here can fail.
+kopf keeps the watches: credentials, connections, their end and their new beginning. No ``on.create`` / ``on.update``:
+those write two more patches per resource and lose a status for ever when one of them fails.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator
+import logging
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, Final
 
 import kopf
@@ -17,8 +18,11 @@ from tandem.api.meta import Json, Key
 from tandem.engine.controller import ResourceType
 from tandem.engine.session import WatchFrom, listening
 from tandem.engine.store import Store
+from tandem.engine.stream import Listener, Version
 from tandem.engine.tasks import MustEnd
 from tandem.engine.watches import Watches, selector_of
+
+logger = logging.getLogger(__name__)
 
 _UNWINDING: Final = 2.0  # seconds that kopf may take to end its watches
 
@@ -37,53 +41,13 @@ class Backoff:
             delay = min(delay * 2, 30.0)
 
 
-class _NothingToCompare(kopf.DiffBaseStorage):
-    """kopf compares nothing for us.
-
-    By default it copies every object of every event, deeply (a sixth of the operator's CPU time, measured), and parses
-    an annotation that any tenant can write: one that is no JSON made it drop the events of that object.
-    """
-
-    def build(self, *, body: kopf.Body, extra_fields: object = None) -> kopf.BodyEssence:
-        return kopf.BodyEssence()
-
-    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
-        return None
-
-    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
-        """Nothing: our handlers only watch."""
-
-
-class _NoProgress(kopf.ProgressStorage):
-    """Nor does it note anything on the objects."""
-
-    def fetch(self, *, key: str, body: kopf.Body) -> None:
-        return None
-
-    def store(self, *, key: str, record: object, body: kopf.Body, patch: kopf.Patch) -> None:
-        """Nothing."""
-
-    def purge(self, *, key: str, body: kopf.Body, patch: kopf.Patch) -> None:
-        """Nothing."""
-
-    def touch(self, *, body: kopf.Body, patch: kopf.Patch, value: str | None) -> None:
-        """Nothing."""
-
-    def clear(self, *, essence: kopf.BodyEssence) -> kopf.BodyEssence:
-        return essence
-
-
 def settings_for(watched: list[ResourceType]) -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.scanning.disabled = True  # no watch of CRDs and namespaces, no right to it
     settings.peering.standalone = True  # leadership is a Lease; peering was measured to pause both replicas
     settings.posting.enabled = False  # Events are the plan's, one per transition
-    settings.persistence.diffbase_storage = _NothingToCompare()
-    settings.persistence.progress_storage = _NoProgress()
     settings.process.ultimate_exiting_timeout = None  # no SIGKILL from a thread of its own
     settings.watching.chunk_size = 1  # what it lists nobody reads (session.py)
-    settings.queueing.worker_limit = 100
-    settings.queueing.idle_timeout = 0.05  # an idle worker holds its slot for so long
     settings.networking.connect_timeout = 5
     settings.networking.request_timeout = 60
     settings.networking.error_backoffs = Backoff()
@@ -94,19 +58,46 @@ def settings_for(watched: list[ResourceType]) -> kopf.OperatorSettings:
     return settings
 
 
+class Observer:
+    """Hands what a watch tells to the store, and every key that this is news for to the queue."""
+
+    def __init__(self, store: Store, enqueue: Callable[[Key], None], watches: Watches) -> None:
+        self._store = store
+        self._enqueue = enqueue
+        self._watches = watches
+
+    def is_echo(self, kind: str, version: Version) -> bool:
+        known = self._store.knows(kind, version)
+        if known:
+            self._watches.delivered(kind, version.namespace, version.resource_version)
+        return known
+
+    def hear(self, type_: str, kind: str, body: Json) -> None:
+        """A watch that ended for an object that cannot be read would be deaf for all others: a comparison heals it."""
+        meta = body["metadata"]
+        self._watches.delivered(kind, meta.get("namespace", ""), meta["resourceVersion"])
+        try:
+            keys = self._store.forget(kind, body) if type_ == "DELETED" else self._store.observe(kind, body)
+        except Exception:
+            logger.exception("an event (%s) of kind %s is left out", type_, kind)
+            return
+        for key in keys:
+            self._enqueue(key)
+
+
 def registry_for(
-    store: Store, enqueue: Callable[[Key], None], watches: Watches, watch_from: WatchFrom
+    listener: Listener, watched: Iterable[ResourceType], watches: Watches, watch_from: WatchFrom
 ) -> kopf.OperatorRegistry:
-    """One handler per watched kind."""
+    """kopf watches what has a handler."""
     registry = kopf.OperatorRegistry()
 
     def session(credentials: kopf.ConnectionInfo) -> kopf.AiohttpSession:
-        return listening(credentials, watches, watch_from, store.knows)
+        return listening(credentials, watches, watch_from, listener)
 
     _log_in(registry, kopf.login_with_service_account, session)
     _log_in(registry, kopf.login_with_kubeconfig, session)
-    for type_ in store.watched():
-        _watch(registry, type_, store, enqueue, watches)
+    for type_ in watched:
+        kopf.on.event(type_.group, type_.version, type_.plural, registry=registry, id=f"watch-{type_.plural}")(_watched)
     return registry
 
 
@@ -122,22 +113,8 @@ def _log_in(
     kopf.on.login(registry=registry, id=login.__name__)(logged_in)
 
 
-def _watch(
-    registry: kopf.OperatorRegistry,
-    type_: ResourceType,
-    store: Store,
-    enqueue: Callable[[Key], None],
-    watches: Watches,
-) -> None:
-    async def seen(event: kopf.RawEvent, **_: object) -> None:
-        body: Json = dict(event["object"])
-        meta = body.get("metadata", {})
-        watches.delivered(type_.kind, meta.get("namespace", ""), meta.get("resourceVersion", ""))
-        gone = event["type"] == "DELETED"
-        for key in store.forget(type_.kind, body) if gone else store.observe(type_.kind, body):
-            enqueue(key)
-
-    kopf.on.event(type_.group, type_.version, type_.plural, registry=registry, id=f"watch-{type_.plural}")(seen)
+async def _watched(**_: object) -> None:
+    """Never called: events are heard before they reach kopf (stream.py)."""
 
 
 async def watch(
@@ -158,10 +135,11 @@ async def watch(
         WatchLost: one of the watches cannot go on.
     """
     watches.begin()
+    watched = list(store.watched())
     not_kopfs = asyncio.all_tasks()
     tasks = await kopf.spawn_tasks(
-        registry=registry_for(store, enqueue, watches, watch_from),
-        settings=settings_for(list(store.watched())),
+        registry=registry_for(Observer(store, enqueue, watches), watched, watches, watch_from),
+        settings=settings_for(watched),
         clusterwide=not namespaces,
         namespaces=namespaces,
         # Else kopf asks the system for the user's name, and a pod's user id has none (KeyError from getpass).

@@ -1,11 +1,12 @@
 """kopf's connection to the API server, with an ear on it: bookmarks reach no handler, yet they are a sign of life.
 
 And with a word in it: where kopf lists before it watches, it is told the version of a list of ours and no objects
-(resync.py); what a watch tells that is known already does not reach it (echo.py).
+(resync.py); what happened to objects is heard here, and kopf sees what is about the stream itself (stream.py).
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -16,7 +17,7 @@ import kopf
 
 from tandem.api.meta import Json
 from tandem.engine.api import ApiError, ApiUnavailable
-from tandem.engine.echo import Known, Version, without_echoes
+from tandem.engine.stream import Listener, Stream
 from tandem.engine.watches import Watches
 
 _REFUSED: Final = 400
@@ -38,18 +39,12 @@ class ListeningSession(kopf.AiohttpSession):
 
 
 def listening(
-    credentials: kopf.ConnectionInfo, watches: Watches, watch_from: WatchFrom, known: Known
+    credentials: kopf.ConnectionInfo, watches: Watches, watch_from: WatchFrom, listener: Listener
 ) -> ListeningSession:
     """A session as kopf would have made it of these credentials, that tells ``watches`` of every attempt and sign."""
 
     async def tried(_: aiohttp.ClientSession, __: SimpleNamespace, request: aiohttp.TraceRequestStartParams) -> None:
         watches.tried(request.url.path)
-
-    def delivered(kind: str, version: Version) -> bool:
-        if not known(kind, version):
-            return False
-        watches.delivered(kind, version.namespace, version.resource_version)
-        return True
 
     class Response(aiohttp.ClientResponse):
         known = ""  # in answer to one of kopf's lists: the version of our own
@@ -63,7 +58,7 @@ def listening(
             if self.status < _REFUSED:
                 path = self.url.path
                 watches.heard(path)
-                heard = _Overheard(self.content, lambda: watches.heard(path), delivered)
+                heard = _Overheard(self.content, lambda: watches.heard(path), listener)
                 self.content = cast(aiohttp.StreamReader, heard)
             return self
 
@@ -105,15 +100,16 @@ def listening(
 
 
 class _Overheard:
-    """A stream whose every chunk is told of, without echoes. (StreamReader has slots, and feeds from the parser.)"""
+    """A stream whose every chunk is told of, without events. (StreamReader has slots, and feeds from the parser.)"""
 
-    def __init__(self, stream: aiohttp.StreamReader, heard: Callable[[], None], known: Known) -> None:
+    def __init__(self, stream: aiohttp.StreamReader, heard: Callable[[], None], listener: Listener) -> None:
         self._stream = stream
         self._heard = heard
-        self._known = known
+        self._listener = listener
 
     def iter_chunked(self, size: int) -> AsyncIterator[bytes]:
-        return without_echoes(self._chunks(size), self._known)
+        clock = asyncio.get_running_loop().time
+        return Stream(self._listener, clock).without_events(self._chunks(size))
 
     async def _chunks(self, size: int) -> AsyncIterator[bytes]:
         async for chunk in self._stream.iter_chunked(size):

@@ -20,7 +20,7 @@ import msgspec
 
 from tandem.api.meta import Json, Key, ObjectMeta, OwnerReference
 from tandem.engine.controller import Child, Controller, Figure, Named, ResourceType
-from tandem.engine.echo import Version
+from tandem.engine.stream import Version
 
 logger = logging.getLogger(__name__)
 
@@ -131,8 +131,7 @@ class Store:
         An answer to a write may arrive after the event that tells the deletion, so what is gone stays gone up to the
         version that was seen last.
 
-        The event tells a child's last state too, and nothing else may: who is late hears of all that happened to an
-        object at once, and kopf hands on the last event alone.
+        The event tells a child's last state too, and may be the first that is heard of it.
         """
         meta = msgspec.convert(body["metadata"], ObjectMeta)
         is_news = kind in self._children and int(meta.resource_version) > self._gone.get(meta.uid, -1)

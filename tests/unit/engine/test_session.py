@@ -14,10 +14,11 @@ from aiohttp.test_utils import TestServer
 
 from tandem.engine.api import ApiError, ApiUnavailable
 from tandem.engine.controller import JOBS
-from tandem.engine.echo import Known, Version
 from tandem.engine.session import ListeningSession, WatchFrom, listening
+from tandem.engine.stream import Listener
 from tandem.engine.watches import Watches
-from tests.unit.engine.test_echo import event
+from tests.unit.engine.test_stream import Ear as Listening
+from tests.unit.engine.test_stream import event
 
 pytestmark = pytest.mark.asyncio
 
@@ -68,17 +69,13 @@ async def unknown(_: str) -> str:
     return ""
 
 
-def news(_kind: str, _version: Version) -> bool:
-    return False
-
-
 @asynccontextmanager
 async def connected(
-    stream: Stream, ear: Ear, watch_from: WatchFrom = unknown, known: Known = news, **credentials: str
+    stream: Stream, ear: Ear, watch_from: WatchFrom = unknown, listener: Listener | None = None, **credentials: str
 ) -> AsyncIterator[tuple[ListeningSession, str]]:
     async with TestServer(stream.app) as server:
         url = f"http://{server.host}:{server.port}"
-        session = listening(kopf.ConnectionInfo(server=url, **credentials), ear, watch_from, known)  # type: ignore[arg-type]
+        session = listening(kopf.ConnectionInfo(server=url, **credentials), ear, watch_from, listener or Listening())  # type: ignore[arg-type]
         async with session.aiohttp_session:
             yield session, url + PATH
 
@@ -111,19 +108,19 @@ async def test_the_answer_to_a_list_is_read_as_ever() -> None:
         assert await response.json(content_type=None) == {"type": "BOOKMARK"}
 
 
-async def test_an_echo_is_delivered_yet_kopf_does_not_see_it() -> None:
-    stream, ear = Stream(), Ear()
+async def test_an_event_is_heard_and_kopf_does_not_see_it() -> None:
+    stream, listener = Stream(), Listening()
     stream.send.set()
-    stream.content = event("MODIFIED", 7) + event("MODIFIED", 8)
+    stream.content = event("MODIFIED", 8) + b'{"type": "BOOKMARK"}\n'
 
-    def until_7(kind: str, version: Version) -> bool:
-        return kind == "Job" and int(version.resource_version) <= 7
-
-    async with connected(stream, ear, known=until_7) as (session, url), session.aiohttp_session.get(url) as response:
+    async with (
+        connected(stream, Ear(), listener=listener) as (session, url),
+        session.aiohttp_session.get(url) as response,
+    ):
         chunks = [chunk async for chunk in response.content.iter_chunked(1024)]
 
-    assert b"".join(chunks) == event("MODIFIED", 8)
-    assert ear.told[-1] == "Job of ns in version 7"
+    assert b"".join(chunks) == b'{"type": "BOOKMARK"}\n'
+    assert listener.heard == ["MODIFIED Job u 8"]
 
 
 # --- lists -----------------------------------------------------------------------------------------------------------
@@ -200,7 +197,7 @@ async def test_it_carries_the_credentials() -> None:
 
 async def test_two_of_the_same_credentials_are_equal_or_kopf_would_never_stop_to_try_refused_ones() -> None:
     def session(token: str) -> ListeningSession:
-        return listening(kopf.ConnectionInfo(server="https://here", token=token), Ear(), unknown, news)
+        return listening(kopf.ConnectionInfo(server="https://here", token=token), Ear(), unknown, Listening())
 
     one, same, other = session("t"), session("t"), session("u")
     assert one == same

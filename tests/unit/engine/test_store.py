@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from tandem.api.meta import Key
-from tandem.engine.echo import Version
 from tandem.engine.store import Store
+from tandem.engine.stream import Version
 from tests.unit.engine.objects import Json, Widget, child, controller, resource
 
 W = Key("Widget", "ns", "w")
