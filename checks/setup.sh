@@ -26,4 +26,5 @@ echo "setting up $VENV …"
 "$VENV/bin/python" -m pip --version >/dev/null 2>&1 || "$VENV/bin/python" -m ensurepip --upgrade >/dev/null
 "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
 "$VENV/bin/uv" pip sync --quiet --python "$VENV/bin/python" --require-hashes requirements/dev.txt requirements/bootstrap.txt
+"$VENV/bin/python" -m checks.bytecode
 echo "setting up $VENV: $((SECONDS - begun)) s"

@@ -58,6 +58,8 @@ _SIEVED = (
     Check("views", "an older view at every moment of every scenario", (_pytest(_VIEWS),), _NICE),
 )
 
+_UNIT = Check("unit", "rules and plans; nothing but Python", (_pytest(*_RECORDING, "tests/unit"),), _NICE)
+
 # Quick ones, one after the other: whoever breaks a rule of style need not wait for a cluster to hear of it.
 FIRST = (
     Check(
@@ -81,7 +83,7 @@ QUICK = Plan(
         ),
         Check("types", "mypy, strict", (("{bin}/mypy",),)),
         Check("stores", "a real MLflow, S3, Git and registry, no pods", (_pytest(*_STORES),)),
-        Check("unit", "rules and plans; nothing but Python", (_pytest(*_RECORDING, "tests/unit"),), _NICE),
+        _UNIT,
         _FAULTS,
         *_SIEVED,
         Check("controllers", "Kubernetes' own controllers, no pods", (_pytest(*_CONTROLLERS),)),
@@ -108,6 +110,7 @@ SOAK = Plan(
         Check("soak", "an hour of random doings and faults", (("{python}", "-m", "tests.soak", "--write-docs"),)),
         _FAULTS,
         *_SIEVED,
+        _UNIT,
     ),
     lanes=3,
 )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 from hypothesis import settings
+
+from tests.examples import ALL, examples
 
 # The same examples every time: a check that finds something new by itself blames whoever comes next for it. With
 # FAULTS=all they are drawn anew. A loaded machine is not a failure.
-settings.register_profile("tandem", deadline=None, derandomize=os.environ.get("FAULTS") != "all", print_blob=True)
+settings.register_profile("tandem", max_examples=examples(100), deadline=None, derandomize=not ALL, print_blob=True)
 settings.load_profile("tandem")

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from tandem.api import names
+from tests.examples import ALL
 from tests.faults import endstate
 from tests.faults.apiserver.faults import Fault, garble, hang_up, lose_answer, refuse
 from tests.faults.apiserver.kinds import DEPLOYMENTS, JOBS, LEASES, SERVICES, Json, Kind
@@ -39,7 +40,6 @@ from tests.faults.habitat import (
 from tests.faults.mlflow import Mlflow
 from tests.faults.world import OPERATOR
 
-ALL: Final = os.environ.get("FAULTS") == "all"
 EXAMPLES: Final = int(os.environ.get("FAULTS_EXAMPLES", "150" if ALL else "5"))
 STEPS: Final = 40 if ALL else 25
 PROFILE: Final = settings(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
+from tests.examples import ALL
 from tests.faults import endstate
 from tests.faults.apiserver.kinds import Json
 from tests.faults.scenarios import SCENARIOS, Scenario
 from tests.faults.world import World
 
-STEP = 1 if os.environ.get("FAULTS") == "all" else 3
+STEP = 1 if ALL else 3
 
 # Worlds side by side: a world mostly waits (for a moment's rest, a deadline, the next question to MLflow).
 AT_ONCE = 6

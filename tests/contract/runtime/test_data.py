@@ -684,6 +684,7 @@ def test_the_run_has_the_data_as_an_input_and_the_manifest_as_an_artifact(
     }
 
 
+@pytest.mark.slow
 def test_the_script_of_the_s3_example_trains_on_what_was_fetched(pod: Pod, bucket: Bucket, mlflow_server: str) -> None:
     flowers = load_iris(as_frame=True)
     names = [name.removesuffix(" (cm)").replace(" ", "_") for name in flowers.feature_names]

@@ -41,6 +41,7 @@ def script(mlflow_server: str, tmp_path: Path) -> Run:
     return run
 
 
+@pytest.mark.slow
 def test_the_script_joins_the_run_that_was_made_for_it(iris: Iris, mlflow_server: str) -> None:
     assert iris.finished.code == 0, iris.finished.err
     client = MlflowClient(mlflow_server)
@@ -52,11 +53,13 @@ def test_the_script_joins_the_run_that_was_made_for_it(iris: Iris, mlflow_server
     assert runs[0].data.metrics["accuracy"] >= 0.9
 
 
+@pytest.mark.slow
 def test_the_logged_model_is_found_by_its_run(iris: Iris, mlflow_server: str) -> None:
     [model] = MlflowClient(mlflow_server).search_logged_models([iris.experiment_id], f"source_run_id = '{iris.run_id}'")
     assert (model.name, str(model.status)) == ("model", "READY")
 
 
+@pytest.mark.slow
 def test_the_digest_that_a_run_gets_is_that_of_what_a_registered_version_brings(
     iris: Iris, mlflow_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,6 +58,7 @@ def told(answer: Answer) -> tuple[str | None, ...]:
     return tuple(answer.headers.get(name) for name in ("X-Model-Name", "X-Model-Version", "X-Model-Run-Id"))
 
 
+@pytest.mark.slow
 def test_a_registered_model_answers_and_every_answer_says_who_it_was(iris: Iris, serve: Serve) -> None:
     server = serve(f"models:/iris/{iris.version}")
     answer = ask(server, "/invocations", {"dataframe_split": {"columns": COLUMNS, "data": [SETOSA, VIRGINICA]}})
@@ -74,6 +75,7 @@ def test_a_registered_model_answers_and_every_answer_says_who_it_was(iris: Iris,
     assert f'tandem_model_requests_total{{{labels},status="400"}} 1.0' in metrics
 
 
+@pytest.mark.slow
 def test_flags_say_who_answers_where_the_uri_does_not(iris: Iris, serve: Serve, mlflow_server: str) -> None:
     MlflowClient(mlflow_server).set_registered_model_alias("iris", "challenger", iris.version)
     server = serve("models:/iris@challenger", "--name", "rose", "--version", "9", "--run-id", "r-1")
@@ -105,16 +107,22 @@ def test_sigterm_finishes_the_open_request_and_accepts_no_other(
     assert server.process.wait(30) == 143  # 128 + SIGTERM: stopped because it was told to
 
 
+@pytest.fixture(scope="module")
+def empty(mlflow_server: str) -> None:
+    """A registered model without versions."""
+    MlflowClient(mlflow_server).create_registered_model("empty")
+
+
 @pytest.mark.parametrize(
     ("model", "says"),
     [
-        ("models:/iris/999", "could not load the model models:/iris/999: "),
+        ("models:/empty/999", "could not load the model models:/empty/999: "),
         ("models:/nosuch/1", "nosuch"),
         ("nothing-there", "could not load the model nothing-there: "),
     ],
 )
 def test_a_model_that_cannot_be_loaded_ends_with_one_clear_last_line(
-    iris: Iris, mlflow_server: str, tmp_path: Path, model: str, says: str
+    empty: None, mlflow_server: str, tmp_path: Path, model: str, says: str
 ) -> None:
     environment = pod_environment(tmp_path, MLFLOW_TRACKING_URI=mlflow_server)
     done = run_module("tandem.runtime.serve", "--model", model, "--port", "1", cwd=tmp_path, env=environment)

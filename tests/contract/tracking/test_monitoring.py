@@ -227,15 +227,19 @@ async def test_a_model_asked_for_later_is_known_already(
     assert recorded.paths == [SEARCH, HISTORY]
 
 
-RUN_PREFIX = "feed"
-THOUSAND = [MonitorOf(f"model-{index}", "1", ("accuracy", "n")) for index in range(1000)]
+RUNS_OF_ONE_REQUEST = 100
+
+
+def run_of(index: int, of: int) -> str:
+    """32 hex digits, as MLflow's own."""
+    return f"{of:08x}{index:024x}"
 
 
 def fill(server: MlflowServer, experiment_id: str, queries: Sequence[MonitorOf], evaluated_at: float) -> None:
     """Many monitoring runs of three points each, straight into the tables: by REST it takes minutes."""
     rows: list[object] = []
     for index, query in enumerate(queries):
-        run_id = f"{RUN_PREFIX}{index:028x}"
+        run_id = run_of(index, len(queries))
         rows.append(
             SqlRun(
                 run_uuid=run_id,
@@ -270,33 +274,40 @@ def fill(server: MlflowServer, experiment_id: str, queries: Sequence[MonitorOf],
     engine.dispose()
 
 
-async def test_a_tick_over_a_thousand_models_costs_one_request_when_nothing_is_new(
-    server: MlflowServer, monitors: Monitors, monitoring: Monitoring, recorded: Recorded, clock: Clock
+@pytest.mark.parametrize("number", [150, pytest.param(1000, marks=pytest.mark.slow)])
+async def test_a_tick_over_many_models_costs_one_request_when_nothing_is_new(
+    server: MlflowServer,
+    monitors: Monitors,
+    monitoring: Monitoring,
+    recorded: Recorded,
+    clock: Clock,
+    number: int,
 ) -> None:
-    fill(server, monitoring.experiment_id, THOUSAND, clock.now.timestamp())
+    many = [MonitorOf(f"model-{index}", "1", ("accuracy", "n")) for index in range(number)]
+    fill(server, monitoring.experiment_id, many, clock.now.timestamp())
 
-    # The first time everything is read: the sweep, and ten requests of a hundred runs for each of two metrics
-    answers = await monitors.answer(THOUSAND)
+    # The first time everything is read: the sweep, and for each of two metrics a request for every hundred runs
+    answers = await monitors.answer(many)
     assert all(points(answer) == [(60, 0.9), (120, 0.9), (180, 0.9)] for answer in answers.values())
-    assert recorded.paths == [EXPERIMENT, SEARCH, *[HISTORY] * 20]
+    assert recorded.paths == [EXPERIMENT, SEARCH, *[HISTORY] * 2 * math.ceil(number / RUNS_OF_ONE_REQUEST)]
 
     # Nothing new
     recorded.paths.clear()
     clock.now += OVERLAP * 2
-    assert await monitors.answer(THOUSAND) == answers
+    assert await monitors.answer(many) == answers
     assert recorded.paths == [SEARCH]
 
     # One new evaluation
     recorded.paths.clear()
-    monitoring.log(f"{RUN_PREFIX}{500:028x}", {"accuracy": [(240, 0.5)], "n": [(240, 10)]})
-    answers = await monitors.answer(THOUSAND)
-    assert points(answers[THOUSAND[500]])[-1] == (240, 0.5)
+    monitoring.log(run_of(100, number), {"accuracy": [(240, 0.5)], "n": [(240, 10)]})
+    answers = await monitors.answer(many)
+    assert points(answers[many[100]])[-1] == (240, 0.5)
     assert recorded.paths == [SEARCH, HISTORY, HISTORY]
 
     # A sweep costs no more than a tick and the look-up of the experiment
     recorded.paths.clear()
     clock.now += SWEEP_EVERY
-    await monitors.answer(THOUSAND)
+    await monitors.answer(many)
     assert recorded.paths == [EXPERIMENT, SEARCH]
 
 

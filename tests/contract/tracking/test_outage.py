@@ -17,6 +17,7 @@ from tests.contract.tracking.server import MlflowServer
 pytestmark = pytest.mark.asyncio
 
 
+@pytest.mark.slow
 async def test_a_server_that_stops_and_starts_again_is_unavailable_since_then_and_answers_again(
     server: MlflowServer, oracle: mlflow.MlflowClient, client: MlflowClient, clock: Clock, unique: Callable[[str], str]
 ) -> None:

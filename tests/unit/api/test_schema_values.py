@@ -16,6 +16,7 @@ from tandem.api.appdeployment import AppDeployment, AppDeploymentSpec
 from tandem.api.meta import to_json
 from tandem.api.trainingjob import TrainingJob, TrainingJobSpec
 from tests.crds import KINDS, schema
+from tests.examples import examples
 from tests.unit.api.values import values_of
 
 MODELS: dict[str, type[msgspec.Struct]] = {"TrainingJob": TrainingJob, "AppDeployment": AppDeployment}
@@ -26,7 +27,7 @@ RESOURCES = {kind: values_of(schema(kind)["properties"]["spec"]) for kind in KIN
 STATUSES = {kind: values_of(schema(kind)["properties"]["status"]) for kind in KINDS}
 VALIDATORS = {kind: jsonschema.Draft7Validator(schema(kind)["properties"]["spec"]) for kind in KINDS}
 
-thorough = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+thorough = settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.parametrize("kind", KINDS)

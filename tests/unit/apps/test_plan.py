@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tandem.api.facts import Unavailable
 from tandem.api.meta import Json
 from tandem.api.plan import Apply, Delete
+from tests.examples import examples
 from tests.unit.apps.world import CRASH, NEVER, PULL, QUOTA, READY, Crash, World, app, model
 
 CONFIGURED: Json = {
@@ -185,7 +186,7 @@ def test_the_same_observation_gives_the_same_plan(begin: Callable[[], World]) ->
 
 
 @story
-@settings(max_examples=25, suppress_health_check=[HealthCheck.differing_executors])
+@settings(max_examples=examples(25), suppress_health_check=[HealthCheck.differing_executors])
 @given(crashes=st.lists(st.integers(0, 2), max_size=12))
 def test_a_crash_after_any_action_ends_where_it_would_have_ended(
     begin: Callable[[], World], crashes: list[int]
@@ -432,7 +433,7 @@ def _pods(deployment: Json) -> int:
     return int(deployment.get("status", {}).get("replicas", 0))
 
 
-AnythingHappens.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+AnythingHappens.TestCase.settings = settings(max_examples=examples(150), stateful_step_count=30, deadline=None)
 TestAnythingHappens = AnythingHappens.TestCase
 
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tandem.api.facts import ModelNamed, MonitorOf
+from tests.examples import examples
 from tests.unit.drift.world import BAD, FIRST, GOOD, HOUR, NOW, World, down, hours
 
 VALUES = st.sampled_from([BAD, BAD, BAD, GOOD, math.nan, math.inf])
@@ -220,7 +221,7 @@ class Life(RuleBasedStateMachine):
         assert self.events.count("RetrainRequested") == len(self.ledger.requests)
 
 
-Life.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+Life.TestCase.settings = settings(max_examples=examples(150), stateful_step_count=40, deadline=None)
 TestLife = Life.TestCase
 
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tandem.api.trainingjob import DriftSignal
 from tandem.drift.detectors import Missing, Window
 from tandem.drift.replay import expected_false_alarms, replay, windows_to_alarm
+from tests.examples import examples
 
 NONE = Missing("none")
 CHAMPION = Decimal("0.9")
@@ -96,7 +97,7 @@ def test_the_expectation_is_what_a_replay_of_pure_chance_finds() -> None:
     assert found == pytest.approx(expected_false_alarms(policy, CHAMPION, 20, len(windows)), rel=0.1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(1, 60), st.sampled_from([0.0, 0.3, 0.9, 1.0]), st.integers(1, 4))
 def test_more_breaches_in_a_row_never_alarm_earlier(samples: int, rate: float, count: int) -> None:
     fewer, more = (drop("0.05", count), drop("0.05", count + 1))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tandem.engine.queue import KeyedQueue
+from tests.examples import examples
 
 KEYS = st.sampled_from("abcd")
 SECONDS = st.integers(min_value=1, max_value=20)
@@ -84,5 +85,5 @@ class QueueMachine(RuleBasedStateMachine):
         assert self.queue.depth == len(self.waiting) if hasattr(self, "queue") else True
 
 
-QueueMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+QueueMachine.TestCase.settings = settings(max_examples=examples(60), stateful_step_count=30, deadline=None)
 TestQueue = QueueMachine.TestCase

@@ -12,6 +12,7 @@ from tandem.api.facts import LoggedProgress
 from tandem.api.names import APPROVED_ANNOTATION, REJECTED_ANNOTATION
 from tandem.api.plan import Action, Create, MoveAlias
 from tandem.training.run import spec_digest
+from tests.examples import examples
 from tests.unit.training.world import DRIFT_POLICY, POLL_JOB, World
 
 PARAMETERS = st.sampled_from(["200", "300", "400"])
@@ -245,7 +246,7 @@ class AnyHistory(RuleBasedStateMachine):
 
 TestAnyHistory = AnyHistory.TestCase
 TestAnyHistory.settings = settings(
-    max_examples=100,
+    max_examples=examples(100),
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
