@@ -9,21 +9,20 @@ with ControlPlane() as plane:
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
-import ssl
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+import urllib3
 
 from cluster import audit
 from cluster.daemons import clean_environment, log_of, read_status, write_spec
@@ -130,20 +129,26 @@ class ControlPlane:
 
     def get(self, path: str) -> dict[str, Any]:
         """As `kubectl get --raw`, for what is looked at again and again: a kubectl costs 70 ms of processor."""
-        assert self._credentials is not None, "the control plane was not started"
-        tls = ssl.create_default_context(cafile=str(self._credentials.ca))
-        tls.load_cert_chain(self._credentials.certificate(READER), self._credentials.key(READER))
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=tls))
-        try:
-            with opener.open(f"{self.url}{path}", timeout=30) as answer:
-                found: dict[str, Any] = json.loads(answer.read())
-        except urllib.error.HTTPError as error:
+        answer = self._reader.request("GET", f"{self.url}{path}")
+        if answer.status >= 400:
             raise ClusterError(
-                what=f"GET {path}: {error.read().decode(errors='replace')}",
+                what=f"GET {path}: {answer.data.decode(errors='replace')}",
                 rule="the API server refused it",
                 remedy=f"see {self.state / 'logs'}",
-            ) from None
+            )
+        found: dict[str, Any] = answer.json()
         return found
+
+    @cached_property
+    def _reader(self) -> urllib3.PoolManager:
+        """Connections that stay: a handshake with a client certificate costs both sides more than an answer."""
+        assert self._credentials is not None, "the control plane was not started"
+        return urllib3.PoolManager(
+            ca_certs=str(self._credentials.ca),
+            cert_file=str(self._credentials.certificate(READER)),
+            key_file=str(self._credentials.key(READER)),
+            timeout=30,
+        )
 
     def define(self, *files: Path) -> None:
         """Custom resource definitions: applied, and returned from when they are served."""
