@@ -37,6 +37,8 @@ IMAGE_TOOLS = (
     Tool("mmdebstrap", "mmdebstrap"),
     Tool("unshare", "util-linux"),
 )
+# Git's own way to a server that is reached by ssh; some tests go it.
+SSH_TOOLS = (Tool("ssh", "openssh-client"), Tool("ssh-keygen", "openssh-client"))
 
 
 def ensure(tools: tuple[Tool, ...]) -> None:

@@ -20,6 +20,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from cluster.embedded import debian
 from tests.contract.tracking.server import MlflowServer
 
 ROOT = Path(__file__).parents[3]
@@ -34,6 +35,12 @@ def until(holds: Callable[[], bool], what: str) -> None:
         if time.monotonic() > end:
             raise TimeoutError(f"waited {PATIENCE:.0f} s for {what}")
         time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def ssh_client() -> None:
+    """A machine may have Git and no ssh."""
+    debian.ensure(debian.SSH_TOOLS)
 
 
 def free_port() -> int:

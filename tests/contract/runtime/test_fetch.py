@@ -174,6 +174,7 @@ def test_an_unreachable_repository_is_told_without_its_password(pod: FetchPod) -
     assert "hunter2" not in done.out + done.err
 
 
+@pytest.mark.usefixtures("ssh_client")
 def test_a_git_server_that_is_away_is_told_apart_from_one_that_says_no(tmp_path: Path, http: HttpServer) -> None:
     """The first one is waited for."""
     http.files["/away.git/info/refs?service=git-upload-pack"] = (503, b"")

@@ -16,7 +16,7 @@ from tandem.runtime.instruction import Git, parse
 from tests.contract.runtime.conftest import Repository, free_port, pod_environment, run_module
 from tests.contract.runtime.stores import HEADER, ME, Guarded, Ssh, git_http_backend, guarded_server, ssh_server
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("ssh_client")]
 
 
 @pytest.fixture(scope="module")
