@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import pytest
 
+from cluster.choose import cluster
 from demo.kubectl import Kubectl
 from demo.mlflow import Mlflow
 from demo.setup import SYSTEM, Site, set_up
@@ -59,10 +60,12 @@ _numbers = count(1)
 def site() -> Iterator[Site]:
     """A cluster with Tandem and MLflow on it, Available."""
     named = os.environ.get("TANDEM_E2E_CLUSTER", "")
-    found = set_up(named or OWN_CLUSTER)
-    yield found
-    if not named and os.environ.get("TANDEM_KEEP_CLUSTER", "") in ("", "0"):
-        found.cluster.down()
+    stays = bool(named) or os.environ.get("TANDEM_KEEP_CLUSTER", "") not in ("", "0")
+    try:
+        yield set_up(named or OWN_CLUSTER)
+    finally:  # also one that has not come up whole
+        if not stays:
+            cluster(OWN_CLUSTER).down()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
