@@ -59,7 +59,8 @@ def _packaged() -> Path:
 def _installer(target: Path) -> list[str]:
     if importlib.util.find_spec("pip"):
         return [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(target)]
-    uv = shutil.which("uv")
+    # Beside this Python, though nobody may have put that on the PATH.
+    uv = shutil.which("uv", path=os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", ""))))
     if uv:
         return [uv, "pip", "install", "--quiet", "--python", sys.executable, "--target", str(target)]
     raise ClusterError(

