@@ -59,20 +59,20 @@ class Bytecode:
 
 def of_this_environment() -> list[Bytecode]:
     """Of what is locked and of Python's own library; none where it is not kept apart (the Makefile sees to that)."""
+    if sys.pycache_prefix is None:
+        return []
     # uv gives every clone the same files. Should it have unpacked them anew, they have another time.
     return [
-        *_of("purelib", "kopf/__init__.py", _LOCKED.read_bytes()),
-        *_of("stdlib", "os.py", b""),
+        _of(sys.pycache_prefix, "purelib", "kopf/__init__.py", _LOCKED.read_bytes()),
+        _of(sys.pycache_prefix, "stdlib", "os.py", b""),
     ]
 
 
-def _of(place: str, a_file: str, content: bytes) -> list[Bytecode]:
-    if sys.pycache_prefix is None:
-        return []
+def _of(compiled: str, place: str, a_file: str, content: bytes) -> Bytecode:
     sources = Path(sysconfig.get_path(place))
     written = (sources / a_file).stat().st_mtime_ns
     key = hashlib.sha256(f"{sources.name} {sys.version} {written}".encode() + content).hexdigest()[:16]
-    return [Bytecode(Path(sys.pycache_prefix) / sources.relative_to("/"), cache() / "bytecode" / key)]
+    return Bytecode(Path(compiled) / sources.relative_to("/"), cache() / "bytecode" / key)
 
 
 def _link(source: str, target: str) -> None:

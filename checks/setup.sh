@@ -22,17 +22,16 @@ if ! "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null; then
 fi
 
 echo "setting up $VENV …"
+[ -x "$VENV/bin/python" ] || "$PYTHON" -m venv --clear --without-pip "$VENV"
 # uv installs everything else. It is kept, as what it fetches is, so that a next clone needs no pip to get it (6 s of 10).
-case ${XDG_CACHE_HOME:-} in /*) kept=$XDG_CACHE_HOME ;; *) kept=$HOME/.cache ;; esac
-uv=$kept/tandem/uv-$(sha256sum < requirements/bootstrap.txt | cut -c1-12)
+kept=$(PYTHONPATH=. "$VENV/bin/python" -c 'from cluster.paths import cache; print(cache())')
+uv=$kept/uv-$(sha256sum < requirements/bootstrap.txt | cut -c1-12)
 if [ ! -x "$uv" ]; then
-    [ -x "$VENV/bin/python" ] || "$PYTHON" -m venv --clear "$VENV"
     "$VENV/bin/python" -m pip --version >/dev/null 2>&1 || "$VENV/bin/python" -m ensurepip --upgrade >/dev/null
     "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
-    mkdir -p "${uv%/*}"
+    mkdir -p "$kept"
     cp "$VENV/bin/uv" "$uv.$$" && mv "$uv.$$" "$uv"
 fi
-[ -x "$VENV/bin/python" ] || "$PYTHON" -m venv --clear --without-pip "$VENV"
 "$uv" pip sync --quiet --python "$VENV/bin/python" --require-hashes requirements/dev.txt requirements/bootstrap.txt
 "$VENV/bin/python" -m checks.bytecode
 echo "setting up $VENV: $((SECONDS - begun)) s"

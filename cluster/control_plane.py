@@ -148,6 +148,7 @@ class ControlPlane:
             cert_file=str(self._credentials.certificate(READER)),
             key_file=str(self._credentials.key(READER)),
             timeout=30,
+            retries=False,
         )
 
     def define(self, *files: Path) -> None:

@@ -45,10 +45,10 @@ class _Whole(msgspec.Struct, frozen=True):
     object: Json
 
 
+TELL_EVERY: Final = 10.0  # seconds
+
 _EVENT: Final = msgspec.json.Decoder(_Event)
 _WHOLE: Final = msgspec.json.Decoder(_Whole)
-TELL_EVERY: Final = 10.0
-
 _DELETED: Final = "DELETED"
 _EVENTS: Final = frozenset({"ADDED", "MODIFIED", _DELETED})
 
@@ -74,7 +74,7 @@ class Stream:
                 complete, newline, rest = chunk.rpartition(b"\n")
                 if newline:
                     lines = b"".join((*begun, complete)).split(b"\n")
-                    others = [line for line in lines if line and not self._is_heard(line)]
+                    others = [line for line in lines if line and not self._hears(line)]
                     if others:
                         yield b"\n".join((*others, b""))
                     elif self._clock() - self._told_at >= TELL_EVERY and (told := self._position()):
@@ -97,7 +97,8 @@ class Stream:
         meta = {"resourceVersion": last.metadata.resource_version}
         return msgspec.json.encode({"type": "BOOKMARK", "object": {"kind": last.kind, "metadata": meta}}) + b"\n"
 
-    def _is_heard(self, line: bytes) -> bool:
+    def _hears(self, line: bytes) -> bool:
+        """Whether this line was an event."""
         try:
             event = _EVENT.decode(line)
         except msgspec.DecodeError:  # a bookmark, an error, or whatever else: not ours to judge
@@ -106,7 +107,7 @@ class Stream:
             self._last, self._told_at = None, self._clock()
             return False
         self._last = event.object
-        echo = event.type != _DELETED and self._listener.is_echo(event.object.kind, event.object.metadata)
-        if not echo:
-            self._listener.hear(event.type, event.object.kind, _WHOLE.decode(line).object)
+        kind, version = event.object.kind, event.object.metadata
+        if event.type == _DELETED or not self._listener.is_echo(kind, version):
+            self._listener.hear(event.type, kind, _WHOLE.decode(line).object)
         return True

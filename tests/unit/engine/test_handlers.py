@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import pytest
 
 from tandem.api.meta import Key
 from tandem.engine.controller import JOBS
-from tandem.engine.handlers import Observer, settings_for
+from tandem.engine.handlers import Backoff, Observer, settings_for
 from tandem.engine.store import Store
 from tandem.engine.stream import Version
-from tandem.engine.watches import Watches
 from tests.unit.engine.objects import WIDGETS, Json, child, controller, resource
+from tests.unit.engine.test_session import Ear
 
 W = Key("Widget", "ns", "w")
-
-
-class Ear(Watches):
-    """Keeps what it is told to be delivered."""
-
-    def __init__(self) -> None:
-        super().__init__([WIDGETS, JOBS], (), lambda: 0.0)
-        self.told: list[str] = []
-
-    def delivered(self, kind: str, namespace: str, version: str) -> None:
-        self.told.append(f"{kind} of {namespace} in version {version}")
 
 
 class World:
@@ -124,6 +115,5 @@ def test_kopf_writes_nothing_and_looks_for_nothing_of_its_own() -> None:
 
 
 def test_kopf_never_gives_a_connection_up() -> None:
-    delays = iter(settings_for([]).networking.error_backoffs)  # type: ignore[arg-type]  # a number is a list of one
-
-    assert [next(delays) for _ in range(2000)][-1] == 30.0
+    assert isinstance(settings_for([]).networking.error_backoffs, Backoff)
+    assert next(islice(Backoff(), 2000, None)) == 30.0
