@@ -56,11 +56,11 @@ class Probes:
     process: OperatorProcess
     session: aiohttp.ClientSession
 
-    async def get(self, path: str, port: int | None = None) -> tuple[int, str]:
-        """Status and text; 0 when nobody answers within a second."""
-        url = f"http://127.0.0.1:{port or self.process.options.health_port}{path}"
+    async def get(self, path: str, within: float = PATIENCE) -> tuple[int, str]:
+        """Status and text; 0 when nobody answers ``within`` so many seconds."""
+        url = f"http://127.0.0.1:{self.process.options.health_port}{path}"
         try:
-            async with self.session.get(url, timeout=aiohttp.ClientTimeout(total=1)) as answer:
+            async with self.session.get(url, timeout=aiohttp.ClientTimeout(total=within)) as answer:
                 return answer.status, await answer.text()
         except (aiohttp.ClientError, TimeoutError):
             return 0, ""
@@ -75,7 +75,10 @@ class Probes:
 
     async def metrics(self) -> dict[str, dict[tuple[str, ...], float]]:
         """Name of the sample → values of its labels, in the order of their names → value."""
-        _, text = await self.get("/metrics", self.process.options.metrics_port)
+        url = f"http://127.0.0.1:{self.process.options.metrics_port}/metrics"
+        async with self.session.get(url, timeout=aiohttp.ClientTimeout(total=PATIENCE)) as answer:
+            assert answer.status == 200
+            text = await answer.text()
         found: dict[str, dict[tuple[str, ...], float]] = {}
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
@@ -278,7 +281,9 @@ async def test_case_49_a_loop_that_stands_still_answers_no_probe_and_tells_it_af
         await world.until(runs("iris-1"))
         world.operator.pause(2.5)
         await asyncio.sleep(0.2)
-        assert (await probes.get("/healthz"))[0] == 0, "what the kubelet counts, and restarts for after a minute"
+        assert (await probes.get("/healthz", within=1))[0] == 0, (
+            "what the kubelet counts, and restarts for after a minute"
+        )
 
         ends("iris-1")(world)
         await world.until(training_is("Complete"))
