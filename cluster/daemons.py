@@ -18,6 +18,7 @@ class Daemon:
     ready: str  # a URL that answers 200 once the daemon serves
     after: tuple[str, ...] = ()  # daemons that must be ready before this one is started
     env: Mapping[str, str] = field(default_factory=dict)
+    own_session: bool = False  # what it and its children take of a processor is weighed against all the others
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ def read_spec(state: Path) -> list[Daemon]:
             ready=entry["ready"],
             after=tuple(entry["after"]),
             env=entry["env"],
+            own_session=entry["own_session"],
         )
         for entry in entries
     ]

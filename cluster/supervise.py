@@ -95,6 +95,7 @@ class Supervisor:
                 stdout=log,
                 stderr=log,
                 env={**os.environ, **entry.daemon.env},
+                start_new_session=entry.daemon.own_session,
                 preexec_fn=self._die_with(os.getpid()),  # noqa: PLW1509 (there is one thread, see above)
             )
         entry.starts += 1

@@ -46,7 +46,8 @@ def containerd(plan: NodePlan) -> Daemon:
     argv = (str(plan.containerd / "containerd"), "--config", str(STATE / "node" / "containerd.toml"))
     # containerd finds its shim next to runc, on the PATH.
     path = f"{plan.containerd}:{debian.SYSTEM_PATH}"
-    return Daemon("containerd", argv, ready="http://127.0.0.1:1338/v1/metrics", env={"PATH": path})
+    # Of the daemons it alone has much to do, when many pods start; before the pods it would starve those that run.
+    return Daemon("containerd", argv, "http://127.0.0.1:1338/v1/metrics", env={"PATH": path}, own_session=True)
 
 
 def kubelet(plan: NodePlan) -> Daemon:

@@ -84,7 +84,8 @@ def _weigh(pid: int) -> None:
     """The daemons come before pods and shells, where the kernel groups by sessions, as they do on nodes of their own.
 
     With the weight of one shell for all of them, an API server beside busy pods answered nothing for 10 s; with that of
-    two, kube-proxy sent requests to pods that were gone for more than five.
+    two, kube-proxy sent requests to pods that were gone for more than five. containerd has a session of its own: it
+    takes what it gets while thirty pods start, and the operator among them lost its Lease.
     """
     with suppress(OSError):
         Path(f"/proc/{pid}/autogroup").write_text(str(_SESSION_NICE))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,21 @@ def test_when_the_supervisor_ends_then_so_do_they(
     two.wait()
 
     until(lambda: not any(running(pid) for pid in before), "they ended")
+
+
+def test_given_one_with_a_session_of_its_own_then_it_leads_it_and_ends_with_the_others(tmp_path: Path) -> None:
+    with_others, alone = free_ports(2)
+    write_spec(tmp_path, [a_server("with-others", with_others), replace(a_server("alone", alone), own_session=True)])
+    supervisor = supervise(tmp_path, "--tied")
+    until(lambda: read_status(tmp_path).ready, "both are ready")
+    started = read_status(tmp_path).daemons
+
+    assert os.getsid(started["alone"].pid) == started["alone"].pid
+    assert os.getsid(started["with-others"].pid) == os.getsid(supervisor.pid)
+
+    supervisor.kill()
+    supervisor.wait()
+    until(lambda: not any(running(condition.pid) for condition in started.values()), "they ended")
 
 
 def test_when_whoever_holds_the_other_end_is_gone_then_they_end_and_the_folder_goes(tmp_path: Path) -> None:

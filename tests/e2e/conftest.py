@@ -26,6 +26,7 @@ from tests.e2e import kept as kept_data
 from tests.e2e import rolled, scaled
 from tests.e2e import switched as switched_apps
 from tests.e2e.beside import Scenario, Scenarios
+from tests.e2e.diagnosis import diagnosis
 from tests.e2e.judged import Judged, judgements
 from tests.e2e.mistaken import World, everything_wrong
 
@@ -53,19 +54,28 @@ AFTER_THE_STORY: Final[dict[str, Scenario[Any]]] = {
     "switched": switched_apps.SWITCHED,
 }
 OWN_CLUSTER = "e2e"
+_DIAGNOSIS: Final = pytest.StashKey[tuple[str, ...]]()
 _numbers = count(1)
 
 
 @pytest.fixture(scope="session")
-def site() -> Iterator[Site]:
+def site(request: pytest.FixtureRequest) -> Iterator[Site]:
     """A cluster with Tandem and MLflow on it, Available."""
     named = os.environ.get("TANDEM_E2E_CLUSTER", "")
     stays = bool(named) or os.environ.get("TANDEM_KEEP_CLUSTER", "") not in ("", "0")
     try:
-        yield set_up(named or OWN_CLUSTER)
+        found = set_up(named or OWN_CLUSTER)
+        yield found
+        if request.session.testsfailed:
+            request.config.stash[_DIAGNOSIS] = tuple(diagnosis(found.kubectl.within(SYSTEM)))
     finally:  # also one that has not come up whole
         if not stays:
             cluster(OWN_CLUSTER).down()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for line in config.stash.get(_DIAGNOSIS, ()):
+        terminalreporter.write_line(line)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
