@@ -1,6 +1,7 @@
 """The Job that judges a revision, and the Service by which it finds that revision's pods.
 
-One pod: a container of the runtime that measures, and beside it one for each metric that is a container of the user's.
+One pod: a container of the runtime that measures, and beside it one for each metric that is a container of the user's;
+those begin when the cluster's DNS knows the Service.
 It runs in the resource's own namespace, with nothing that a pod of that namespace would not have: no token of a
 ServiceAccount, and of the Secrets only those that a metric names, in the container that measures alone.
 """
@@ -28,6 +29,7 @@ ANALYSIS_LABEL: Final = f"{names.GROUP}/analysis"
 MOMENT_ANNOTATION: Final = f"{names.GROUP}/analysis-moment"
 METRICS_ANNOTATION: Final = f"{names.GROUP}/analysis-metrics"
 MEASURE: Final = "analyse"
+RESOLVE: Final = "resolve"
 JOB_PREFIX: Final = "job-"
 START_SECONDS: Final = 600  # a pod may wait for a node and pull its images before anything is measured
 TTL_SECONDS: Final = 86400  # how long the logs of a judgement are there; without the Job it would be made anew
@@ -121,6 +123,7 @@ def _pod_spec(case: Case, owned: Owned, moment: str, since: datetime, metrics: S
     secrets = [(metric.name, secret) for metric in measured if (secret := _secret_of(metric))]
     known = placeholders(case, owned)
     containers = [_job(metric.name, metric.job, known) for metric in metrics if metric.job is not None]
+    init_containers = [_resolve(case)] if containers else []
     if measured:
         containers.insert(0, _measure(case, owned, moment, since, measured, 1 + len(containers)))
     return {
@@ -134,6 +137,7 @@ def _pod_spec(case: Case, owned: Owned, moment: str, since: datetime, metrics: S
             "fsGroup": _USER,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
+        **({"initContainers": init_containers} if init_containers else {}),
         "containers": containers,
         "volumes": [
             {"name": "tmp", "emptyDir": {}},
@@ -149,9 +153,18 @@ def placeholders(case: Case, owned: Owned) -> dict[str, str]:
         "NAME": meta.name,
         "NAMESPACE": meta.namespace,
         "REVISION": str(owned.number),
-        "URL": f"http://{service_name(case)}.{meta.namespace}.svc:{port_of(case, owned)}",
+        "URL": f"http://{_host(case)}:{port_of(case, owned)}",
         **({"MODEL_VERSION": model.version} if model is not None else {}),
     }
+
+
+def _host(case: Case) -> str:
+    return f"{service_name(case)}.{case.app.metadata.namespace}.svc"
+
+
+def _resolve(case: Case) -> Json:
+    container = _container(RESOLVE, case.settings.runtime_image, {}, dict(_REQUESTS))
+    return container | {"command": ["python", "-m", "tandem.runtime.resolve", _host(case)]}
 
 
 def _measure(

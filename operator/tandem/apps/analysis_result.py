@@ -260,7 +260,7 @@ def _obstacle(job: Job, pod: Pod | None) -> tuple[str, datetime | None, timedelt
 
 
 def _waiting(pod: Pod) -> Iterator[str]:
-    for container in pod.status.container_statuses:
+    for container in pod.containers:
         waiting = container.state.waiting
         if waiting is None:
             continue

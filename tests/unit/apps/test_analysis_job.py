@@ -101,7 +101,19 @@ def test_pods_of_a_judgement_are_restricted_and_have_no_token() -> None:
     world = candidate(PROMETHEUS, WEB, ERRORS, SMOKE)
     assert violations(pod(world)) == []
     assert pod(world)["automountServiceAccountToken"] is False
-    assert all(container["resources"]["requests"] for container in pod(world)["containers"])
+    all_containers = pod(world)["initContainers"] + pod(world)["containers"]
+    assert all(container["resources"]["requests"] for container in all_containers)
+
+
+def test_a_container_of_the_users_begins_when_the_dns_knows_whom_it_asks() -> None:
+    """Its Service is a moment old: `Name or service not known` rolled a good revision back."""
+    (resolve,) = pod(candidate(ERRORS, SMOKE))["initContainers"]
+    assert resolve["command"] == ["python", "-m", "tandem.runtime.resolve", "shop-analysis.team.svc"]
+    assert resolve["image"] == containers(candidate(ERRORS))["analyse"]["image"]
+
+
+def test_what_measures_by_itself_asks_again_and_need_not_wait() -> None:
+    assert "initContainers" not in pod(candidate(PROMETHEUS, WEB, ERRORS))
 
 
 def test_no_service_and_no_autoscaler_takes_them_for_pods_of_the_app() -> None:

@@ -257,6 +257,15 @@ def test_a_pod_that_cannot_start_is_waited_for_and_then_inconclusive(
     assert why in late.message
 
 
+def test_an_image_of_the_runtime_that_cannot_be_pulled_is_told_of_before_the_users_own() -> None:
+    job = job_of(active=1)
+    of_ours = {**waiting("resolve", "ErrImagePull", "not found"), "image": "tandem/runtime:dev"}
+    pod = pod_of(
+        job, waiting("job-smoke", "PodInitializing"), phase="Pending", initContainerStatuses=[of_ours], suffix="y"
+    )
+    assert result(job, pod, metrics=(SMOKE,)).message == "image 'tandem/runtime:dev' cannot be pulled: not found"
+
+
 def test_a_pull_that_failed_and_its_back_off_are_told_alike() -> None:
     """The two take turns for ever; a message that followed them would be a write at each turn."""
     job = job_of(active=1)
