@@ -22,7 +22,7 @@ from demo.visitor import Tally, Visitor, counted
 from tandem.api import names
 from tests.contract.apps.entrance import serving
 from tests.e2e.beside import Scenario, Stage
-from tests.e2e.diary import Diary, says
+from tests.e2e.diary import WITHIN, Diary, says
 from tests.e2e.judged import serves
 from tests.rollouts import client
 from tests.rollouts.app import deployed, env
@@ -32,13 +32,23 @@ ROLLING: Final = "rolling"  # RollingUpdate
 HOST: Final = "localhost"  # by which this machine asks itself; the port is none of the rule's business
 ENTERED_WITHIN: Final = 60.0  # seconds
 ANSWERS_AFTER: Final = 30  # of the new revision, that are looked at
+# One request after the other, each on a connection of its own; it ends with the first one that nobody answers.
+_IN_TURN: Final = """
+import socket, sys, time, urllib.request
+address = socket.gethostbyname(sys.argv[1])
+while True:
+    with urllib.request.urlopen(f"http://{address}/", timeout=10) as answer:
+        print(answer.headers["X-App-Version"], flush=True)
+    time.sleep(0.05)
+"""
 
 
 @dataclass(frozen=True)
 class Facts:
     """``waiting``: the held app before somebody said yes; ``previewed``: what the candidate's own address answered
-    then, ``meanwhile``: what the visitor had been answered until then. ``seconds``: who answered the visitor in each
-    second. ``asked``: its tally, ``entered``: that through the Ingress, from before the switch on.
+    then, ``meanwhile``: what the visitor had been answered until then. ``in_turn``: who answered a client that asks
+    again when it has its answer, from before the switch on. ``asked``: the visitor's tally; ``entered``: that through
+    the Ingress.
 
     ``shares``: the traffic, in percent, that the status told of the rolling candidate, each once; ``rolled``: the
     tally. ``held``, ``rolling``: the resources in the end.
@@ -47,7 +57,7 @@ class Facts:
     waiting: Json
     previewed: str
     meanwhile: Tally
-    seconds: tuple[frozenset[str], ...]
+    in_turn: tuple[str, ...]
     asked: Tally
     entered: Tally
     held: Json
@@ -87,16 +97,21 @@ def _hold(kubectl: Kubectl, diary: Diary, visitor: Visitor) -> Json:
     )
     preview = _version(kubectl, visitor, waiting["status"]["previewUrl"])
     meanwhile = visitor.tally()
-    kubectl.run("annotate", f"appdeployment/{HELD}", f"{names.GROUP}/approved=2/promotion")
-    held = diary.until(f"appdeployments/{HELD}", serves(2), "the second revision serves")
-    visitor.await_answer(lambda tally: tally.answered.get("good-2", 0) >= ANSWERS_AFTER, "answers of the new revision")
-    lines = kubectl.run("logs", visitor.pod).splitlines()
+    with kubectl.stream("exec", visitor.pod, "--", "python", "-c", _IN_TURN, HELD, within=WITHIN) as answers:
+        in_turn = [next(answers, "").strip()]
+        kubectl.run("annotate", f"appdeployment/{HELD}", f"{names.GROUP}/approved=2/promotion")
+        held = diary.until(f"appdeployments/{HELD}", serves(2), "the second revision serves")
+        for answer in answers:
+            in_turn.append(answer.strip())
+            if in_turn.count("good-2") >= ANSWERS_AFTER:
+                break
+    visitor.hears("good-2")
     return {
         "waiting": waiting,
         "previewed": preview,
         "meanwhile": meanwhile,
-        "seconds": tuple(frozenset(counted([line]).answered) for line in lines),
-        "asked": counted(lines),
+        "in_turn": tuple(in_turn),
+        "asked": visitor.tally(),
         "held": held,
     }
 
