@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from cluster.errors import ClusterError
 
 ROOT = Path("/sys/fs/cgroup")
 GONE_WITHIN = 10.0
@@ -57,9 +60,32 @@ def _weigh(group: Path, processors: int) -> None:
 
 
 def remove(name: str) -> None:
-    """Killed processes leave their groups behind, empty: the kernel removes none."""
-    for hierarchy in hierarchies():
-        _remove_tree(hierarchy.path / folder(name))
+    """Killed processes leave their groups behind, empty: the kernel removes none.
+
+    Raises:
+        ClusterError: they are in use, by a cluster that this one's state knows nothing of. Its kubelet would take the
+            pods of this one for orphans.
+    """
+    tops = [hierarchy.path / folder(name) for hierarchy in hierarchies()]
+    deadline = time.monotonic() + GONE_WITHIN
+    while any(_occupied(top) for top in tops):  # the last process may still be ending
+        if time.monotonic() > deadline:
+            raise ClusterError(
+                what=f"processes of another cluster {name} are alive",
+                rule="on one machine a name is that of one cluster: its control groups bear it",
+                remedy="take that one down where it was started (same HOME, XDG_STATE_HOME), or choose another --name",
+            )
+        time.sleep(POLL)
+    for top in tops:
+        _remove_tree(top)
+
+
+def _occupied(top: Path) -> bool:
+    for path, _, _ in os.walk(top):
+        with suppress(FileNotFoundError):  # whoever has it is removing it, too
+            if (Path(path) / "cgroup.procs").read_text():
+                return True
+    return False
 
 
 def _remove_tree(top: Path) -> None:
@@ -71,7 +97,7 @@ def _remove_tree(top: Path) -> None:
                 break
             except FileNotFoundError:
                 break
-            except OSError:  # busy: the last process in it is still ending
+            except OSError:  # busy: the kernel is not done with its last process
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(POLL)
