@@ -142,13 +142,14 @@ class Mlflow:
         return changed
 
     def told(self, write: EnsureRun) -> Told:
-        """As the writer tells it: of the first run in an experiment of its own."""
-        query = RunsOf(write.uid, write.experiment)
+        """As the writer tells it when it has made the first run in an experiment of its own."""
         first = list(self.experiments.values()).count(write.experiment) == 1
-        return {query: self.answer(query)} if first and self.outage is None else {}
+        if not first or self.outage is not None:
+            return {}
+        return {RunsOf(write.uid, write.experiment): (replace(self.runs[_run_id(write)], made=True),)}
 
     def _ensure(self, write: EnsureRun) -> None:
-        run_id = f"run-{write.uid}-{write.number}-{write.experiment}"
+        run_id = _run_id(write)
         if run_id not in self.runs:
             self.runs[run_id] = TrackedRun(run_id, "7", write.number, "RUNNING", _now(), tags=dict(write.tags))
             self.owners[run_id], self.experiments[run_id] = write.uid, write.experiment
@@ -203,9 +204,10 @@ class Tracking:
 
     async def carry_out(self, write: Outside) -> Told:
         async def carried_out() -> Told:
-            if not self.dead and self.server.carry_out(write):
+            changed = not self.dead and self.server.carry_out(write)
+            if changed:
                 self.wrote(write.id)
-            return self.server.told(write) if isinstance(write, EnsureRun) and not self.dead else {}
+            return self.server.told(write) if changed and isinstance(write, EnsureRun) else {}
 
         return await self._at_home(carried_out())
 
@@ -218,3 +220,7 @@ class Tracking:
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def _run_id(write: EnsureRun) -> str:
+    return f"run-{write.uid}-{write.number}-{write.experiment}"

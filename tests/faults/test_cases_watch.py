@@ -160,6 +160,23 @@ async def test_case_21_a_run_is_not_stopped_while_its_job_is_only_not_seen() -> 
         assert endstate.violations(world) == []
 
 
+async def test_case_21_a_job_that_a_person_has_deleted_is_not_made_again_for_an_older_view() -> None:
+    """Of the resource, before its status told of the Job. Found by random sequences: it trained a second time."""
+    async with World() as world:
+        train()(world)
+        before = world.server.database.revision
+        await world.until(runs("iris-1"))
+        await world.settled()
+        world.server.look_back(before)
+        world.delete(JOBS, "iris-1")
+        await world.restart()
+        await world.settled(in_the_past=True)
+        world.server.look_back(None)
+        await world.until(training_is("Failed"))
+        assert world.training()["failure"]["reason"] == "JobDeleted"
+        assert endstate.violations(world) == []
+
+
 async def test_case_22_a_resource_that_is_deleted_and_made_again_is_another_one() -> None:
     async with World() as world:
         train()(world)

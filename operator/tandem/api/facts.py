@@ -84,6 +84,7 @@ class TrackedRun:
         default_factory=dict
     )  # of each, in ms since the epoch: its script's own word
     ended_at: datetime | None = None  # by the clock of whoever ended it last; one that was taken up again keeps it
+    made: bool = False  # by this process, just now: then no Job of it can have been made before
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,8 @@ class Create:
     Jobs are created, never applied: an apply is an upsert, and a stale view would train a second time
     (argo-workflows#16294, #13986).
 
-    ``counted``: the name counts on from what was seen, and nothing else keeps an older view from counting wrongly: it
-    is created for the present version of the resource only (one more read).
+    ``counted``: the name counts on from what was seen, and nothing else keeps an older view from counting wrongly; or
+    what bore it may be gone. It is created for the present version of the resource only (one more read).
     """
 
     manifest: Json

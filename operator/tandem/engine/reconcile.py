@@ -57,7 +57,8 @@ SHORTEST_REQUEUE: Final = 0.1  # a plan that always asks to be called at once wo
 
 # What takes something back that was there before. An operator with an older view (stopped in the middle of a plan, or
 # no leader any more) must not: the resource is read again first, and a child is changed in the version that the plan
-# saw, or not at all. Creations are safe by their names and keys, but for names that count on from what was seen.
+# saw, or not at all. Creations are safe by their names and keys, but for names that count on from what was seen, or
+# that somebody may have taken away.
 FENCED: Final = (Apply, Delete, MoveAlias, TagRun, TagVersion)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 from tandem.api import names
@@ -43,7 +44,9 @@ class RunWrites:
         for some in _batches(tags):
             await self._client.log_batch(run.info.run_id, tags=some)
         # Another one may have been made before it in an experiment that was there; then only a search can tell.
-        return {RunsOf(write.uid, write.experiment): (tracked(run),)} if experiment.new and not tags else {}
+        if not experiment.new or tags:
+            return {}
+        return {RunsOf(write.uid, write.experiment): (replace(tracked(run), made=True),)}
 
     async def tag(self, write: TagRun) -> None:
         try:

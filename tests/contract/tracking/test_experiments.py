@@ -66,11 +66,14 @@ async def test_a_first_run_costs_three_requests(tracking: Tracking, recorded: Re
     assert recorded.paths == ["experiments/get-by-name", "experiments/create", "runs/create"]
 
 
-async def test_what_is_told_of_a_first_run_is_what_would_be_answered(tracking: Tracking, ensure: EnsureRun) -> None:
+async def test_what_is_told_of_a_first_run_is_what_would_be_answered_and_who_made_it(
+    tracking: Tracking, ensure: EnsureRun
+) -> None:
     ensure = replace(ensure, tags={"a": "tag"}, parameters={"seed": "7"})
     told = await tracking.writer.carry_out(ensure)
 
-    assert told == {of(ensure): await ask(tracking.reader, of(ensure))}
+    (run,) = await ask(tracking.reader, of(ensure))
+    assert told == {of(ensure): (replace(run, made=True),)}
 
 
 async def test_of_a_second_run_nothing_is_told_as_there_may_be_others(tracking: Tracking, ensure: EnsureRun) -> None:

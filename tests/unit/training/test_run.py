@@ -15,6 +15,22 @@ from tests.unit.training.world import UID, World, complete, kinds, trained
 OTHER = {"max_iter": "300"}
 
 
+# --- a Job and its view ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["made just now", "there before"])
+def test_only_of_a_run_that_was_there_before_a_job_may_have_been_made_and_be_gone(restarted: bool) -> None:
+    """Then it is created for the present version of the resource alone; else that read would be one for each Job."""
+    world = World()
+    while not world.runs:
+        world.reconcile()
+    if restarted:
+        world.restart()
+    world.settle()
+    (job,) = (action for action in world.done if isinstance(action, Create))
+    assert (job.manifest["kind"], job.counted) == ("Job", restarted)
+
+
 # --- what trains anew ----------------------------------------------------------------------------------------------
 
 

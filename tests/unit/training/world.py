@@ -98,6 +98,7 @@ class MlflowRun:
     models: list[LoggedModel] = field(default_factory=list)
     progress: LoggedProgress = field(default_factory=LoggedProgress)
     deleted: bool = False
+    made: bool = False  # by the operator that goes on now
 
     def logged_since(self, asked: MetricsSince) -> dict[str, float]:
         points = [point for point in self.points if point[0] in asked.metrics and point[2] >= asked.since]
@@ -161,6 +162,8 @@ class World:
     def restart(self) -> World:
         """The operator's memory is gone."""
         self.answers, self.refusals = {}, {}
+        for run in self.runs:
+            run.made = False
         return self
 
     def wait(self, seconds: float) -> World:
@@ -463,7 +466,8 @@ class World:
             case EnsureRun():
                 if not any(run.number == action.number and run.experiment == action.experiment for run in self.runs):
                     run_id = f"run-{action.number}" + ("" if action.experiment == "ml/iris" else action.experiment)
-                    self.runs.append(MlflowRun(action.number, run_id, action.experiment, dict(action.tags), self.now))
+                    made = MlflowRun(action.number, run_id, action.experiment, dict(action.tags), self.now, made=True)
+                    self.runs.append(made)
             case TagRun():
                 self._run(action.run_id).tags.update(action.tags)
             case EndRun():
@@ -639,6 +643,7 @@ def _tracked(run: MlflowRun, models: tuple[LoggedModel, ...] | None = None) -> T
         models,
         metric_times={name: run.metric_times.get(name, 0) for name in run.metrics},
         ended_at=run.ended_at,
+        made=run.made,
     )
 
 
