@@ -97,7 +97,7 @@ class MemoryTracking:
     async def carry_out(self, write: Outside) -> Told:
         assert isinstance(write, EnsureRun), f"not part of the start of a run: {write}"
         run_id = write.uid.replace("-", "")
-        run = TrackedRun(run_id, "1", write.number, "RUNNING", datetime.now(UTC), tags=write.tags)
+        run = TrackedRun(run_id, "1", write.number, "RUNNING", datetime.now(UTC), tags=write.tags, made=True)
         self._runs[write.uid] = (run,)
         return {RunsOf(write.uid, write.experiment): (run,)}
 

@@ -80,7 +80,7 @@ class Workload:
             return plan(settings, Observed(resource, TrainingChildren(), Facts({question: runs}), {}), now)
 
         (ensure,) = (action for action in planned().actions if isinstance(action, EnsureRun))
-        return planned(TrackedRun("0" * 32, "1", 1, "RUNNING", now, tags=ensure.tags))
+        return planned(TrackedRun("0" * 32, "1", 1, "RUNNING", now, tags=ensure.tags, made=True))
 
 
 def _manifest(metadata: Json) -> Json:
