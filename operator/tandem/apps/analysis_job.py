@@ -8,7 +8,7 @@ ServiceAccount, and of the Secrets only those that a metric names, in the contai
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -16,7 +16,7 @@ import msgspec
 
 from tandem.api import names
 from tandem.api.analysis import JobMetric, Metric
-from tandem.api.containers import MAX_INT32
+from tandem.api.containers import MAX_INT32, Quantity, amount
 from tandem.api.meta import Json, to_json
 from tandem.apps.analysis_time import deadline_of, seconds
 from tandem.apps.case import Case
@@ -38,7 +38,10 @@ _SECRETS: Final = "/tandem/secrets"
 _USER: Final = 65532  # the runtime image's own non-root user; any other image runs as it too
 _MESSAGES: Final = 12288  # bytes that the kubelet keeps of all containers of a pod together
 _MESSAGE: Final = 4096
-_REQUESTS: Final[dict[str, str | int]] = {"cpu": "50m", "memory": "128Mi"}
+_REQUESTS: Final[dict[str, Quantity]] = {"cpu": "50m", "memory": "128Mi"}
+# Of what only waits for a name: plain Python.
+_RESOLVE_REQUESTS: Final[dict[str, Quantity]] = {"cpu": "10m", "memory": "32Mi"}
+_RESOLVE_LEAST: Final[dict[str, Quantity]] = {"cpu": "50m", "memory": "64Mi"}
 
 
 def job_name(case: Case, owned: Owned, moment: str, since: datetime, metrics: Sequence[Metric]) -> str:
@@ -123,7 +126,9 @@ def _pod_spec(case: Case, owned: Owned, moment: str, since: datetime, metrics: S
     secrets = [(metric.name, secret) for metric in measured if (secret := _secret_of(metric))]
     known = placeholders(case, owned)
     containers = [_job(metric.name, metric.job, known) for metric in metrics if metric.job is not None]
-    init_containers = [_resolve(case)] if containers else []
+    init_containers = (
+        [_resolve(case, [metric.job for metric in metrics if metric.job is not None])] if containers else []
+    )
     if measured:
         containers.insert(0, _measure(case, owned, moment, since, measured, 1 + len(containers)))
     return {
@@ -162,8 +167,16 @@ def _host(case: Case) -> str:
     return f"{service_name(case)}.{case.app.metadata.namespace}.svc"
 
 
-def _resolve(case: Case) -> Json:
-    container = _container(RESOLVE, case.settings.runtime_image, {}, dict(_REQUESTS))
+def _resolve(case: Case, jobs: Sequence[JobMetric]) -> Json:
+    """It has limits where all have: under a quota on limits the pod would be refused for it."""
+    container = _container(RESOLVE, case.settings.runtime_image, {}, _RESOLVE_REQUESTS)
+    limits = {
+        name: max((*(job.resources.limits[name] for job in jobs), least), key=amount)
+        for name, least in _RESOLVE_LEAST.items()
+        if all(name in job.resources.limits for job in jobs)
+    }
+    if limits:
+        container["resources"]["limits"] = limits
     return container | {"command": ["python", "-m", "tandem.runtime.resolve", _host(case)]}
 
 
@@ -183,7 +196,7 @@ def _measure(
         MEASURE,
         case.settings.runtime_image,
         {"TANDEM_ANALYSIS": told, "MLFLOW_TRACKING_URI": case.settings.mlflow_uri.replace("$", "$$")},
-        dict(_REQUESTS),
+        _REQUESTS,
     )
     container["command"] = ["python", "-m", "tandem.runtime.analyse"]
     container["volumeMounts"] += [
@@ -210,12 +223,12 @@ def _job(name: str, job: JobMetric, known: dict[str, str]) -> Json:
     )
 
 
-def _container(name: str, image: str, env: dict[str, str], requests: dict[str, str | int]) -> Json:
+def _container(name: str, image: str, env: dict[str, str], requests: Mapping[str, Quantity]) -> Json:
     return {
         "name": name,
         "image": image,
         "env": [{"name": key, "value": value} for key, value in ({"HOME": "/tmp"} | env).items()],
-        "resources": {"requests": requests},
+        "resources": {"requests": dict(requests)},
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": {
             "allowPrivilegeEscalation": False,

@@ -112,6 +112,26 @@ def test_a_container_of_the_users_begins_when_the_dns_knows_whom_it_asks() -> No
     assert resolve["image"] == containers(candidate(ERRORS))["analyse"]["image"]
 
 
+@pytest.mark.parametrize(
+    ("limits", "own"),
+    [
+        ([{"cpu": "1", "memory": "1Gi"}, {"cpu": "2", "memory": "512Mi"}], {"cpu": "2", "memory": "1Gi"}),
+        ([{"cpu": "10m", "memory": "16Mi"}], {"cpu": "50m", "memory": "64Mi"}),
+        ([{"memory": "1Gi"}, {"cpu": "1"}], None),
+        ([{}], None),
+    ],
+    ids=["the largest", "what it needs", "not all have any", "none"],
+)
+def test_what_waits_for_the_dns_has_limits_where_all_have(limits: list[Json], own: Json | None) -> None:
+    """A quota on limits would refuse the pod otherwise."""
+    jobs = [
+        {"name": f"smoke-{place}", "job": {"image": "smoke:2", "resources": {"limits": one}}}
+        for place, one in enumerate(limits)
+    ]
+    (resolve,) = pod(candidate(*jobs))["initContainers"]
+    assert resolve["resources"].get("limits") == own
+
+
 def test_what_measures_by_itself_asks_again_and_need_not_wait() -> None:
     assert "initContainers" not in pod(candidate(PROMETHEUS, WEB, ERRORS))
 
