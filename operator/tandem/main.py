@@ -35,6 +35,7 @@ from tandem.engine import controller as k8s
 from tandem.engine.controller import Child, Controller, Figure, Named, ResourceType
 from tandem.engine.metrics import Metrics
 from tandem.engine.process import Options, run
+from tandem.http import Permission
 from tandem.tracking import Experiments, MlflowClient, TrackingReader, TrackingWriter, lot, poll_interval
 from tandem.training.case import TrainingChildren, TrainingSettings
 from tandem.training.plan import plan as plan_training
@@ -83,16 +84,16 @@ async def operate(configuration: Configuration, options: Options) -> None:
         apps = app_controller(configuration, gateway_api=k8s.HTTP_ROUTES in there)
         return training_controller(configuration), apps
 
-    metrics = Metrics()
-    async with mlflow(configuration, metrics) as source:
-        await run(controllers, source, options, metrics, optional=(k8s.HTTP_ROUTES,))
+    metrics, permission = Metrics(), Permission()
+    async with mlflow(configuration, metrics, permission) as source:
+        await run(controllers, source, options, metrics, permission, optional=(k8s.HTTP_ROUTES,))
 
 
 async def watch_drift(configuration: Configuration, options: Options) -> None:
     """Run the model-drift controller: its own process, its own rights, one field of the status."""
-    metrics = Metrics()
-    async with mlflow(configuration, metrics) as source:
-        await run(lambda _: (drift_controller(),), source, options, metrics)
+    metrics, permission = Metrics(), Permission()
+    async with mlflow(configuration, metrics, permission) as source:
+        await run(lambda _: (drift_controller(),), source, options, metrics, permission)
 
 
 def _taken_away(child: Named) -> Named | None:
@@ -218,8 +219,8 @@ class MlflowSource:
 
 
 @asynccontextmanager
-async def mlflow(configuration: Configuration, metrics: Metrics) -> AsyncIterator[MlflowSource]:
-    client = MlflowClient(configuration.mlflow_uri, count=metrics.asked_outside)
+async def mlflow(configuration: Configuration, metrics: Metrics, permission: Permission) -> AsyncIterator[MlflowSource]:
+    client = MlflowClient(configuration.mlflow_uri, count=metrics.asked_outside, may_write=permission)
     try:
         yield MlflowSource(client, configuration.poll_every)
     finally:

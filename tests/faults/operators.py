@@ -23,6 +23,7 @@ from tandem.api.facts import Query, Unavailable
 from tandem.engine.controller import Controller
 from tandem.engine.health import Health
 from tandem.engine.process import Engine, Options
+from tandem.http import Permission
 from tests.faults.apiserver.server import StandIn
 from tests.faults.mlflow import Tracking
 
@@ -57,6 +58,7 @@ class OperatorProcess:
         self._controllers = list(controllers)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name=self.agent, daemon=True)
+        self.permission = Permission()  # of its writes outside the cluster
         self._engine: Engine | None = None
         self._health: Health | None = None
         self._main: Future[None] | None = None
@@ -147,7 +149,9 @@ class OperatorProcess:
         client.user_agent = self.agent
         self._told = asyncio.Event()
         async with Health(self.options.health_port, self.options.metrics_port) as self._health:
-            engine = Engine(self._controllers, self.source, self.options, client, self._health)
+            engine = Engine(
+                self._controllers, self.source, self.options, client, self._health, permission=self.permission
+            )
             self._engine = engine
             try:
                 await engine.run_until(self._told)

@@ -59,6 +59,23 @@ async def test_cases_31_32_who_cannot_renew_ends_and_another_goes_on(fault: Faul
         await first.kill()
 
 
+async def test_case_33_only_who_leads_may_write_outside_the_cluster() -> None:
+    """MLflow's client asks in the last moment before each write (tests/unit/tracking/test_run_writes.py)."""
+    async with World(empty=True) as world:
+        first = replica(world, "first")
+        train()(world)
+        await world.until(runs("iris-1"))
+        second = replica(world, "second")
+        await world.until(lambda _: second.ready)
+        assert (first.permission(), second.permission()) == (True, False)
+
+        world.server.faults.on(resource="leases", fault=hang, times=None, agent=first.agent)
+        await world.until(lambda _: not first.permission(), "its Lease is not renewed")
+        del world.processes["first"]
+        await world.until(lambda _: second.permission(), "the other goes on")
+        await first.kill()
+
+
 async def test_case_33_a_process_that_is_stopped_and_resumed_does_no_harm() -> None:
     async with World(empty=True) as world:
         first = replica(world, "first")

@@ -15,8 +15,9 @@ from aiolimiter import AsyncLimiter
 from kubernetes.aio.client import ApiClient, ApiException
 
 from tandem.api.meta import Json
-from tandem.engine.connection import Connection, NotSent
+from tandem.engine.connection import Connection
 from tandem.engine.controller import ResourceType, list_path
+from tandem.http import NotSent
 
 MERGE_PATCH: Final = "application/merge-patch+json"
 APPLY_PATCH: Final = "application/apply-patch+yaml"  # JSON is YAML

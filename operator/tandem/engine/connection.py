@@ -13,10 +13,10 @@ from urllib.parse import quote, urlencode
 
 import aiohttp
 import msgspec
-from aiohttp.abc import AbstractStreamWriter
 from kubernetes.aio.client import ApiClient
 
 from tandem.api.meta import Json
+from tandem.http import GuardedBody, NotSent, was_not_sent
 
 _BEARER: Final = ["BearerToken"]  # read anew for each request: a pod's token is replaced every hour
 
@@ -26,27 +26,6 @@ class Answer:
     status: int
     data: bytes
     retry_after: str
-
-
-class NotSent(Exception):
-    """Nothing of this write has left: it may not be made any more."""
-
-
-class _Body(aiohttp.BytesPayload):
-    """Asks once more when the connection is there and nothing has left: headers go out with the first of the body.
-
-    A process that was stopped while it connected, or that was cut off while a write was under way (aiohttp sends a PUT
-    or a DELETE again when the server hangs up), would write once more after another has begun to lead.
-    """
-
-    def __init__(self, content: bytes, may_write: Callable[[], bool]) -> None:
-        super().__init__(content)
-        self._may_write = may_write
-
-    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
-        if not self._may_write():
-            raise NotSent
-        await super().write_with_length(writer, content_length)
 
 
 class Connection:
@@ -77,15 +56,15 @@ class Connection:
             url += "?" + urlencode(query)
         sent: dict[str, str] = {**headers, **self._client.default_headers}
         await self._client.update_params_for_auth(sent, [], _BEARER, path, method, None)
-        data = _Body(msgspec.json.encode(body), self._may_write) if body is not None else None
+        data = GuardedBody(msgspec.json.encode(body), self._may_write) if body is not None else None
         try:
             async with self._session.request(
                 method, url, data=data, headers=sent, timeout=self._timeout, **self._route()
             ) as response:
                 return Answer(response.status, await response.read(), response.headers.get("Retry-After", ""))
         except aiohttp.ClientConnectionError as error:
-            if isinstance(error.__cause__, NotSent):
-                raise error.__cause__ from None
+            if was_not_sent(error):
+                raise NotSent from None
             raise
 
     @property

@@ -41,6 +41,7 @@ from tandem.engine.resync import PERIOD, Resync
 from tandem.engine.store import Store
 from tandem.engine.tasks import Endless, MustEnd
 from tandem.engine.watches import PATIENCE, Watches
+from tandem.http import Permission
 
 logger = logging.getLogger(__name__)
 
@@ -79,11 +80,13 @@ async def run(
     source: Source,
     options: Options,
     metrics: Metrics | None = None,
+    permission: Permission | None = None,
     optional: tuple[ResourceType, ...] = (),
 ) -> None:
     """Run until told to end (SIGTERM, SIGINT). ``metrics``: those that the source counts in, too.
 
-    ``optional``: kinds that a cluster may not have; only those that it has may be watched.
+    ``permission``: that of the source's writes; from now on this process's Lease decides. ``optional``: kinds that a
+    cluster may not have; only those that it has may be watched.
 
     Raises:
         MustEnd: the lease is gone, or a watch; the caller must exit, and is started anew.
@@ -95,7 +98,8 @@ async def run(
         client = await stack.enter_async_context(await _connect(options))
         api = ApiServer(client, AsyncLimiter(10, time_period=1), count=health.metrics.requested)
         there = await discovery.served(api, optional)
-        engine = Engine(list(controllers(there)), source, options, client, health, frozenset(optional) - there)
+        missing = frozenset(optional) - there
+        engine = Engine(list(controllers(there)), source, options, client, health, missing, permission)
         try:
             await engine.run_until(told)
         finally:
@@ -121,7 +125,10 @@ class Engine:
         client: ApiClient,
         health: Health,
         missing: frozenset[ResourceType] = frozenset(),
+        permission: Permission | None = None,
     ) -> None:
+        if permission is not None:
+            permission.decides = self._may_write
         self._missing = missing
         metrics = self._metrics = health.metrics
         limiter = AsyncLimiter(2 * options.requests_per_second, time_period=2)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -67,6 +67,7 @@ class MlflowClient:
         timeout: timedelta = TIMEOUT,
         environ: Mapping[str, str] = os.environ,
         count: Count = lambda *_: None,
+        may_write: Callable[[], bool] = lambda: True,
         transport: Transport | None = None,
     ) -> None:
         self._transport = transport or HttpTransport(
@@ -77,6 +78,7 @@ class MlflowClient:
             timeout=timeout,
             environ=environ,
             count=count,
+            may_write=may_write,
         )
 
     async def __aenter__(self) -> Self:

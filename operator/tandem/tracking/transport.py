@@ -14,6 +14,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from tandem.http import GuardedBody, was_not_sent
 from tandem.tracking import wire
 from tandem.tracking.errors import MLflowHostRejected, TrackingError, TrackingFailure, TrackingUnavailable
 
@@ -50,6 +51,8 @@ class HttpTransport:
     basic auth from ``username``/``password``, or from the variables that MLflow's own client reads:
     MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD. MLFLOW_WORKSPACE and MLFLOW_TRACKING_SERVER_CERT_PATH (a CA
     bundle) are honoured as well.
+
+    ``may_write`` is asked in the last moment before each write.
     """
 
     def __init__(
@@ -62,12 +65,14 @@ class HttpTransport:
         timeout: timedelta = TIMEOUT,
         environ: Mapping[str, str] = os.environ,
         count: Count = lambda *_: None,
+        may_write: Callable[[], bool] = lambda: True,
     ) -> None:
         url = _checked(base_url)
         username = username or url.user or environ.get("MLFLOW_TRACKING_USERNAME")
         password = password or url.password or environ.get("MLFLOW_TRACKING_PASSWORD") or ""
         self._base = url.with_user(None)
         self._count = count
+        self._may_write = may_write
         self._token_file = token_file
         self._authorization = aiohttp.encode_basic_auth(username, password) if username else None
         self._workspace = environ.get("MLFLOW_WORKSPACE")
@@ -87,13 +92,15 @@ class HttpTransport:
         async with self._slots:
             try:
                 async with asyncio.timeout(self._timeout.total_seconds()):
-                    return await self._attempt(method, url, body, again=read_only)
+                    return await self._attempt(method, url, body, read_only=read_only)
             except TimeoutError as error:
                 self._count(_endpoint(path), 0)
                 raise TrackingUnavailable(
                     f"MLflow at {self._base} did not answer within {self._timeout.total_seconds():g} s"
                 ) from error
             except (aiohttp.ClientError, OSError) as error:
+                if was_not_sent(error):
+                    raise TrackingUnavailable(f"{path}: not sent, this process does not lead any more") from None
                 self._count(_endpoint(path), 0)
                 raise TrackingUnavailable(f"MLflow at {self._base} cannot be reached: {_reason(error)}") from error
 
@@ -102,9 +109,11 @@ class HttpTransport:
             await self._session.close()
             self._session = None
 
-    async def _attempt(self, method: Method, url: URL, body: Body | None, *, again: bool) -> bytes:
+    async def _attempt(self, method: Method, url: URL, body: Body | None, *, read_only: bool) -> bytes:
         session, headers = self._open(), self._headers()
-        data = msgspec.json.encode(body) if body is not None else None
+        content = msgspec.json.encode(body) if body is not None else None
+        data = content if content is None or read_only else GuardedBody(content, self._may_write)
+        again = read_only
         while True:
             try:
                 # A redirect is never followed: it would turn a POST into a GET, and lead to log-in pages.
