@@ -8,7 +8,7 @@ from typing import Final
 from demo.kubectl import Json, Kubectl, KubectlFailed
 
 _LINES: Final = 60
-_MEANT: Final = ("WARNING", "ERROR", "CRITICAL", "Traceback", "leads", "leader", "lease")
+_MEANT: Final = ("WARNING", "ERROR", "CRITICAL", "Traceback", "lease")
 
 
 def diagnosis(system: Kubectl) -> Iterator[str]:

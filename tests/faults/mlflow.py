@@ -144,7 +144,7 @@ class Mlflow:
     def told(self, write: EnsureRun) -> Told:
         """As the writer tells it when it has made the first run in an experiment of its own."""
         first = list(self.experiments.values()).count(write.experiment) == 1
-        if not first or self.outage is not None:
+        if not first:
             return {}
         return {RunsOf(write.uid, write.experiment): (replace(self.runs[_run_id(write)], made=True),)}
 

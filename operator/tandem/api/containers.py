@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Final, TypeAlias
 
 import msgspec
@@ -34,6 +35,19 @@ def amount(quantity: Quantity) -> float:
     suffix = text[len(number) :]
     factor = 1024.0 ** ("KMGTP".index(suffix[0]) + 1) if suffix.endswith("i") else _FACTORS.get(suffix, 1.0)
     return float(number) * factor
+
+
+def limits_beside(others: Sequence[Mapping[str, Quantity]], least: Mapping[str, Quantity]) -> dict[str, Quantity]:
+    """Those of a container of Tandem's own beside ``others``, by their limits: where all have one, as the largest.
+
+    A ResourceQuota on limits refuses a pod of which one container has none, and nobody but us can give ours one.
+    ``least``: what it needs, of each resource that it may be limited in.
+    """
+    return {
+        name: max((*(limits[name] for limits in others), needed), key=amount)
+        for name, needed in least.items()
+        if all(name in limits for limits in others)
+    }
 
 
 class LocalReference(Wire, frozen=True):

@@ -23,12 +23,12 @@ class Create:
     Jobs are created, never applied: an apply is an upsert, and a stale view would train a second time
     (argo-workflows#16294, #13986).
 
-    ``counted``: the name counts on from what was seen, and nothing else keeps an older view from counting wrongly; or
-    what bore it may be gone. It is created for the present version of the resource only (one more read).
+    ``fenced``: it is created for the present version of the resource only (one more read), as its name does not keep an
+    older view from creating it wrongly: the name counts on from what was seen, or what bore it may be gone.
     """
 
     manifest: Json
-    counted: bool = False
+    fenced: bool = False
 
     @property
     def id(self) -> str:

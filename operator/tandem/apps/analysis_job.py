@@ -16,7 +16,7 @@ import msgspec
 
 from tandem.api import names
 from tandem.api.analysis import JobMetric, Metric
-from tandem.api.containers import MAX_INT32, Quantity, amount
+from tandem.api.containers import MAX_INT32, Quantity, limits_beside
 from tandem.api.meta import Json, to_json
 from tandem.apps.analysis_time import deadline_of, seconds
 from tandem.apps.case import Case
@@ -125,10 +125,9 @@ def _pod_spec(case: Case, owned: Owned, moment: str, since: datetime, metrics: S
     measured = [metric for metric in metrics if metric.job is None]
     secrets = [(metric.name, secret) for metric in measured if (secret := _secret_of(metric))]
     known = placeholders(case, owned)
-    containers = [_job(metric.name, metric.job, known) for metric in metrics if metric.job is not None]
-    init_containers = (
-        [_resolve(case, [metric.job for metric in metrics if metric.job is not None])] if containers else []
-    )
+    jobs = {metric.name: metric.job for metric in metrics if metric.job is not None}
+    init_containers = [_resolve(case, list(jobs.values()))] if jobs else []
+    containers = [_job(name, job, known) for name, job in jobs.items()]
     if measured:
         containers.insert(0, _measure(case, owned, moment, since, measured, 1 + len(containers)))
     return {
@@ -168,14 +167,8 @@ def _host(case: Case) -> str:
 
 
 def _resolve(case: Case, jobs: Sequence[JobMetric]) -> Json:
-    """It has limits where all have: under a quota on limits the pod would be refused for it."""
     container = _container(RESOLVE, case.settings.runtime_image, {}, _RESOLVE_REQUESTS)
-    limits = {
-        name: max((*(job.resources.limits[name] for job in jobs), least), key=amount)
-        for name, least in _RESOLVE_LEAST.items()
-        if all(name in job.resources.limits for job in jobs)
-    }
-    if limits:
+    if limits := limits_beside([job.resources.limits for job in jobs], _RESOLVE_LEAST):
         container["resources"]["limits"] = limits
     return container | {"command": ["python", "-m", "tandem.runtime.resolve", _host(case)]}
 

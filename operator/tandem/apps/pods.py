@@ -22,7 +22,7 @@ def create(case: Case, target: Target, replicas: int | None = None, note: Note |
     # Counted: an older view that knows neither this revision nor its number would release the same once more.
     assert target.content is not None  # only what has a Deployment is rolled back to
     manifest = deployment_manifest(case, target.number, target.digest, target.shown, target.content, replicas, note)
-    return case.draft.act(Create(manifest, counted=True))
+    return case.draft.act(Create(manifest, fenced=True))
 
 
 def keep(

@@ -316,7 +316,7 @@ class Reconciler:
 
 
 def _is_fenced(action: Action) -> bool:
-    return isinstance(action, FENCED) or (isinstance(action, Create) and action.counted)
+    return isinstance(action, FENCED) or (isinstance(action, Create) and action.fenced)
 
 
 def _forget_unwanted(refusals: dict[str, Refusal], plan: Plan, now: datetime) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from tandem.api.containers import Quantity, Resources, amount
+from tandem.api.containers import Quantity, Resources, limits_beside
 from tandem.api.trainingjob import TrainingJobSpec
 from tandem.training.environment import resources_of
 
@@ -33,9 +33,4 @@ def of_poll(spec: TrainingJobSpec) -> Resources:
 
 
 def _limits(spec: TrainingJobSpec) -> dict[str, Quantity]:
-    steps = [resources_of(spec, step).limits for step in spec.steps]
-    return {
-        name: max((*(limits[name] for limits in steps), least), key=amount)
-        for name, least in _LEAST.items()
-        if all(name in limits for limits in steps)
-    }
+    return limits_beside([resources_of(spec, step).limits for step in spec.steps], _LEAST)

@@ -137,7 +137,7 @@ def _create(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
                 refusal, f"the Service that names the nodes of Job {job_name(case, run)} is not there"
             ), found
     # A run that was there before may have had a Job that a person has deleted since, whatever an older view tells.
-    refusal = case.draft.act(Create(job_manifest(case, run, found.tracked), counted=not found.tracked.made))
+    refusal = case.draft.act(Create(job_manifest(case, run, found.tracked), fenced=not found.tracked.made))
     if refusal:
         return refused(refusal, f"Job {job_name(case, run)} could not be created"), found
     started = case.now.replace(microsecond=0)

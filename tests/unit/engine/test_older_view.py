@@ -132,7 +132,7 @@ async def test_a_name_that_was_counted_from_an_older_view_is_counted_again(desk:
     """A name that is the same in every view needs no such care, and no read."""
 
     def rule(widget: Widget, _: Sequence[Named], draft: Draft) -> str:
-        draft.act(Create(named(widget, f"w-{widget.spec.size}"), counted=counted))
+        draft.act(Create(named(widget, f"w-{widget.spec.size}"), fenced=counted))
         return "Created"
 
     desk.rule = rule

@@ -28,7 +28,7 @@ def test_only_of_a_run_that_was_there_before_a_job_may_have_been_made_and_be_gon
         world.restart()
     world.settle()
     (job,) = (action for action in world.done if isinstance(action, Create))
-    assert (job.manifest["kind"], job.counted) == ("Job", restarted)
+    assert (job.manifest["kind"], job.fenced) == ("Job", restarted)
 
 
 # --- what trains anew ----------------------------------------------------------------------------------------------
