@@ -55,9 +55,7 @@ def _settled(account: Account) -> str:
 
 def section(account: Account) -> str:
     early, late, minutes, most = account.memory
-    held = (
-        "Everything held." if account.held else f"**{len(account.broken) + len(account.at_rest)} things did not hold.**"
-    )
+    held = "Everything held." if account.held else f"**Did not hold: {len(account.broken) + len(account.at_rest)}.**"
     promises = [
         ("one Job per run", f"{account.jobs:,} Jobs, none made twice for one run of one resource"),
         (

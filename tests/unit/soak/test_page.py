@@ -37,7 +37,7 @@ def test_what_did_not_hold_is_told_first_and_in_words() -> None:
     told = section(failed)
 
     assert not failed.held
-    assert "**2 things did not hold.**" in told
+    assert "**Did not hold: 2.**" in told
     assert "- Job team/iris-1 was made 2 times" in told
     assert "- at rest: patch trainingjobs/status team/iris" in told
     assert "not all of 1,000 did" in told, "nobody has said that they settled"
