@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from tandem import cli, main
-from tandem.api.facts import Query, RunsOf, Told, TrackedRun
+from tandem.api.facts import Query, RunNumbered, RunsOf, Told, TrackedRun
 from tandem.api.meta import Key
 from tandem.api.plan import EnsureRun, Outside
 from tandem.engine.facts import Source
@@ -86,7 +86,7 @@ class MemoryTracking:
         self._runs: dict[str, tuple[TrackedRun, ...]] = {}  # by uid
 
     async def answer(self, queries: Collection[Query[object]]) -> Mapping[Query[object], object]:
-        return {query: self._runs.get(query.uid, ()) for query in queries if isinstance(query, RunsOf)}
+        return {query: self._runs.get(query.uid, ()) for query in queries if isinstance(query, (RunsOf, RunNumbered))}
 
     def poll_interval(self, _: Query[object]) -> timedelta | None:
         return None

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from tandem.api import names
 from tandem.api.facts import (
+    LATEST_RUNS,
     LoggedModel,
     LoggedProgress,
     MetricPoint,
@@ -23,6 +24,7 @@ from tandem.api.facts import (
     PromotionsOf,
     Query,
     RegisteredModel,
+    RunNumbered,
     RunsOf,
     Told,
     TrackedRun,
@@ -96,9 +98,8 @@ class Mlflow:
         if self.outage is not None:
             return self.outage
         match query:
-            case RunsOf(uid, experiment):
-                mine = [r for i, r in self.runs.items() if (self.owners[i], self.experiments[i]) == (uid, experiment)]
-                return tuple(sorted(mine, key=lambda run: run.number))
+            case RunsOf() | RunNumbered():
+                return tuple(self._runs_of(query))
             case ProgressOf() | MetricsSince():
                 return LoggedProgress() if isinstance(query, ProgressOf) else {}
             case VersionsFrom(name, run_id):
@@ -146,7 +147,19 @@ class Mlflow:
         first = list(self.experiments.values()).count(write.experiment) == 1
         if not first:
             return {}
-        return {RunsOf(write.uid, write.experiment): (replace(self.runs[_run_id(write)], made=True),)}
+        only = (replace(self.runs[_run_id(write)], made=True),)
+        return {
+            RunsOf(write.uid, write.experiment): only,
+            RunNumbered(write.uid, write.experiment, write.number): only,
+        }
+
+    def _runs_of(self, query: RunsOf | RunNumbered) -> list[TrackedRun]:
+        asked = (query.uid, query.experiment)
+        mine = [run for id_, run in self.runs.items() if (self.owners[id_], self.experiments[id_]) == asked]
+        if isinstance(query, RunNumbered):
+            return [run for run in mine if run.number == query.number]
+        passed = [run for run in mine if not query.passed or run.tags.get(names.TAG_GATE_RESULT) == "Passed"]
+        return sorted(passed, key=lambda run: run.number)[-LATEST_RUNS:]
 
     def _ensure(self, write: EnsureRun) -> None:
         run_id = _run_id(write)

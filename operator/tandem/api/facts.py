@@ -3,8 +3,8 @@
 A plan never calls out. It *reads* facts; a source answers the question in its own time, keeps the answer fresh and
 wakes the resource when it changes. A question is a value, so two resources that ask the same share one answer.
 
-``after`` makes a question new: the answer to ``RunsOf(…, after="job-uid/Complete")`` was fetched after somebody had
-seen that Job complete. So the metrics that a gate judges are never those of a moment too early, and no clock of one
+``after`` makes a question new: the answer to ``RunNumbered(…, after="trained")`` was fetched after somebody had seen
+that run's Job complete. So the metrics that a gate judges are never those of a moment too early, and no clock of one
 machine is compared with the clock of another.
 """
 
@@ -87,12 +87,33 @@ class TrackedRun:
     made: bool = False  # by this process, just now: then no Job of it can have been made before
 
 
+# Whoever has lost a status finds all of it again: as many as spec.historyLimit allows, and the run that goes on.
+LATEST_RUNS: Final = 51
+
+
 @dataclass(frozen=True, slots=True)
 class RunsOf(Query[tuple[TrackedRun, ...]]):
-    """The MLflow runs of one TrainingJob (by its uid), lowest number first."""
+    """The latest MLflow runs of one TrainingJob (by its uid), one of each number, lowest first, without their models.
+
+    At most ``LATEST_RUNS``: what trains every day for years must not cost more with each of them. ``passed``: of those
+    that passed the gate.
+    """
 
     uid: str
     experiment: str
+    passed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunNumbered(Query[tuple[TrackedRun, ...]]):
+    """One MLflow run of a TrainingJob by its number, with the models it logged if it has ended; empty if there is none.
+
+    Where there are several of one number, the one that was made first.
+    """
+
+    uid: str
+    experiment: str
+    number: int
     after: str = ""
 
 

@@ -164,11 +164,11 @@ class MlflowClient:
 
     # --- logged models -----------------------------------------------------------------------------------------------
 
-    async def logged_models(self, experiment_id: str, run_ids: Sequence[str]) -> list[wire.LoggedModel]:
-        """The models that these runs of one experiment logged, oldest first."""
+    async def logged_models(self, experiment_id: str, run_id: str) -> list[wire.LoggedModel]:
+        """The models that a run of this experiment logged, oldest first."""
         body = {
             "experiment_ids": [experiment_id],
-            "filter": f"source_run_id IN ({', '.join(map(literal, run_ids))})",
+            "filter": f"source_run_id = {literal(run_id)}",
             "max_results": _LOGGED_MODELS_PER_PAGE,
         }
         pages = self._pages("POST", "logged-models/search", wire.LoggedModelsPage, body)

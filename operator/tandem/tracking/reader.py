@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
 from typing import Final, TypeAlias
 
 from tandem.api import facts, names
 from tandem.api.facts import (
+    LATEST_RUNS,
     MetricsSince,
     ModelNamed,
     MonitorOf,
@@ -18,26 +18,26 @@ from tandem.api.facts import (
     PromotionsOf,
     Query,
     RunNamed,
+    RunNumbered,
     RunsOf,
     Unavailable,
     VersionNumbered,
     VersionsFrom,
 )
 from tandem.tracking import wire
-from tandem.tracking.client import MlflowClient, literal
+from tandem.tracking.client import MlflowClient
 from tandem.tracking.errors import TrackingError, TrackingFailure, TrackingUnavailable
 from tandem.tracking.experiments import Experiments
 from tandem.tracking.monitoring import Monitors
 from tandem.tracking.outages import Outages
 from tandem.tracking.promotions import Ledger
-from tandem.tracking.runs import number_of, tracked
+from tandem.tracking.runs import one_of_each, those_of, tracked
 from tandem.tracking.transport import CONCURRENCY
 
 Answers: TypeAlias = Mapping[Query[object], object]
 Ask: TypeAlias = Callable[[], Awaitable[Mapping[Query[object], object]]]
 
 POLL_EVERY: Final = timedelta(seconds=10)
-_RUNS_PER_FILTER: Final = 100
 
 
 def poll_interval(query: Query[object], every: timedelta = POLL_EVERY) -> timedelta | None:
@@ -105,6 +105,8 @@ class TrackingReader:
         match query:
             case RunsOf():
                 return lambda: self._one(query, self._runs(query))
+            case RunNumbered():
+                return lambda: self._one(query, self._numbered(query))
             case RunNamed():
                 return lambda: self._one(query, self._run(query))
             case ProgressOf():
@@ -145,27 +147,29 @@ class TrackingReader:
         return {query: _registered_model(query.name, found.get(query.name)) for query in queries}
 
     async def _runs(self, query: RunsOf) -> tuple[facts.TrackedRun, ...]:
-        return await self._experiments.trusted(query.experiment, lambda: self._runs_in_its_experiment(query))
+        async def ask() -> tuple[facts.TrackedRun, ...]:
+            experiment_id = await self._experiments.active(query.experiment)
+            if experiment_id is None:
+                return ()
+            passed = f" AND tags.`{names.TAG_GATE_RESULT}` = 'Passed'" if query.passed else ""
+            found = await self._client.search_runs(experiment_id, those_of(query.uid) + passed, latest=LATEST_RUNS)
+            return tuple(map(tracked, one_of_each(found)))
 
-    async def _runs_in_its_experiment(self, query: RunsOf) -> tuple[facts.TrackedRun, ...]:
-        experiment_id = await self._experiments.active(query.experiment)
-        if experiment_id is None:
-            return ()
-        filter_ = f"tags.`{names.TAG_RESOURCE_UID}` = {literal(query.uid)}"
-        found = await self._client.search_runs(experiment_id, filter_)
-        numbered = sorted(
-            ((number, run) for run in found if (number := number_of(run))), key=lambda pair: (pair[0], pair[1].age)
-        )
-        chosen = [next(runs)[1] for _, runs in groupby(numbered, key=lambda pair: pair[0])]
-        models = await self._models_of(experiment_id, [run.info.run_id for run in chosen if run.ended])
-        return tuple(tracked(run, models.get(run.info.run_id, ())) for run in chosen)
+        return await self._experiments.trusted(query.experiment, ask)
 
-    async def _models_of(self, experiment_id: str, run_ids: Sequence[str]) -> Mapping[str, Sequence[wire.LoggedModel]]:
-        models: dict[str, list[wire.LoggedModel]] = {}
-        for start in range(0, len(run_ids), _RUNS_PER_FILTER):
-            for model in await self._client.logged_models(experiment_id, run_ids[start : start + _RUNS_PER_FILTER]):
-                models.setdefault(model.info.source_run_id, []).append(model)
-        return models
+    async def _numbered(self, query: RunNumbered) -> tuple[facts.TrackedRun, ...]:
+        async def ask() -> tuple[facts.TrackedRun, ...]:
+            experiment_id = await self._experiments.active(query.experiment)
+            if experiment_id is None:
+                return ()
+            found = await self._client.search_runs(experiment_id, those_of(query.uid, query.number))
+            return tuple([tracked(run, await self._models_of(run)) for run in one_of_each(found)])
+
+        return await self._experiments.trusted(query.experiment, ask)
+
+    async def _models_of(self, run: wire.Run) -> Sequence[wire.LoggedModel]:
+        """A run that goes on may still log others."""
+        return await self._client.logged_models(run.info.experiment_id, run.info.run_id) if run.ended else ()
 
     async def _version(self, query: VersionNumbered) -> facts.ModelVersion | None:
         if not query.version.isdecimal():

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Final
 
 from tandem.api import names
-from tandem.api.facts import RunsOf, Told
+from tandem.api.facts import RunNumbered, RunsOf, Told
 from tandem.api.plan import EndRun, EnsureRun, Refused, TagRun
 from tandem.tracking import wire
-from tandem.tracking.client import PAIRS_PER_BATCH, MlflowClient, literal
+from tandem.tracking.client import PAIRS_PER_BATCH, MlflowClient
 from tandem.tracking.errors import TrackingError
 from tandem.tracking.experiments import Experiments
-from tandem.tracking.runs import tracked
+from tandem.tracking.runs import those_of, tracked
 
 _RUN_NAME: Final = "mlflow.runName"
 
@@ -25,11 +25,11 @@ class RunWrites:
         self._milliseconds = milliseconds
 
     async def ensure(self, write: EnsureRun) -> Told:
-        """Where there was no run before, what :class:`RunsOf` would be answered now."""
+        """Where there was no run before, what :class:`RunsOf` and :class:`RunNumbered` would be answered now."""
         return await self._experiments.trusted(write.experiment, lambda: self._ensure(write))
 
     async def _ensure(self, write: EnsureRun) -> Told:
-        mine = f"tags.`{names.TAG_RESOURCE_UID}` = {literal(write.uid)} AND tags.`{names.TAG_RUN}` = '{write.number:d}'"
+        mine = those_of(write.uid, write.number)  # raises for what is no uid, before anything is made
         experiment = await self._experiments.ensure(write.experiment)
         tags = _tags(write)
         run = None if experiment.new else await self._find(mine, experiment.id)
@@ -46,7 +46,11 @@ class RunWrites:
         # Another one may have been made before it in an experiment that was there; then only a search can tell.
         if not experiment.new or tags:
             return {}
-        return {RunsOf(write.uid, write.experiment): (replace(tracked(run), made=True),)}
+        only = (replace(tracked(run), made=True),)
+        return {
+            RunsOf(write.uid, write.experiment): only,
+            RunNumbered(write.uid, write.experiment, write.number): only,
+        }
 
     async def tag(self, write: TagRun) -> None:
         try:

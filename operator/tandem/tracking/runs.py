@@ -3,9 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 from tandem.api import facts, names
 from tandem.tracking import wire
+from tandem.tracking.client import literal
+
+
+def those_of(uid: str, number: int | None = None) -> str:
+    """The filter that finds a TrainingJob's runs, or those of one number."""
+    mine = f"tags.`{names.TAG_RESOURCE_UID}` = {literal(uid)}"
+    return mine if number is None else f"{mine} AND tags.`{names.TAG_RUN}` = '{number:d}'"
+
+
+def one_of_each(found: Sequence[wire.Run]) -> list[wire.Run]:
+    """Those that have a number, lowest first; the oldest of each."""
+    numbered = sorted(filter(number_of, found), key=lambda run: (number_of(run), run.age))
+    return [next(runs) for _, runs in groupby(numbered, key=number_of)]
 
 
 def number_of(run: wire.Run) -> int:

@@ -7,6 +7,7 @@ Security ``restricted``.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from tandem.api import names
 from tandem.api.children import Job
@@ -30,7 +31,6 @@ from tandem.training.inputs import (
     validate_instruction,
 )
 from tandem.training.pod import container, pod_spec
-from tandem.training.quality import previous
 from tandem.training.triggers import format_trigger
 
 SOURCE = f"{WORKSPACE}/src"
@@ -69,7 +69,8 @@ def needed(spec: TrainingJobSpec) -> tuple[str, ...]:
     return (*(one.what for one in mounted(spec)), *([f"PersistentVolumeClaim {claim}"] if claim else []))
 
 
-def job_manifest(case: Case, run: RunStatus, tracked: TrackedRun) -> Json:
+def job_manifest(case: Case, run: RunStatus, tracked: TrackedRun, baseline: Sequence[TrackedRun] = ()) -> Json:
+    """``baseline``: the run whose data those of this one are compared with, if there is one."""
     meta, spec = case.resource.metadata, case.spec
     queue = {name: value for name, value in meta.labels.items() if name.startswith(names.KUEUE_PREFIX)}
     labels = {
@@ -83,7 +84,7 @@ def job_manifest(case: Case, run: RunStatus, tracked: TrackedRun) -> Json:
         "template": {
             # What `kubectl logs` shows unasked: the last step, whatever runs after it.
             "metadata": {"labels": labels, "annotations": {names.DEFAULT_CONTAINER_ANNOTATION: spec.steps[-1].name}},
-            "spec": _pod_spec(case, run, tracked),
+            "spec": _pod_spec(case, run, tracked, baseline),
         },
     }
     if names.QUEUE_LABEL in queue:
@@ -132,11 +133,11 @@ def _failure_rules(case: Case) -> list[Json]:
     return rules
 
 
-def _pod_spec(case: Case, run: RunStatus, tracked: TrackedRun) -> Json:
+def _pod_spec(case: Case, run: RunStatus, tracked: TrackedRun, baseline: Sequence[TrackedRun]) -> Json:
     spec = case.spec
     volumes: list[Json] = [{"name": "workspace", "emptyDir": {}}]
     volumes += [one.volume for one in mounted(spec)]
-    before = _before(case, run, tracked)
+    before = _before(case, tracked, baseline)
     if spec.checkpoint is not None:
         claim = {"claimName": spec.checkpoint.persistent_volume_claim.claim_name}
         volumes.append({"name": _CHECKPOINT_VOLUME, "persistentVolumeClaim": claim})
@@ -148,18 +149,19 @@ def _pod_spec(case: Case, run: RunStatus, tracked: TrackedRun) -> Json:
     return pod_spec(steps[:-1], steps[-1], volumes, {**_placement(spec), **nodes.pod_spec(case)})
 
 
-def _before(case: Case, run: RunStatus, tracked: TrackedRun) -> list[Json]:
+def _before(case: Case, tracked: TrackedRun, baseline: Sequence[TrackedRun]) -> list[Json]:
     """The containers before the user's own steps."""
     spec = case.spec
     ours = (fetches(spec), checked(spec), spec.reproduce_from is not None or summed_up(spec))
     containers = len(spec.steps) + sum(map(bool, ours))
     fetch = [_fetch(case, tracked, containers)] if fetches(spec) else []
-    return [*fetch, _validate(case, run, tracked, containers)] if checked(spec) else fetch
+    return [*fetch, _validate(case, tracked, baseline, containers)] if checked(spec) else fetch
 
 
-def _validate(case: Case, run: RunStatus, tracked: TrackedRun, containers: int) -> Json:
+def _validate(case: Case, tracked: TrackedRun, baseline: Sequence[TrackedRun], containers: int) -> Json:
     """The container that checks the data: it has no credentials of any store."""
-    instruction = validate_instruction(case.spec, previous(case, run), containers)
+    other: Json | None = next(({"run": one.number, "mlflowRunId": one.run_id} for one in baseline), None)
+    instruction = validate_instruction(case.spec, other, containers)
     return _container(
         VALIDATE,
         case.settings.runtime_image,

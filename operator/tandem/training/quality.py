@@ -11,11 +11,9 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from tandem.api import names
 from tandem.api.children import ContainerStatus
 from tandem.api.conditions import Failed, Outcome, Passed, Undecided
-from tandem.api.facts import RunsOf, Unavailable
-from tandem.api.meta import Json
+from tandem.api.facts import RunsOf, TrackedRun, Unavailable
 from tandem.api.trainingjob import RunStatus, TrainingJobSpec
 from tandem.training.case import TRAINED, Case
 from tandem.training.findings import Findings
@@ -87,10 +85,14 @@ def _outcome(found: Findings, spec: TrainingJobSpec, trained: Outcome) -> Outcom
     return Undecided("ChecksPending", "the data are checked when they have been fetched")
 
 
-def previous(case: Case, run: RunStatus) -> Json | None:
-    """The latest run before this one that passed the gate: what its data are compared with."""
-    runs = case.draft.read(RunsOf(case.resource.metadata.uid, case.experiment))
-    if runs is None or isinstance(runs, Unavailable):
-        return None
-    blessed = [one for one in runs if one.number < run.number and one.tags.get(names.TAG_GATE_RESULT) == "Passed"]
-    return {"run": blessed[-1].number, "mlflowRunId": blessed[-1].run_id} if blessed else None
+def baseline(case: Case, run: RunStatus) -> tuple[TrackedRun, ...] | Unavailable | None:
+    """The latest run before this one that passed the gate, if there is one: what its data are compared with.
+
+    None while MLflow has not answered. It is asked only where data are checked, and there was a run before.
+    """
+    if not checked(case.spec) or run.number == 1:
+        return ()
+    answer = case.draft.read(RunsOf(case.resource.metadata.uid, case.experiment, passed=True))
+    if answer is None or isinstance(answer, Unavailable):
+        return answer
+    return tuple(blessed for blessed in answer if blessed.number < run.number)[-1:]

@@ -10,7 +10,7 @@ import msgspec
 
 from tandem.api import names
 from tandem.api.conditions import Outcome, Passed
-from tandem.api.facts import RunsOf, TrackedRun, Unavailable
+from tandem.api.facts import RunNumbered, RunsOf, TrackedRun, Unavailable
 from tandem.api.plan import EnsureRun
 from tandem.api.trainingjob import RunStatus
 from tandem.training.case import Case, refused, unavailable
@@ -28,7 +28,7 @@ def track(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
     if run.job_name and run.mlflow_run_id:
         run = msgspec.structs.replace(run, experiment=run.experiment or case.experiment)
         return Passed("RunTracked", f"MLflow run {run.mlflow_run_id}"), replace(found, run=run)
-    answer = case.draft.read(RunsOf(case.resource.metadata.uid, case.experiment))
+    answer = _known(case, run)
     match answer:
         case None:
             return None, found
@@ -42,14 +42,21 @@ def track(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
     return Passed("RunTracked", f"MLflow run {tracked.run_id}"), replace(found, run=run, tracked=tracked)
 
 
+def _known(case: Case, run: RunStatus) -> tuple[TrackedRun, ...] | Unavailable | None:
+    """What MLflow has of this run; where there is no status, the latest runs were asked for already."""
+    uid = case.resource.metadata.uid
+    if case.status.run is None:
+        return case.draft.read(RunsOf(uid, case.experiment))
+    return case.draft.read(RunNumbered(uid, case.experiment, run.number))
+
+
 def tracked_run(case: Case, run: RunStatus, after: str) -> TrackedRun | Unavailable | None:
     """The MLflow run, read after the event that ``after`` names; an empty stand-in if somebody deleted it."""
     experiment = run.experiment or case.experiment  # a run that is stopped may have been made in another one
-    answer = case.draft.read(RunsOf(case.resource.metadata.uid, experiment, after=f"{run.number}/{after}"))
+    answer = case.draft.read(RunNumbered(case.resource.metadata.uid, experiment, run.number, after))
     if answer is None or isinstance(answer, Unavailable):
         return answer
-    missing = TrackedRun(run.mlflow_run_id, "", run.number, "DELETED", case.now)
-    return next((candidate for candidate in answer if candidate.number == run.number), missing)
+    return answer[0] if answer else TrackedRun(run.mlflow_run_id, "", run.number, "DELETED", case.now)
 
 
 def _ensure(case: Case, found: Findings) -> EnsureRun:

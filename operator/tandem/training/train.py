@@ -17,7 +17,7 @@ from tandem.api.conditions import Failed, Outcome, Passed, Working
 from tandem.api.facts import TrackedRun, Unavailable
 from tandem.api.plan import Create, EndRun
 from tandem.api.trainingjob import Failure, RunStatus
-from tandem.training import attempts, images, nodes, ranks
+from tandem.training import attempts, images, nodes, quality, ranks
 from tandem.training.case import FINAL, TRAINED, Case, refused, unavailable
 from tandem.training.disruptions import too_many, with_disruption
 from tandem.training.failure import Obstacle, blocked, explain, failure_of
@@ -126,6 +126,13 @@ def _create(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
     if size := too_large(case.spec):
         told = f"spec.data[].checks have {size} bytes together, {CHECKS_LIMIT} can be handed to a pod: declare less"
         return Failed("InvalidSpec", told, final=False), found
+    baseline = quality.baseline(case, run)
+    if baseline is None:
+        return None, found
+    if isinstance(baseline, Unavailable):
+        return unavailable(
+            baseline, "the Job starts when it is known with which run's data its own are compared"
+        ), found
     if case.spec.reproduce_from is not None:
         if found.original is None:
             return None, found
@@ -137,7 +144,7 @@ def _create(case: Case, found: Findings) -> tuple[Outcome | None, Findings]:
                 refusal, f"the Service that names the nodes of Job {job_name(case, run)} is not there"
             ), found
     # A run that was there before may have had a Job that a person has deleted since, whatever an older view tells.
-    refusal = case.draft.act(Create(job_manifest(case, run, found.tracked), fenced=not found.tracked.made))
+    refusal = case.draft.act(Create(job_manifest(case, run, found.tracked, baseline), fenced=not found.tracked.made))
     if refusal:
         return refused(refusal, f"Job {job_name(case, run)} could not be created"), found
     started = case.now.replace(microsecond=0)

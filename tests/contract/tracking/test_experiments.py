@@ -8,7 +8,7 @@ from dataclasses import replace
 import mlflow
 import pytest
 
-from tandem.api.facts import RunsOf
+from tandem.api.facts import RunNumbered, RunsOf
 from tandem.api.plan import EnsureRun, Refused
 from tandem.tracking import Experiments, MlflowClient, TrackingReader, TrackingWriter
 from tandem.tracking.errors import TrackingUnavailable
@@ -48,8 +48,8 @@ def ensure(unique: Callable[[str], str]) -> EnsureRun:
     return EnsureRun(unique("uid"), 1, unique("experiment"), "iris-1", {}, {})
 
 
-def of(write: EnsureRun, after: str = "") -> RunsOf:
-    return RunsOf(write.uid, write.experiment, after)
+def of(write: EnsureRun, after: str = "") -> RunNumbered:
+    return RunNumbered(write.uid, write.experiment, write.number, after)
 
 
 def id_of(oracle: mlflow.MlflowClient, write: EnsureRun) -> str:
@@ -73,7 +73,10 @@ async def test_what_is_told_of_a_first_run_is_what_would_be_answered_and_who_mad
     told = await tracking.writer.carry_out(ensure)
 
     (run,) = await ask(tracking.reader, of(ensure))
-    assert told == {of(ensure): (replace(run, made=True),)}
+    (latest,) = await ask(tracking.reader, RunsOf(ensure.uid, ensure.experiment))
+    assert run == latest
+    made = (replace(run, made=True),)
+    assert told == {of(ensure): made, RunsOf(ensure.uid, ensure.experiment): made}
 
 
 async def test_of_a_second_run_nothing_is_told_as_there_may_be_others(tracking: Tracking, ensure: EnsureRun) -> None:

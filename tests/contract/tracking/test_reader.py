@@ -20,6 +20,7 @@ from tandem.api.facts import (
     ProgressOf,
     RegisteredModel,
     RunNamed,
+    RunNumbered,
     RunsOf,
     TrackedRun,
     Unavailable,
@@ -73,6 +74,41 @@ async def test_runs_are_those_of_the_resource_lowest_number_first(
     assert [(run.number, run.run_id) for run in runs] == [(1, made[1]), (2, made[2]), (10, made[10])]
 
 
+async def test_of_many_runs_those_that_began_last_are_answered(
+    reader: TrackingReader, oracle: mlflow.MlflowClient, experiment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tandem.tracking.reader.LATEST_RUNS", 3)
+    for number in (2, 10, 9, 1, 3):
+        make_run(oracle, experiment, "uid", number, start_time=1000 + number)
+
+    assert [run.number for run in await ask(reader, RunsOf("uid", experiment))] == [3, 9, 10]
+
+
+async def test_the_latest_runs_that_passed_are_found_behind_any_number_of_others(
+    reader: TrackingReader, oracle: mlflow.MlflowClient, experiment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tandem.tracking.reader.LATEST_RUNS", 2)
+    results = {1: "Passed", 2: "Passed", 3: "Passed", 4: "Failed", 5: "Unknown", 6: "Failed", 7: ""}
+    for number, result in results.items():
+        run_id = make_run(oracle, experiment, "uid", number, start_time=1000 + number)
+        if result:
+            oracle.set_tag(run_id, names.TAG_GATE_RESULT, result)
+
+    assert [run.number for run in await ask(reader, RunsOf("uid", experiment, passed=True))] == [2, 3]
+
+
+async def test_a_run_of_one_number_is_asked_for_alone(
+    recorded: Recorded, oracle: mlflow.MlflowClient, experiment: str
+) -> None:
+    made = {number: make_run(oracle, experiment, "uid", number) for number in (1, 10, 11)}
+    make_run(oracle, experiment, "another", 1)
+    reader = TrackingReader(MlflowClient("", transport=recorded))
+
+    assert [run.run_id for run in await ask(reader, RunNumbered("uid", experiment, 1))] == [made[1]]
+    assert await ask(reader, RunNumbered("uid", experiment, 2)) == ()
+    assert recorded.paths == ["experiments/get-by-name", "runs/search", "runs/search"], "and no models of what goes on"
+
+
 async def test_a_run_tells_status_start_tags_and_latest_metrics(
     reader: TrackingReader, oracle: mlflow.MlflowClient, experiment: str
 ) -> None:
@@ -98,7 +134,7 @@ async def test_a_run_tells_when_each_metric_was_logged_and_by_which_end_it_ended
     reader = TrackingReader(client)
 
     async def found() -> TrackedRun:
-        (run,) = await ask(reader, RunsOf(uid, experiment, after=unique("moment")))
+        (run,) = await ask(reader, RunNumbered(uid, experiment, 1, after=unique("moment")))
         return run
 
     assert (await found()).ended_at is None
@@ -216,7 +252,7 @@ async def test_an_ended_run_has_its_logged_models_oldest_first_and_a_running_one
     oracle.set_terminated(run_ids[1], "FINISHED")
     oracle.set_terminated(run_ids[2], "KILLED")
 
-    runs = await ask(reader, RunsOf("uid", experiment))
+    runs = [run for number in (1, 2, 3) for run in await ask(reader, RunNumbered("uid", experiment, number))]
 
     assert [[model.model_id for model in run.models] for run in runs] == [models[1], models[2], []]
     assert [(model.name, model.status) for model in runs[0].models] == [("autologged", "READY"), ("model", "READY")]
@@ -233,7 +269,7 @@ async def test_a_model_whose_upload_failed_says_so(
     oracle.finalize_logged_model(failed.model_id, LoggedModelStatus.FAILED)
     oracle.set_terminated(run_id)
 
-    (run,) = await ask(reader, RunsOf("uid", experiment))
+    (run,) = await ask(reader, RunNumbered("uid", experiment, 1))
 
     assert [(model.name, model.status) for model in run.models] == [("pending", "PENDING"), ("failed", "FAILED")]
 
@@ -246,8 +282,9 @@ async def test_of_two_runs_with_one_number_the_older_counts_for_reader_and_write
 
     await TrackingWriter(client).carry_out(EnsureRun("uid", 1, experiment, "iris-1", {}, {"written": "yes"}))
 
-    (run,) = await ask(reader, RunsOf("uid", experiment))
-    assert run.run_id == older
+    for question in (RunsOf("uid", experiment), RunNumbered("uid", experiment, 1)):
+        (run,) = await ask(reader, question)
+        assert run.run_id == older
     assert oracle.get_run(older).data.params == {"written": "yes"}
 
 
@@ -266,6 +303,7 @@ async def test_a_missing_a_deleted_and_an_empty_experiment_have_no_runs(
 
     for name in (unique("missing"), deleted, experiment):
         assert await ask(reader, RunsOf("uid", name)) == ()
+        assert await ask(reader, RunNumbered("uid", name, 1)) == ()
 
 
 async def test_deleted_runs_are_not_answered(
@@ -273,6 +311,7 @@ async def test_deleted_runs_are_not_answered(
 ) -> None:
     oracle.delete_run(make_run(oracle, experiment, "uid", 1))
     assert await ask(reader, RunsOf("uid", experiment)) == ()
+    assert await ask(reader, RunNumbered("uid", experiment, 1)) == ()
 
 
 # --- the registry ----------------------------------------------------------------------------------------------------

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from tandem.api.facts import Query, RunsOf, Unavailable
 from tandem.api.meta import Json
 from tandem.runtime.validate import parse
 from tandem.training.inputs import CHECKS_LIMIT
-from tests.unit.training.world import DATA_DIGEST, World, complete, kinds
+from tests.unit.training.world import DATA_DIGEST, START, World, complete, kinds
 
 CHECKS = {"columns": [{"name": "sepal", "type": "Float", "min": "0", "drift": {"jensenShannon": "0.1"}}]}
 DATA: list[dict[str, Any]] = [
@@ -180,6 +182,37 @@ def test_the_data_of_the_latest_run_that_passed_the_gate_are_the_baseline() -> N
     world.ask("and again").settle()
     assert world.status["run"]["number"] == 3
     assert instruction(world)["baseline"] == {"run": 1, "mlflowRunId": "run-1"}
+
+
+@dataclass
+class PassedUnknown(World):
+    """MLflow tells everything but which runs have passed."""
+
+    hidden: bool = False
+
+    def answer(self, query: Query[object]) -> object:
+        if self.hidden and isinstance(query, RunsOf) and query.passed:
+            return Unavailable(START, "TrackingUnavailable", "the search took too long")
+        return super().answer(query)
+
+
+def test_nothing_starts_before_it_is_known_which_run_is_the_baseline() -> None:
+    world = PassedUnknown().change(data=DATA).settle().completes().settle()
+    assert isinstance(world, PassedUnknown)
+    world.hidden = True
+    world.ask("again").settle()
+    assert world.told("Trained") == ("Unknown", "TrackingUnavailable")
+    assert "with which run's data" in _message(world, "Trained")
+    assert len(world.jobs) == 1
+
+    world.hidden = False
+    world.settle()
+    assert instruction(world)["baseline"] == {"run": 1, "mlflowRunId": "run-1"}
+
+
+def test_a_first_run_asks_for_no_baseline() -> None:
+    world = PassedUnknown(hidden=True).change(data=DATA).settle()
+    assert instruction(world)["baseline"] is None
 
 
 def _message(world: World, type_: str) -> str:

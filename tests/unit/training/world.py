@@ -19,6 +19,7 @@ import msgspec
 from tandem.api import names
 from tandem.api.children import Job, Pod
 from tandem.api.facts import (
+    LATEST_RUNS,
     Facts,
     LoggedModel,
     LoggedProgress,
@@ -31,6 +32,7 @@ from tandem.api.facts import (
     Query,
     RegisteredModel,
     RunNamed,
+    RunNumbered,
     RunsOf,
     TrackedRun,
     Unavailable,
@@ -223,10 +225,8 @@ class World:
         if self.outage:
             return self.outage
         match query:
-            case RunsOf(uid, experiment):
-                assert uid == UID
-                found = [run for run in self.runs if run.experiment == experiment and not run.deleted]
-                return tuple(_tracked(run) for run in sorted(found, key=lambda run: run.number))
+            case RunsOf() | RunNumbered():
+                return tuple(self._runs_of(query))
             case VersionsFrom(name, run_id):
                 return tuple(v for v in self.versions if (v.name, v.run_id) == (name, run_id))
             case VersionNumbered(name, number):
@@ -244,6 +244,14 @@ class World:
                 run = self._run(query.run_id)
                 return run.progress if isinstance(query, ProgressOf) else run.logged_since(query)
         raise AssertionError(f"{query} is not MLflow's to answer")
+
+    def _runs_of(self, query: RunsOf | RunNumbered) -> list[TrackedRun]:
+        assert query.uid == UID
+        found = [run for run in self.runs if run.experiment == query.experiment and not run.deleted]
+        if isinstance(query, RunNumbered):
+            return [_tracked(run) for run in found if run.number == query.number]
+        passed = [run for run in found if not query.passed or run.tags.get(names.TAG_GATE_RESULT) == "Passed"]
+        return [_tracked(run, ()) for run in sorted(passed, key=lambda run: run.number)[-LATEST_RUNS:]]
 
     # --- what Kubernetes does ----------------------------------------------------------------------------------------
 
