@@ -45,9 +45,13 @@ def limits_beside(others: Sequence[Mapping[str, Quantity]], least: Mapping[str, 
     """
     return {
         name: max((*(limits[name] for limits in others), needed), key=amount)
-        for name, needed in least.items()
-        if all(name in limits for limits in others)
+        for name, needed in limits_like(others, least).items()
     }
+
+
+def limits_like(others: Sequence[Mapping[str, Quantity]], own: Mapping[str, Quantity]) -> dict[str, Quantity]:
+    """Of the limits that a container of Tandem's own could have, those of what all ``others`` limit, too."""
+    return {name: limit for name, limit in own.items() if all(name in limits for limits in others)}
 
 
 class LocalReference(Wire, frozen=True):

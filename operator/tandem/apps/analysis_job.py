@@ -16,7 +16,7 @@ import msgspec
 
 from tandem.api import names
 from tandem.api.analysis import JobMetric, Metric
-from tandem.api.containers import MAX_INT32, Quantity, limits_beside
+from tandem.api.containers import MAX_INT32, Quantity, limits_beside, limits_like
 from tandem.api.meta import Json, to_json
 from tandem.apps.analysis_time import deadline_of, seconds
 from tandem.apps.case import Case
@@ -39,6 +39,8 @@ _USER: Final = 65532  # the runtime image's own non-root user; any other image r
 _MESSAGES: Final = 12288  # bytes that the kubelet keeps of all containers of a pod together
 _MESSAGE: Final = 4096
 _REQUESTS: Final[dict[str, Quantity]] = {"cpu": "50m", "memory": "128Mi"}
+# 39 MB when it begins, and every answer is bounded (4 MiB).
+_LIMITS: Final[dict[str, Quantity]] = {"cpu": "500m", "memory": "256Mi"}
 # Of what only waits for a name: plain Python.
 _RESOLVE_REQUESTS: Final[dict[str, Quantity]] = {"cpu": "10m", "memory": "32Mi"}
 _RESOLVE_LEAST: Final[dict[str, Quantity]] = {"cpu": "50m", "memory": "64Mi"}
@@ -129,7 +131,12 @@ def _pod_spec(case: Case, owned: Owned, moment: str, since: datetime, metrics: S
     init_containers = [_resolve(case, list(jobs.values()))] if jobs else []
     containers = [_job(name, job, known) for name, job in jobs.items()]
     if measured:
-        containers.insert(0, _measure(case, owned, moment, since, measured, 1 + len(containers)))
+        measure = _measure(case, owned, moment, since, measured, 1 + len(containers))
+        # Where a quota on limits lets the app in, it lets in what judges it.
+        others = [case.spec.resources, *(job.resources for job in jobs.values())]
+        if limits := limits_like([one.limits for one in others], _LIMITS):
+            measure["resources"]["limits"] = limits
+        containers.insert(0, measure)
     return {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,

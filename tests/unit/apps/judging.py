@@ -12,9 +12,10 @@ ERRORS: Json = {"name": "errors", "max": "0.01", "pods": {"metric": "requestErro
 SMOKE: Json = {"name": "smoke", "job": {"image": "ghcr.io/acme/smoke:2"}}
 
 
-def candidate(*metrics: Json, **rollout: object) -> World:
+def candidate(*metrics: Json, resources: Json | None = None, **rollout: object) -> World:
     """Revision 1 serves; revision 2 is ready, and what judges it has just been asked for."""
-    world = app(scaleDownDelaySeconds=0, rollout={"analysis": list(metrics), **rollout})
+    limited = {} if resources is None else {"resources": resources}
+    world = app(scaleDownDelaySeconds=0, rollout={"analysis": list(metrics), **rollout}, **limited)
     world.annotations["tandem.dev/promote"] = "1"
     world.converge()
     world.annotations.clear()

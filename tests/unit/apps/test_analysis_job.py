@@ -132,6 +132,30 @@ def test_what_waits_for_the_dns_has_limits_where_all_have(limits: list[Json], ow
     assert resolve["resources"].get("limits") == own
 
 
+BOUNDED: Json = {"cpu": "1", "memory": "1Gi"}
+
+
+@pytest.mark.parametrize(
+    ("app", "beside", "own"),
+    [
+        (BOUNDED, None, {"cpu": "500m", "memory": "256Mi"}),
+        (BOUNDED, BOUNDED, {"cpu": "500m", "memory": "256Mi"}),
+        ({"memory": "1Gi"}, None, {"memory": "256Mi"}),
+        (BOUNDED, {"cpu": "1"}, {"cpu": "500m"}),
+        ({}, BOUNDED, None),
+        ({}, None, None),
+    ],
+    ids=["the app has", "all have", "memory alone", "all have one of CPU", "the app has none", "nobody has"],
+)
+def test_what_measures_has_limits_where_the_app_and_all_beside_it_have(
+    app: Json, beside: Json | None, own: Json | None
+) -> None:
+    """A quota on limits that lets the app in would refuse the pod that judges it."""
+    smoke = [{"name": "smoke", "job": {"image": "smoke:2", "resources": {"limits": beside}}}] if beside else []
+    world = candidate(ERRORS, *smoke, resources={"limits": app})
+    assert containers(world)["analyse"]["resources"].get("limits") == own
+
+
 def test_what_measures_by_itself_asks_again_and_need_not_wait() -> None:
     assert "initContainers" not in pod(candidate(PROMETHEUS, WEB, ERRORS))
 
