@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from tandem.api import names
+from tandem.api import names, restricted
 from tandem.api.analysis import JobMetric, Metric
 from tandem.api.containers import MAX_INT32, Quantity, limits_beside, limits_like
 from tandem.api.meta import Json, to_json
@@ -35,7 +35,6 @@ START_SECONDS: Final = 600  # a pod may wait for a node and pull its images befo
 TTL_SECONDS: Final = 86400  # how long the logs of a judgement are there; without the Job it would be made anew
 
 _SECRETS: Final = "/tandem/secrets"
-_USER: Final = 65532  # the runtime image's own non-root user; any other image runs as it too
 _MESSAGES: Final = 12288  # bytes that the kubelet keeps of all containers of a pod together
 _MESSAGE: Final = 4096
 _REQUESTS: Final[dict[str, Quantity]] = {"cpu": "50m", "memory": "128Mi"}
@@ -139,15 +138,7 @@ def _pod_spec(case: Case, owned: Owned, moment: str, since: datetime, metrics: S
         containers.insert(0, measure)
     return {
         "restartPolicy": "Never",
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": _USER,
-            "runAsGroup": _USER,
-            "fsGroup": _USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        **restricted.pod_fields(),
         **({"initContainers": init_containers} if init_containers else {}),
         "containers": containers,
         "volumes": [
@@ -230,11 +221,7 @@ def _container(name: str, image: str, env: dict[str, str], requests: Mapping[str
         "env": [{"name": key, "value": value} for key, value in ({"HOME": "/tmp"} | env).items()],
         "resources": {"requests": dict(requests)},
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        **restricted.container_fields(),
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
     }
 

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from tandem.api import names
+from tandem.api import names, restricted
 from tandem.api.appdeployment import RevisionModel
 from tandem.api.meta import Json
 from tandem.apps.case import Case
@@ -49,7 +49,6 @@ from tandem.apps.revision import (
     copy_name,
 )
 
-_USER: Final = 65532  # the image's own non-root user; any other image runs as it too, as in a TrainingJob
 _HEALTH: Final = "/health"  # of Tandem's own model server: MLflow's
 
 _APP_REQUESTS: Final[dict[str, str | int]] = {"cpu": "50m", "memory": "64Mi"}
@@ -164,16 +163,8 @@ def _pod_spec(case: Case, number: int, content: Content) -> Json:
         for key in ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
     ]
     return {
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
+        **restricted.pod_fields(),
         "terminationGracePeriodSeconds": content.termination_grace_period_seconds,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": _USER,
-            "runAsGroup": _USER,
-            "fsGroup": _USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
         **({"topologySpreadConstraints": spread} if content.has("topology_spread") else {}),
         "containers": [_container(case, number, content)],
         "volumes": [{"name": "tmp", "emptyDir": {}}, *_volumes(case, number, content)],
@@ -196,11 +187,7 @@ def _container(case: Case, number: int, content: Content) -> Json:
         **(_drain(content) if content.has("graceful_termination") else {}),
         # The last lines of the log become the container's message: a failure is explained without a right to read logs.
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        **restricted.container_fields(),
         "volumeMounts": [
             {"name": "tmp", "mountPath": "/tmp"},
             *(

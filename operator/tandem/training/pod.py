@@ -1,32 +1,25 @@
-"""What every pod of a TrainingJob has in common: it satisfies Pod Security ``restricted``, whatever the spec says."""
+"""What every pod of a TrainingJob has in common."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
 
+from tandem.api import restricted
 from tandem.api.containers import Resources
 from tandem.api.meta import Json
 
-_USER: Final = 65532  # the image's own non-root user; any other image runs as it too
 _DEFAULT_REQUESTS: Final[dict[str, str | int]] = {"cpu": "100m", "memory": "256Mi"}
 
 
 def pod_spec(init_containers: list[Json], container: Json, volumes: list[Json], placement: Json) -> Json:
     """A pod that runs once, without any right in the cluster; ``placement``: where it may run."""
+    fields = restricted.pod_fields()
+    # A claim with a million files is not given to the group again at every run.
+    fields["securityContext"]["fsGroupChangePolicy"] = "OnRootMismatch"
     return {
         "restartPolicy": "Never",
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": _USER,
-            "runAsGroup": _USER,
-            "fsGroup": _USER,
-            # A claim with a million files is not given to the group again at every run.
-            "fsGroupChangePolicy": "OnRootMismatch",
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        **fields,
         **placement,
         "initContainers": init_containers,
         "containers": [container],
@@ -51,10 +44,6 @@ def container(
         },
         # The last lines of the log become the container's message: a failure is explained without a right to read logs.
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        **restricted.container_fields(),
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, *mounts],
     }
