@@ -25,7 +25,8 @@ from tandem.training.job import steps_complete
 from tandem.training.ranks import present
 from tandem.training.suspension import change
 from tests.crds import FILES
-from tests.unit.training.world import UID, World
+from tests.unit.training.mlflow import UID
+from tests.unit.training.world import World
 
 Json = dict[str, Any]
 

@@ -13,7 +13,8 @@ from tandem.api.names import APPROVED_ANNOTATION, REJECTED_ANNOTATION
 from tandem.api.plan import Action, Create, MoveAlias
 from tandem.training.run import spec_digest
 from tests.examples import examples
-from tests.unit.training.world import DRIFT_POLICY, POLL_JOB, World
+from tests.unit.training.cluster import POLL_JOB
+from tests.unit.training.world import DRIFT_POLICY, World
 
 PARAMETERS = st.sampled_from(["200", "300", "400"])
 POLICY = {**DRIFT_POLICY, "onDataChange": {"interval": "10m"}}

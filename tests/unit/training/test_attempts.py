@@ -12,9 +12,10 @@ from tandem.api import names
 from tandem.api.facts import LoggedModel, MetricsSince
 from tandem.api.meta import Json
 from tandem.training.attempts import TOLERANCE
+from tests.unit.training.mlflow import START
 from tests.unit.training.test_nodes import INDEX, Nodes
 from tests.unit.training.test_nodes import nodes as of_nodes
-from tests.unit.training.world import START, World, complete
+from tests.unit.training.world import World, complete
 
 GOOD = {"accuracy": 0.95}
 NOTHING: Mapping[str, float] = {}

@@ -11,7 +11,8 @@ import pytest
 from tandem.api.facts import ModelVersion
 from tandem.api.plan import MoveAlias, TagVersion
 from tandem.api.trainingjob import GateVerdict
-from tests.unit.training.world import DATA_DIGEST, World, complete, kinds
+from tests.unit.training.cluster import DATA_DIGEST
+from tests.unit.training.world import World, complete, kinds
 
 NOT_WORSE = {"name": "accuracy", "min": "0.5", "change": {"direction": "HigherIsBetter", "absolute": "-0.01"}}
 GATE: dict[str, Any] = {"metrics": [NOT_WORSE]}

@@ -12,8 +12,9 @@ from tandem.api.children import Job
 from tandem.api.meta import Json
 from tandem.api.plan import Create
 from tandem.training.run import number_of
+from tests.unit.training.cluster import POLL_JOB
 from tests.unit.training.test_triggers import finished
-from tests.unit.training.world import DRIFT_POLICY, POLL_JOB, World, complete
+from tests.unit.training.world import DRIFT_POLICY, World, complete
 
 HOURLY: Json = {"onDataChange": {"interval": "1h"}}
 HOUR = 3600

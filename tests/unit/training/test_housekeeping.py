@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from tandem.api.plan import Delete
-from tests.unit.training.world import UID, World, complete, trained
+from tests.unit.training.mlflow import UID
+from tests.unit.training.world import World, complete, trained
 
 
 def three_runs(**spec: object) -> World:

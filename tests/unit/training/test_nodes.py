@@ -11,8 +11,10 @@ import pytest
 from tandem.api import names
 from tandem.api.meta import Json
 from tandem.api.plan import Apply, Create
+from tests.unit.training.cluster import COMMIT, DATA_DIGEST
 from tests.unit.training.contract import check_restricted
-from tests.unit.training.world import COMMIT, DATA_DIGEST, UID, World
+from tests.unit.training.mlflow import UID
+from tests.unit.training.world import World
 
 INDEX = "batch.kubernetes.io/job-completion-index"
 OTHER = "sha256:" + "ef" * 32

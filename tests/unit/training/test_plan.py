@@ -8,7 +8,8 @@ import pytest
 
 from tandem.api.plan import Create, EndRun, EnsureRun, MoveAlias, RegisterVersion, TagRun
 from tandem.engine.controller import status_difference
-from tests.unit.training.world import DATA_DIGEST, DIGEST, OWNED, World, complete, kinds, trained
+from tests.unit.training.cluster import DATA_DIGEST, DIGEST
+from tests.unit.training.world import OWNED, World, complete, kinds, trained
 
 ORDER = ["EnsureRun", "Create", "TagRun", "RegisterVersion", "MoveAlias"]
 

@@ -12,7 +12,9 @@ from tandem.api.facts import Query, RunsOf, Unavailable
 from tandem.api.meta import Json
 from tandem.runtime.validate import parse
 from tandem.training.inputs import CHECKS_LIMIT
-from tests.unit.training.world import DATA_DIGEST, START, World, complete, kinds
+from tests.unit.training.cluster import DATA_DIGEST
+from tests.unit.training.mlflow import START
+from tests.unit.training.world import World, complete, kinds
 
 CHECKS = {"columns": [{"name": "sepal", "type": "Float", "min": "0", "drift": {"jensenShannon": "0.1"}}]}
 DATA: list[dict[str, Any]] = [

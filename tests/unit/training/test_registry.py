@@ -9,7 +9,8 @@ import pytest
 from tandem.api import names
 from tandem.api.facts import LoggedModel, ModelVersion
 from tandem.api.plan import MoveAlias, RegisterVersion
-from tests.unit.training.world import START, World, complete, kinds, trained
+from tests.unit.training.mlflow import START
+from tests.unit.training.world import World, complete, kinds, trained
 
 
 def test_a_run_without_a_model_says_how_to_log_one() -> None:

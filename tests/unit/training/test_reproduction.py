@@ -11,7 +11,9 @@ import pytest
 from tandem.api import names
 from tandem.api.meta import Json
 from tandem.api.plan import Create, EndRun, EnsureRun, TagRun
-from tests.unit.training.world import COMMIT, DATA_DIGEST, DIGEST, SPEC, START, MlflowRun, World, complete
+from tests.unit.training.cluster import COMMIT, DATA_DIGEST, DIGEST
+from tests.unit.training.mlflow import START, MlflowRun
+from tests.unit.training.world import SPEC, World, complete
 
 ORIGINAL = "0123456789abcdef0123456789abcdef"
 OTHER_DIGEST = "sha256:" + "99" * 32

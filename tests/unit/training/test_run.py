@@ -10,7 +10,8 @@ from tandem.api.children import Job
 from tandem.api.meta import ObjectMeta, OwnerReference
 from tandem.api.plan import Create, Delete, EndRun
 from tandem.training.run import number_of, spec_digest
-from tests.unit.training.world import UID, World, complete, kinds, trained
+from tests.unit.training.mlflow import UID
+from tests.unit.training.world import World, complete, kinds, trained
 
 OTHER = {"max_iter": "300"}
 
