@@ -1,4 +1,4 @@
-"""Data of Google's and of Azure's store, as the container that fetches meets them; S3 is in test_data.py."""
+"""Data of Google's and of Azure's store, as the container that fetches meets them; S3 is in test_s3.py."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tandem.runtime import data
 from tandem.runtime.failure import AccessDenied, Failure, NotFound
 from tandem.runtime.instruction import Data, parse
 from tests.contract.runtime.clouds import Cloud, azure, google
-from tests.contract.runtime.test_data import IRIS, MORE, digest, folder_digest
+from tests.contract.runtime.data.pod import IRIS, MORE, digest, folder_digest
 
 pytestmark = pytest.mark.slow
 
