@@ -14,7 +14,8 @@ import pytest
 from cluster.control_plane import ControlPlane
 from cluster.errors import ClusterError
 from tests.contract.apps.real import Json, Real, eventually, named
-from tests.unit.apps.world import IMAGE_DIGEST, World, app, model
+from tests.unit.apps.deployments import IMAGE_DIGEST
+from tests.unit.apps.world import World, app, model
 
 
 def progressing(deployment: Json) -> tuple[str, str]:

@@ -6,7 +6,8 @@ import json
 from datetime import datetime, timedelta
 
 from tandem.api.meta import Json
-from tests.unit.apps.world import START, World, app
+from tests.unit.apps.deployments import START
+from tests.unit.apps.world import World, app
 
 ERRORS: Json = {"name": "errors", "max": "0.01", "pods": {"metric": "requestErrorRate"}}
 SMOKE: Json = {"name": "smoke", "job": {"image": "ghcr.io/acme/smoke:2"}}

@@ -16,7 +16,8 @@ from tandem.api.facts import Unavailable
 from tandem.api.meta import Json
 from tandem.apps.analysis import Judgement
 from tandem.apps.case import Case
-from tests.unit.apps.world import CRASH, NEVER, World
+from tests.unit.apps.deployments import CRASH, NEVER
+from tests.unit.apps.world import World
 
 GOOD, BAD = "shop:2", "shop:bad"
 FREEZE: dict[str, object] = {"schedule": "0 0 * * *", "durationSeconds": 86400}
@@ -112,7 +113,7 @@ def first(*, by_weight: bool) -> Machine:
         "progressDeadlineSeconds": 60,
         "rollout": rollout,
     }
-    machine = Machine(spec | ({"gateway": GATEWAY} if by_weight else {}), {BAD: CRASH})
+    machine = Machine(spec | ({"gateway": GATEWAY} if by_weight else {}), behaviour={BAD: CRASH})
     machine.gateway_api = by_weight
     machine.versions = {"1": "READY"}
     machine.config_maps = {"settings": {"colour": "blue"}}

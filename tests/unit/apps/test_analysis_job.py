@@ -12,9 +12,10 @@ from tandem.api.analysis import Metric
 from tandem.api.meta import Json
 from tandem.apps.analysis_job import ANALYSIS_LABEL
 from tandem.runtime.analysis.instruction import Instruction, parse
+from tests.unit.apps.deployments import START
 from tests.unit.apps.judging import ERRORS, SMOKE, candidate
 from tests.unit.apps.restricted import violations
-from tests.unit.apps.world import START, World, model
+from tests.unit.apps.world import World, model
 
 PROMETHEUS: Json = {
     "name": "latency",

@@ -11,8 +11,8 @@ from tandem.api.analysis import Metric
 from tandem.api.children import Job, Pod
 from tandem.api.meta import Json
 from tandem.apps.analysis_result import LAG, PATIENCE, Result, result_of
+from tests.unit.apps.deployments import START
 from tests.unit.apps.judging import ERRORS, SMOKE, job_of, over, pod_of, report, running, terminated, waiting
-from tests.unit.apps.world import START
 
 DISRUPTED: Json = {
     "type": "DisruptionTarget",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tandem.api.meta import Json
-from tests.unit.apps.world import CRASH, World, app
+from tests.unit.apps.deployments import CRASH
+from tests.unit.apps.world import World, app
 
 OLD: Json = {"minReplicas": 2, "maxReplicas": 6}
 NEW: Json = {"minReplicas": 4, "maxReplicas": 8}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tandem.api.facts import Unavailable
-from tests.unit.apps.world import CRASH, World, app, model
+from tests.unit.apps.deployments import CRASH
+from tests.unit.apps.world import World, app, model
 
 
 def three_revisions(**spec: object) -> World:

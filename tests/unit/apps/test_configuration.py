@@ -10,8 +10,9 @@ from tandem.api import names
 from tandem.api.facts import Unavailable
 from tandem.api.meta import Json
 from tandem.api.plan import CopyConfigMap, Create, Delete, Refusal
+from tests.unit.apps.deployments import START
 from tests.unit.apps.restricted import violations
-from tests.unit.apps.world import START, Crash, World, app
+from tests.unit.apps.world import Crash, World, app
 
 FROM_SHOP: Json = {"configMapRef": {"name": "shop"}}
 

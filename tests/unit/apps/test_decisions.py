@@ -8,8 +8,9 @@ from datetime import timedelta
 import pytest
 
 from tandem.apps.decisions import KEPT
+from tests.unit.apps.deployments import NEVER, START
 from tests.unit.apps.test_steps import UNTIL_APPROVED, canary, judge, passes, step, waits
-from tests.unit.apps.world import NEVER, START, Crash, World
+from tests.unit.apps.world import Crash, World
 
 ANNA = {"decided-by": "anna", "decided-because": "looks good"}
 

@@ -15,8 +15,9 @@ from tandem.engine.queue import KeyedQueue
 from tandem.engine.store import Store
 from tandem.engine.watches import Watches
 from tandem.main import Configuration, app_controller
+from tests.unit.apps.deployments import CRASH, START
 from tests.unit.apps.test_steps import UNTIL_APPROVED, canary, step, waits
-from tests.unit.apps.world import CRASH, START, Crash, World
+from tests.unit.apps.world import Crash, World
 
 DEADLINE = 60
 
@@ -24,7 +25,9 @@ DEADLINE = 60
 def shop(image: str = "shop:1", **spec: object) -> World:
     """Images that end with -bad never start."""
     bad = {f"shop:{number}-bad": CRASH for number in range(1, 10)}
-    return World({"image": image, "progressDeadlineSeconds": DEADLINE, "scaleDownDelaySeconds": 0, **spec}, bad)
+    return World(
+        {"image": image, "progressDeadlineSeconds": DEADLINE, "scaleDownDelaySeconds": 0, **spec}, behaviour=bad
+    )
 
 
 def told(world: World) -> DeliveryStatus:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.unit.apps.world import CRASH, World, app, model
+from tests.unit.apps.deployments import CRASH
+from tests.unit.apps.world import World, app, model
 
 
 def told_since(world: World, count: int) -> list[str]:

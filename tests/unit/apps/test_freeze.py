@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.unit.apps.deployments import START
 from tests.unit.apps.test_steps import UNTIL_APPROVED, passes, step, waits
-from tests.unit.apps.world import START, World, app
+from tests.unit.apps.world import World, app
 
 NIGHT = {"schedule": "0 22 * * *", "durationSeconds": 8 * 3600, "timeZone": "Europe/Berlin", "reason": "nobody is up"}
 NOW = {"schedule": "0 12 * * *", "durationSeconds": 3600}  # the world begins at 12:00

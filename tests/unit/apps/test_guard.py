@@ -8,8 +8,9 @@ from datetime import timedelta
 import pytest
 
 from tandem.api.facts import Unavailable
+from tests.unit.apps.deployments import CRASH
 from tests.unit.apps.test_steps import UNTIL_APPROVED, passes, step, waits
-from tests.unit.apps.world import CRASH, World, model
+from tests.unit.apps.world import World, model
 
 
 def canary(**rollout: object) -> World:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tandem.cli.explain import explain
-from tests.unit.apps.world import IMAGE_DIGEST, NEVER, World, app
+from tests.unit.apps.deployments import IMAGE_DIGEST, NEVER
+from tests.unit.apps.world import World, app
 
 OTHER = "sha256:" + "cd" * 32
 

@@ -78,7 +78,7 @@ def goes_on(world: Machine) -> Iterator[None]:
     end = world.now + A_WHILE
     yield from world.passes()
     for _ in range(_LOOKS):
-        due = [world.plan().requeue_after or A_WHILE, *(deadline - world.now for deadline in world._deadlines())]
+        due = [world.plan().requeue_after or A_WHILE, *(deadline - world.now for deadline in world.deadlines())]
         world.later(max(1.0, min(due).total_seconds()))
         if world.now >= end:
             return

@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from tandem.api.facts import ModelNamed, Unavailable, VersionNumbered
-from tests.unit.apps.world import START, World, app, model
+from tests.unit.apps.deployments import START
+from tests.unit.apps.world import World, app, model
 
 
 def test_an_app_without_a_model_asks_the_registry_nothing() -> None:

@@ -17,7 +17,8 @@ from tandem.api.facts import Unavailable
 from tandem.api.meta import Json
 from tandem.api.plan import Apply, Delete
 from tests.examples import examples
-from tests.unit.apps.world import CRASH, NEVER, PULL, QUOTA, READY, Crash, World, app, model
+from tests.unit.apps.deployments import CRASH, NEVER, PULL, QUOTA, READY
+from tests.unit.apps.world import Crash, World, app, model
 
 CONFIGURED: Json = {
     "envFrom": [{"configMapRef": {"name": "shop"}}],

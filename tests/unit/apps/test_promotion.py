@@ -9,7 +9,8 @@ import pytest
 
 from tandem.api.facts import Unavailable
 from tandem.api.plan import MoveAlias, Refusal
-from tests.unit.apps.world import CRASH, World, model
+from tests.unit.apps.deployments import CRASH
+from tests.unit.apps.world import World, model
 
 
 def moves(world: World) -> list[MoveAlias]:

@@ -9,7 +9,8 @@ import pytest
 from tandem.api import names
 from tandem.api.meta import Json
 from tandem.api.plan import Refusal
-from tests.unit.apps.world import CRASH, World, app, model
+from tests.unit.apps.deployments import CRASH
+from tests.unit.apps.world import World, app, model
 
 OFF: Json = {"podDisruptionBudget": False, "networkPolicy": False}
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tandem.api import names
-from tests.unit.apps.world import CRASH, NEVER, NO_ROOM, OUT_OF_MEMORY, PULL, QUOTA, READY, SILENT, World, app, model
+from tests.unit.apps.deployments import CRASH, NEVER, NO_ROOM, OUT_OF_MEMORY, PULL, QUOTA, READY, SILENT
+from tests.unit.apps.world import World, app, model
 
 BROKEN = {
     CRASH: ("CrashLoopBackOff", "exited with code 3; its last lines: Traceback | KeyError: 'PORT'"),

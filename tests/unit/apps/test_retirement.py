@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from tests.unit.apps.world import CRASH, START, World, app
+from tests.unit.apps.deployments import CRASH, START
+from tests.unit.apps.world import World, app
 
 
 def switched(**spec: object) -> World:

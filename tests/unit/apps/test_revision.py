@@ -11,7 +11,8 @@ from tandem.api import names
 from tandem.api.appdeployment import AppDeploymentSpec, RevisionModel
 from tandem.api.plan import Create
 from tandem.apps.revision import content_of, digest_of
-from tests.unit.apps.world import CRASH, World, app, model
+from tests.unit.apps.deployments import CRASH
+from tests.unit.apps.world import World, app, model
 
 BASE = {"image": "shop:1", "port": 8080, "env": ({"name": "A", "value": "1"},), "command": ("run",), "args": ("-v",)}
 

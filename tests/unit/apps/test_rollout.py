@@ -8,7 +8,8 @@ import pytest
 
 from tandem.api import names
 from tandem.api.plan import Apply, Create, Refusal
-from tests.unit.apps.world import NEVER, READY, World, app
+from tests.unit.apps.deployments import NEVER, READY
+from tests.unit.apps.world import World, app
 
 
 def test_nothing_unready_ever_takes_traffic_so_the_service_comes_with_the_first_ready_revision() -> None:

@@ -12,8 +12,9 @@ from tandem.api.meta import Json
 from tandem.api.plan import Draft, Observed
 from tandem.apps.case import Case
 from tandem.apps.route import is_settled
+from tests.unit.apps.deployments import CRASH
 from tests.unit.apps.test_steps import UNTIL_APPROVED, passes, percent, step, waits
-from tests.unit.apps.world import CRASH, SETTINGS, World, app
+from tests.unit.apps.world import SETTINGS, World, app
 
 GATEWAY: Json = {"parentRefs": [{"name": "public", "namespace": "gateways"}], "hostnames": ["shop.example.com"]}
 HEADER: Json = {"name": "X-Canary", "value": "always"}

@@ -11,7 +11,8 @@ import pytest
 from tandem.api import names
 from tandem.api.meta import Json
 from tandem.api.plan import Refusal
-from tests.unit.apps.world import CRASH, World, app
+from tests.unit.apps.deployments import CRASH
+from tests.unit.apps.world import World, app
 
 CPU: Json = {"type": "Resource", "resource": {"name": "cpu", "target": {"averageUtilization": 70}}}
 SERVES = f"{names.APP_LABEL}=shop,{names.REVISION_LABEL}=1"  # what /scale selects

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
+from tests.unit.apps.deployments import NEVER
 from tests.unit.apps.test_steps import judge, passes, waits
-from tests.unit.apps.world import NEVER, World, app, model
+from tests.unit.apps.world import World, app, model
 
 
 def switched(registry: bool = False, /, **spec: object) -> World:

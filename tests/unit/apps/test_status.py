@@ -11,7 +11,8 @@ import pytest
 from tandem.api.facts import Unavailable
 from tandem.api.meta import Json
 from tests.crds import schema
-from tests.unit.apps.world import CRASH, IMAGE_DIGEST, NEVER, World, app, model
+from tests.unit.apps.deployments import CRASH, IMAGE_DIGEST, NEVER
+from tests.unit.apps.world import World, app, model
 
 
 def starting() -> World:

@@ -12,7 +12,8 @@ from tandem.api.plan import Apply, Create
 from tandem.apps.analysis import Judgement
 from tandem.apps.case import Case
 from tandem.apps.revision import Owned
-from tests.unit.apps.world import CRASH, NEVER, START, World, app
+from tests.unit.apps.deployments import CRASH, NEVER, START
+from tests.unit.apps.world import World, app
 
 UNTIL_APPROVED: dict[str, object] = {}
 

@@ -17,7 +17,8 @@ from tandem.api.meta import Json
 from tandem.api.trainingjob import TrainingJob
 from tandem.cli.explain import duration, explain, moves
 from tandem.cli.look import settled
-from tests.unit.apps.world import CRASH, World, app
+from tests.unit.apps.deployments import CRASH
+from tests.unit.apps.world import World, app
 
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 SINCE = "2026-03-01T12:00:00Z"
@@ -231,7 +232,7 @@ def test_the_four_figures_of_delivery_are_one_line() -> None:
 
 
 def test_what_failed_says_why_and_that_users_are_served() -> None:
-    world = World({"image": "shop:1", "progressDeadlineSeconds": 60}, {"shop:2": CRASH}).converge()
+    world = World({"image": "shop:1", "progressDeadlineSeconds": 60}, behaviour={"shop:2": CRASH}).converge()
     world.change(image="shop:2")
     world.converge()
 

@@ -14,12 +14,13 @@ import pytest
 
 from tandem.apps.status import WAITS
 from tandem.cli.explain import explain
+from tests.unit.apps.deployments import CRASH, NEVER
 from tests.unit.apps.judging import candidate, end, terminated
 from tests.unit.apps.test_freeze import NOW as WINDOW
 from tests.unit.apps.test_freeze import frozen
 from tests.unit.apps.test_steps import UNTIL_APPROVED, canary, passes, step, waits
-from tests.unit.apps.world import CRASH, NEVER, app, model
 from tests.unit.apps.world import World as AppWorld
+from tests.unit.apps.world import app, model
 from tests.unit.training.world import World as TrainingWorld
 
 STARTS_LATER = 20.0  # seconds after which a state begins: not with the rollout
