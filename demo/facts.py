@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from demo.visitor import Tally
 from tandem.api import names
 from tandem.api.appdeployment import AppDeployment
-from tandem.api.trainingjob import RetrainRequest, TrainingJob
+from tandem.api.trainingjob import TrainingJob
+from tandem.api.trainingjob_status import RetrainRequest
 
 
 @dataclass(frozen=True)

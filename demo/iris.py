@@ -7,7 +7,7 @@ from demo.facts import Drifted, Served, Trained, Watched, served_version
 from demo.kubectl import Json, condition, is_true
 from demo.scene import IRIS, Scene, StoryStopped, app_deployment, expect, training_job
 from demo.stage import MODEL, namespace_object
-from tandem.api.trainingjob import RetrainRequest
+from tandem.api.trainingjob_status import RetrainRequest
 
 ORDINARY_WINDOWS = 2
 GROWN_WINDOWS = 4

@@ -9,7 +9,7 @@ import msgspec
 from demo.facts import Lineage, Link, Prediction
 from demo.scene import Scene
 from tandem.api import names
-from tandem.api.trainingjob import Trigger
+from tandem.api.trainingjob_status import Trigger
 
 
 def trace(scene: Scene, prediction: Prediction) -> Lineage:

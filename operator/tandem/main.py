@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from tandem.api import appdeployment, names, trainingjob
-from tandem.api.appdeployment import AppDeployment, AppDeploymentStatus
+from tandem.api import appdeployment_status, names, trainingjob_status
+from tandem.api.appdeployment import AppDeployment
+from tandem.api.appdeployment_status import AppDeploymentStatus
 from tandem.api.children import (
     ConfigMap,
     Deployment,
@@ -26,7 +27,8 @@ from tandem.api.children import (
 )
 from tandem.api.facts import Facts, Query, Told
 from tandem.api.plan import Observed, Outside, Plan, Refusal
-from tandem.api.trainingjob import TrainingJob, TrainingJobStatus
+from tandem.api.trainingjob import TrainingJob
+from tandem.api.trainingjob_status import TrainingJobStatus
 from tandem.apps.case import AppChildren, AppSettings
 from tandem.apps.plan import plan as plan_app
 from tandem.drift.plan import DriftSettings
@@ -125,7 +127,7 @@ def training_controller(configuration: Configuration) -> Controller:
         status_fields=_fields(TrainingJobStatus) - {"drift"},
         field_manager="tandem",
         component="operator",
-        phases=trainingjob.PHASES,
+        phases=trainingjob_status.PHASES,
     )
 
 
@@ -172,7 +174,7 @@ def app_controller(configuration: Configuration, *, gateway_api: bool = False) -
         status_fields=_fields(AppDeploymentStatus),
         field_manager="tandem",
         component="operator",
-        phases=appdeployment.PHASES,
+        phases=appdeployment_status.PHASES,
         figures=DELIVERY,
     )
 
@@ -192,7 +194,7 @@ def drift_controller() -> Controller:
         status_fields=frozenset({"drift"}),
         field_manager="tandem-drift",
         component="drift",
-        phases=trainingjob.PHASES,
+        phases=trainingjob_status.PHASES,
     )
 
 

@@ -24,7 +24,7 @@ from demo.visitor import Tally
 from tandem.api import names
 from tandem.api.appdeployment import AppDeployment
 from tandem.api.meta import Condition, condition_of
-from tandem.api.trainingjob import SourceStatus
+from tandem.api.trainingjob_status import SourceStatus
 from tests.e2e.drained import Drained, draining
 from tests.e2e.observer import Sighting, Sightings, watching
 

@@ -8,7 +8,8 @@ from functools import cached_property
 
 from msgspec import structs
 
-from tandem.api.appdeployment import AppDeployment, AppDeploymentSpec, AppDeploymentStatus
+from tandem.api.appdeployment import AppDeployment, AppDeploymentSpec
+from tandem.api.appdeployment_status import AppDeploymentStatus
 from tandem.api.autoscaling import Autoscaling
 from tandem.api.children import (
     ConfigMap,

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tandem.api import names
-from tandem.api.appdeployment import AppDeploymentSpec, ConfigFrom, EnvFrom, RevisionConfigMap
+from tandem.api.appdeployment import AppDeploymentSpec, ConfigFrom, EnvFrom
+from tandem.api.appdeployment_status import RevisionConfigMap
 from tandem.api.conditions import Outcome, Passed, Retrying, Working
 from tandem.api.facts import ConfigMapNamed, Unavailable
 from tandem.api.plan import CopyConfigMap, Delete, Refusal

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tandem.api import names
-from tandem.api.appdeployment import DecisionVerb, SeenAnnotations
+from tandem.api.appdeployment_status import DecisionVerb, SeenAnnotations
 from tandem.apps import people
 from tandem.apps.case import Case
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, TypeAlias, get_args
 
-from tandem.api.appdeployment import AppDeploymentStatus, Decision, DecisionVerb
+from tandem.api.appdeployment_status import AppDeploymentStatus, Decision, DecisionVerb
 from tandem.api.meta import condition_of
 from tandem.api.plan import Emit
 from tandem.apps import credit, people

@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import Final
 
-from tandem.api.appdeployment import AppDeploymentStatus, DeliveryEvent, DeliveryStatus
+from tandem.api.appdeployment_status import AppDeploymentStatus, DeliveryEvent, DeliveryStatus
 from tandem.api.conditions import READY
 from tandem.api.meta import condition_of
 from tandem.apps.case import Case

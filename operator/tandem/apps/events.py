@@ -6,7 +6,7 @@ whose status was lost tells nothing that is long past.
 
 from __future__ import annotations
 
-from tandem.api.appdeployment import AppDeploymentStatus, RevisionRecord
+from tandem.api.appdeployment_status import AppDeploymentStatus, RevisionRecord
 from tandem.api.conditions import READY
 from tandem.api.meta import condition_of
 from tandem.api.plan import Emit

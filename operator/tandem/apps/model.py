@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tandem.api.appdeployment import RevisionModel, ServedModel
+from tandem.api.appdeployment import ServedModel
+from tandem.api.appdeployment_status import RevisionModel
 from tandem.api.conditions import Failed, Outcome, Passed, Retrying, Working
 from tandem.api.facts import ModelNamed, ModelVersion, RegisteredModel, Unavailable, VersionNumbered
 from tandem.apps.case import Case, stamp

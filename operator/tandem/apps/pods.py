@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from tandem.api.appdeployment import RevisionRecord
+from tandem.api.appdeployment_status import RevisionRecord
 from tandem.api.plan import Apply, Create, Refusal
 from tandem.apps import people
 from tandem.apps.case import Case

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tandem.api import names
-from tandem.api.appdeployment import RevisionModel
+from tandem.api.appdeployment_status import RevisionModel
 from tandem.api.conditions import Outcome, Passed, Retrying, Working
 from tandem.api.facts import RegisteredModel, Unavailable
 from tandem.api.plan import MoveAlias, PromotionRecord

@@ -18,15 +18,8 @@ from typing import Final
 import msgspec
 
 from tandem.api import names
-from tandem.api.appdeployment import (
-    AppDeployment,
-    AppDeploymentSpec,
-    AppDeploymentStatus,
-    ConfigFrom,
-    EnvFrom,
-    RevisionConfigMap,
-    RevisionModel,
-)
+from tandem.api.appdeployment import AppDeployment, AppDeploymentSpec, ConfigFrom, EnvFrom
+from tandem.api.appdeployment_status import AppDeploymentStatus, RevisionConfigMap, RevisionModel
 from tandem.api.autoscaling import Autoscaling
 from tandem.api.children import Deployment, Service
 from tandem.api.containers import EnvVar, Resources

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from tandem.api.appdeployment import AppDeploymentStatus, RevisionRecord, RevisionStatus
+from tandem.api.appdeployment_status import AppDeploymentStatus, RevisionRecord, RevisionStatus
 from tandem.api.conditions import Awaiting, Failed, Outcome, Passed, Undecided, summarise, waiting_since
 from tandem.apps import credit
 from tandem.apps.analysis import analysis_status

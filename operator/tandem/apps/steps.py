@@ -17,7 +17,8 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from tandem.api.appdeployment import RolloutApproval, RolloutStep
+from tandem.api.appdeployment import RolloutStep
+from tandem.api.appdeployment_status import RolloutApproval
 from tandem.api.conditions import Awaiting, Outcome, Working
 from tandem.apps import credit, people, traffic
 from tandem.apps.analysis import Judgement, analyse

@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from tandem.api import names, restricted
-from tandem.api.appdeployment import RevisionModel
+from tandem.api.appdeployment_status import RevisionModel
 from tandem.api.meta import Json
 from tandem.apps.case import Case
 from tandem.apps.manifest import (

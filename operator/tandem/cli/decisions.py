@@ -13,7 +13,8 @@ from typing import Annotated
 import typer
 
 from tandem.api import names
-from tandem.api.appdeployment import AppDeployment, RevisionStatus
+from tandem.api.appdeployment import AppDeployment
+from tandem.api.appdeployment_status import RevisionStatus
 from tandem.api.conditions import READY, STALLED
 from tandem.api.meta import condition_of
 from tandem.api.trainingjob import TrainingJob

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple, TypeAlias
 
 from tandem.api import names
-from tandem.api.appdeployment import AppDeployment, DeliveryStatus, RevisionStatus
+from tandem.api.appdeployment import AppDeployment
+from tandem.api.appdeployment_status import DeliveryStatus, RevisionStatus
 from tandem.api.conditions import READY, RECONCILING, STALLED
 from tandem.api.meta import Condition, condition_of
 from tandem.api.trainingjob import TrainingJob

@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
-from tandem.api.trainingjob import DriftPolicy, DriftSignal, SignalStatus
+from tandem.api.trainingjob import DriftPolicy, DriftSignal
+from tandem.api.trainingjob_status import SignalStatus
 from tandem.drift.champion import Champion, watched
 from tandem.drift.detectors import Missing, Window, judge
 

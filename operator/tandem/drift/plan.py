@@ -21,7 +21,8 @@ from tandem.api.conditions import shortened
 from tandem.api.facts import Facts
 from tandem.api.meta import to_json
 from tandem.api.plan import Draft, Observed, Plan
-from tandem.api.trainingjob import DriftPolicy, DriftStatus, TrainingJob
+from tandem.api.trainingjob import DriftPolicy, TrainingJob
+from tandem.api.trainingjob_status import DriftStatus
 from tandem.drift import signals
 from tandem.drift.champion import Absent, Champion, Unseen, look
 from tandem.drift.watch import Watch

@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from tandem.api.duration import parse_duration
-from tandem.api.trainingjob import HistoryEntry, RunStatus, TrainingJob, TrainingJobStatus
+from tandem.api.trainingjob import TrainingJob
+from tandem.api.trainingjob_status import HistoryEntry, RunStatus, TrainingJobStatus
 
 Brake = Literal["Suspended", "RunInProgress", "Cooldown"]
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
-from tandem.api.trainingjob import DriftSignal, SignalStatus
+from tandem.api.trainingjob import DriftSignal
+from tandem.api.trainingjob_status import SignalStatus
 from tandem.drift.detectors import Baseline, Window, judge
 from tandem.drift.signals import fold, restarted
 

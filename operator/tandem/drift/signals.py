@@ -12,7 +12,8 @@ from functools import reduce
 import msgspec
 
 from tandem.api.facts import MetricPoint, MonitoredModel
-from tandem.api.trainingjob import DriftSignal, SignalStatus
+from tandem.api.trainingjob import DriftSignal
+from tandem.api.trainingjob_status import SignalStatus
 from tandem.drift.detectors import Baseline, Missing, Verdict, Window, judge, text_of
 
 

@@ -9,7 +9,8 @@ import msgspec
 
 from tandem.api.conditions import shortened
 from tandem.api.plan import Draft, Emit
-from tandem.api.trainingjob import DriftPolicy, DriftSignal, DriftStatus, RetrainRequest, SignalStatus, TrainingJob
+from tandem.api.trainingjob import DriftPolicy, DriftSignal, TrainingJob
+from tandem.api.trainingjob_status import DriftStatus, RetrainRequest, SignalStatus
 from tandem.drift import messages, policy, signals
 from tandem.drift.champion import Champion
 

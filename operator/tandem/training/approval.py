@@ -17,7 +17,8 @@ from tandem.api import names
 from tandem.api.conditions import Awaiting, Failed, Outcome, shortened
 from tandem.api.meta import condition_of
 from tandem.api.plan import Emit
-from tandem.api.trainingjob import ApprovalStatus, ModelTarget, RunStatus
+from tandem.api.trainingjob import ModelTarget
+from tandem.api.trainingjob_status import ApprovalStatus, RunStatus
 from tandem.training.case import PROMOTED, Case
 from tandem.training.findings import Findings
 

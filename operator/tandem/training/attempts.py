@@ -18,7 +18,8 @@ import msgspec
 from tandem.api import names
 from tandem.api.children import Job, Pod
 from tandem.api.facts import MetricsSince, TrackedRun
-from tandem.api.trainingjob import RunStatus, TrainingJobSpec
+from tandem.api.trainingjob import TrainingJobSpec
+from tandem.api.trainingjob_status import RunStatus
 from tandem.training.case import Case
 from tandem.training.numbers import OwnMetrics
 from tandem.training.ranks import rank_of

@@ -11,7 +11,7 @@ from typing import Final
 
 from tandem.api import names
 from tandem.api.facts import ModelNamed, Unavailable, VersionNumbered
-from tandem.api.trainingjob import GateVerdict
+from tandem.api.trainingjob_status import GateVerdict
 from tandem.training.case import Case
 from tandem.training.change import BaselineFound, Measured, NoBaseline, OwnVersion, Unreadable
 from tandem.training.findings import Findings

@@ -12,7 +12,8 @@ from tandem.api.conditions import Failed, Outcome, Retrying
 from tandem.api.facts import Unavailable
 from tandem.api.meta import Condition, condition_of
 from tandem.api.plan import PREDECESSOR_REMAINS, Draft, Observed, Refusal
-from tandem.api.trainingjob import RunStatus, TrainingJob, TrainingJobSpec, TrainingJobStatus
+from tandem.api.trainingjob import TrainingJob, TrainingJobSpec
+from tandem.api.trainingjob_status import RunStatus, TrainingJobStatus
 
 # The condition that tells of a run's MLflow run and Job.
 TRAINED: Final = "Trained"

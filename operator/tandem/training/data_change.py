@@ -16,7 +16,7 @@ import msgspec
 from tandem.api.conditions import condition, shortened
 from tandem.api.duration import parse_duration
 from tandem.api.meta import Condition, ConditionStatus
-from tandem.api.trainingjob import DataPollStatus, PolledData, RunStatus, TrainingJobStatus, Trigger
+from tandem.api.trainingjob_status import DataPollStatus, PolledData, RunStatus, TrainingJobStatus, Trigger
 from tandem.training import poll
 from tandem.training.case import Case
 from tandem.training.failure import blocked, fetch_reason

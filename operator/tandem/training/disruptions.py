@@ -11,7 +11,7 @@ import msgspec
 from tandem.api import names
 from tandem.api.children import Job, Pod
 from tandem.api.conditions import Outcome, Working, shortened
-from tandem.api.trainingjob import Disruption, RunStatus
+from tandem.api.trainingjob_status import Disruption, RunStatus
 from tandem.training.case import Case, refused
 from tandem.training.suspension import change
 

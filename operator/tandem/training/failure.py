@@ -14,7 +14,7 @@ from typing import Final
 from tandem.api import names
 from tandem.api.children import ContainerStatus, Job, Pod
 from tandem.api.conditions import shortened
-from tandem.api.trainingjob import Failure, RunStatus
+from tandem.api.trainingjob_status import Failure, RunStatus
 from tandem.training.inputs import CONTAINERS, FETCH, REPRODUCTION, VALIDATE
 from tandem.training.quality import CHECKS_FAILED, report_of
 from tandem.training.ranks import ENDED

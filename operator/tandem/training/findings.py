@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tandem.api.facts import TrackedRun
-from tandem.api.trainingjob import (
+from tandem.api.trainingjob_status import (
     ApprovalStatus,
     DataStatus,
     Failure,

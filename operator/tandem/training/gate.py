@@ -14,7 +14,7 @@ from tandem.api import names
 from tandem.api.conditions import Failed, Outcome, Passed, Undecided
 from tandem.api.facts import TrackedRun, Unavailable
 from tandem.api.plan import EndRun, TagRun
-from tandem.api.trainingjob import GateVerdict
+from tandem.api.trainingjob_status import GateVerdict
 from tandem.training import attempts
 from tandem.training.baseline import baseline_of, changes, moved
 from tandem.training.case import PROMOTED, Case, refused, unavailable

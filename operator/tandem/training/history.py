@@ -6,7 +6,7 @@ from typing import Final
 
 from tandem.api import names
 from tandem.api.facts import RunsOf, TrackedRun, Unavailable
-from tandem.api.trainingjob import HistoryEntry, RunStatus
+from tandem.api.trainingjob_status import HistoryEntry, RunStatus
 from tandem.training.case import Case
 from tandem.training.triggers import parse_trigger
 

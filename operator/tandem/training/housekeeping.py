@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from tandem.api.trainingjob import RunStatus
+from tandem.api.trainingjob_status import RunStatus
 from tandem.training.case import Case
 from tandem.training.job import job_deletion
 from tandem.training.run import number_of

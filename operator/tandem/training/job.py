@@ -15,7 +15,8 @@ from tandem.api.containers import Resources
 from tandem.api.facts import TrackedRun
 from tandem.api.meta import Json, controller_reference, to_json
 from tandem.api.plan import Delete
-from tandem.api.trainingjob import RunStatus, Step, TrainingJobSpec
+from tandem.api.trainingjob import Step, TrainingJobSpec
+from tandem.api.trainingjob_status import RunStatus
 from tandem.training import allowance, environment, images, nodes
 from tandem.training.case import Case
 from tandem.training.inputs import (

@@ -18,7 +18,8 @@ from tandem.api.children import Job, Pod
 from tandem.api.conditions import Outcome, Working
 from tandem.api.meta import Json, controller_reference
 from tandem.api.plan import Create
-from tandem.api.trainingjob import Disruption, RunStatus, TrainingJobSpec
+from tandem.api.trainingjob import TrainingJobSpec
+from tandem.api.trainingjob_status import Disruption, RunStatus
 from tandem.training.attempts import has_trained
 from tandem.training.case import Case, refused
 from tandem.training.failure import Obstacle

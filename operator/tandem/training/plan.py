@@ -19,7 +19,8 @@ from typing import TypeAlias
 
 from tandem.api.conditions import Outcome, Passed, Undecided
 from tandem.api.plan import Draft, Observed, Plan
-from tandem.api.trainingjob import RunStatus, TrainingJob
+from tandem.api.trainingjob import TrainingJob
+from tandem.api.trainingjob_status import RunStatus
 from tandem.training import approval, gate, promotion, quality, registry, reproduction, track, train
 from tandem.training.case import PROMOTED, TRAINED, Case, TrainingChildren, TrainingSettings
 from tandem.training.findings import Findings

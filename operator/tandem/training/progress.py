@@ -16,7 +16,7 @@ from tandem.api import names
 from tandem.api.children import Job, Pod
 from tandem.api.conditions import Outcome, Working
 from tandem.api.facts import LoggedProgress, ProgressOf
-from tandem.api.trainingjob import Progress, RunStatus
+from tandem.api.trainingjob_status import Progress, RunStatus
 from tandem.training.case import Case, refused
 from tandem.training.suspension import change
 

@@ -15,7 +15,8 @@ from tandem.api import names
 from tandem.api.conditions import Outcome, Passed, Undecided
 from tandem.api.facts import ModelNamed, ModelVersion, Promotion, PromotionsOf, Unavailable, VersionNumbered
 from tandem.api.plan import MoveAlias, PromotionRecord, Refusal, TagVersion
-from tandem.api.trainingjob import ModelTarget, PromotionStatus
+from tandem.api.trainingjob import ModelTarget
+from tandem.api.trainingjob_status import PromotionStatus
 from tandem.training.approval import announce, decide, thank
 from tandem.training.case import PROMOTED, Case, refused, unavailable
 from tandem.training.findings import Findings

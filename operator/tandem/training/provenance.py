@@ -16,7 +16,8 @@ from tandem.api import names
 from tandem.api.children import ContainerStatus, Pod
 from tandem.api.containers import MAX_INT32
 from tandem.api.facts import TrackedRun
-from tandem.api.trainingjob import DataStatus, ImageStatus, Sha256, SourceStatus, TrainingJobSpec
+from tandem.api.trainingjob import Sha256, TrainingJobSpec
+from tandem.api.trainingjob_status import DataStatus, ImageStatus, SourceStatus
 from tandem.training.findings import Findings
 from tandem.training.images import digest_of, reference
 from tandem.training.inputs import FETCH, VALIDATE

@@ -14,7 +14,8 @@ import msgspec
 from tandem.api.children import ContainerStatus
 from tandem.api.conditions import Failed, Outcome, Passed, Undecided
 from tandem.api.facts import RunsOf, TrackedRun, Unavailable
-from tandem.api.trainingjob import RunStatus, TrainingJobSpec
+from tandem.api.trainingjob import TrainingJobSpec
+from tandem.api.trainingjob_status import RunStatus
 from tandem.training.case import TRAINED, Case
 from tandem.training.findings import Findings
 from tandem.training.inputs import checked

@@ -11,7 +11,8 @@ import math
 from typing import Final
 
 from tandem.api.children import Job, Pod
-from tandem.api.trainingjob import NodePods, RunStatus, TrainingJobSpec
+from tandem.api.trainingjob import TrainingJobSpec
+from tandem.api.trainingjob_status import NodePods, RunStatus
 from tandem.training.provenance import fetched_by
 
 INDEX_LABEL: Final = "batch.kubernetes.io/job-completion-index"

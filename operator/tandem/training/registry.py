@@ -8,7 +8,8 @@ from tandem.api import names
 from tandem.api.conditions import Failed, Outcome, Passed
 from tandem.api.facts import LoggedModel, TrackedRun, Unavailable, VersionsFrom
 from tandem.api.plan import RegisterVersion
-from tandem.api.trainingjob import ModelStatus, ModelTarget
+from tandem.api.trainingjob import ModelTarget
+from tandem.api.trainingjob_status import ModelStatus
 from tandem.training.attempts import own
 from tandem.training.case import Case, refused, unavailable
 from tandem.training.findings import Findings

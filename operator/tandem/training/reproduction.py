@@ -20,7 +20,8 @@ from tandem.api import names
 from tandem.api.conditions import Failed, Outcome, Passed, Undecided
 from tandem.api.facts import RunNamed, TrackedRun, Unavailable
 from tandem.api.plan import TagRun
-from tandem.api.trainingjob import GitSource, ReproductionStatus, TrainingJobSpec
+from tandem.api.trainingjob import GitSource, TrainingJobSpec
+from tandem.api.trainingjob_status import ReproductionStatus
 from tandem.training import images
 from tandem.training.attempts import own
 from tandem.training.attempts import tags as attempt_tags

@@ -16,7 +16,8 @@ from decimal import Decimal
 from typing import Final
 
 from tandem.api.gate import ChangeThreshold, decimal
-from tandem.api.trainingjob import Baseline, Gate, GateVerdict, MetricThreshold
+from tandem.api.trainingjob import Baseline, Gate, MetricThreshold
+from tandem.api.trainingjob_status import GateVerdict
 from tandem.training.change import (
     FAILED,
     PASSED,

@@ -19,7 +19,8 @@ from tandem.api.children import Job
 from tandem.api.conditions import Outcome, Undecided
 from tandem.api.facts import RunsOf, TrackedRun, Unavailable
 from tandem.api.meta import to_json
-from tandem.api.trainingjob import RunStatus, TrainingJobSpec, Trigger
+from tandem.api.trainingjob import TrainingJobSpec
+from tandem.api.trainingjob_status import RunStatus, Trigger
 from tandem.training.case import TRAINED, Case, unavailable
 from tandem.training.disruptions import being_ended
 from tandem.training.stop import stop

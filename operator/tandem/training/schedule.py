@@ -16,7 +16,7 @@ from tandem.api.conditions import condition
 from tandem.api.cron import BadSchedule, latest_time, next_time
 from tandem.api.meta import Condition, ConditionStatus
 from tandem.api.plan import Emit
-from tandem.api.trainingjob import RunStatus, ScheduleStatus, Trigger
+from tandem.api.trainingjob_status import RunStatus, ScheduleStatus, Trigger
 from tandem.training.case import Case
 
 SCHEDULED: Final = "Scheduled"

@@ -25,7 +25,7 @@ from tandem.api.conditions import (
     waiting_since,
 )
 from tandem.api.meta import Condition, ConditionStatus, Json, condition_of, to_json
-from tandem.api.trainingjob import RunStatus, TrainingJobStatus
+from tandem.api.trainingjob_status import RunStatus, TrainingJobStatus
 from tandem.training.approval import AWAITING
 from tandem.training.case import PROMOTED, TRAINED, Case
 from tandem.training.data_change import DATA_POLLED, data_poll_conditions, data_poll_status

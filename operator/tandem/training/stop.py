@@ -11,7 +11,7 @@ from tandem.api.children import Job
 from tandem.api.conditions import Retrying, Working
 from tandem.api.facts import Unavailable
 from tandem.api.plan import EndRun
-from tandem.api.trainingjob import RunStatus
+from tandem.api.trainingjob_status import RunStatus
 from tandem.training.case import FINAL, Case
 from tandem.training.job import job_deletion, job_name
 from tandem.training.track import tracked_run

@@ -13,7 +13,7 @@ from tandem.api.children import Job
 from tandem.api.conditions import Outcome, Retrying, Undecided, Working
 from tandem.api.meta import Json
 from tandem.api.plan import Apply
-from tandem.api.trainingjob import RunStatus
+from tandem.api.trainingjob_status import RunStatus
 from tandem.training.case import Case, refused
 
 

@@ -12,7 +12,7 @@ from tandem.api import names
 from tandem.api.conditions import Outcome, Passed
 from tandem.api.facts import RunNumbered, RunsOf, TrackedRun, Unavailable
 from tandem.api.plan import EnsureRun
-from tandem.api.trainingjob import RunStatus
+from tandem.api.trainingjob_status import RunStatus
 from tandem.training.case import Case, refused, unavailable
 from tandem.training.environment import record_of
 from tandem.training.findings import Findings

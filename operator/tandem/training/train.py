@@ -16,7 +16,7 @@ from tandem.api.children import Job, Pod
 from tandem.api.conditions import Failed, Outcome, Passed, Working
 from tandem.api.facts import TrackedRun, Unavailable
 from tandem.api.plan import Create, EndRun
-from tandem.api.trainingjob import Failure, RunStatus
+from tandem.api.trainingjob_status import Failure, RunStatus
 from tandem.training import attempts, images, nodes, quality, ranks
 from tandem.training.case import FINAL, TRAINED, Case, refused, unavailable
 from tandem.training.disruptions import too_many, with_disruption

@@ -11,7 +11,7 @@ import msgspec
 
 from tandem.api import names
 from tandem.api.meta import condition_of
-from tandem.api.trainingjob import RetrainRequest, RunStatus, Trigger
+from tandem.api.trainingjob_status import RetrainRequest, RunStatus, Trigger
 from tandem.training.case import TRAINED, Case
 from tandem.training.data_change import data_changed
 from tandem.training.schedule import scheduled

@@ -12,7 +12,8 @@ import yaml
 from mlflow import MlflowClient
 
 from tandem.api import names
-from tandem.api.trainingjob import GateVerdict, TrainingJobSpec
+from tandem.api.trainingjob import TrainingJobSpec
+from tandem.api.trainingjob_status import GateVerdict
 from tandem.runtime import compare
 from tandem.training.change import BaselineFound, Measured, NoBaseline
 from tandem.training.environment import settings

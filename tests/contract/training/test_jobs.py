@@ -20,7 +20,7 @@ from cluster.errors import ClusterError
 from tandem.api import names
 from tandem.api.children import Job, Pod
 from tandem.api.plan import Apply
-from tandem.api.trainingjob import RunStatus, Trigger
+from tandem.api.trainingjob_status import RunStatus, Trigger
 from tandem.training.job import steps_complete
 from tandem.training.ranks import present
 from tandem.training.suspension import change

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
-from tandem.api.appdeployment import AppDeploymentStatus, RevisionRecord
+from tandem.api.appdeployment_status import AppDeploymentStatus, RevisionRecord
 from tandem.api.meta import to_json
 
 

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tandem.api import names
-from tandem.api.appdeployment import DeliveryEvent, DeliveryStatus
+from tandem.api.appdeployment_status import DeliveryEvent, DeliveryStatus
 from tandem.apps.delivery import KEPT, figures
 from tandem.engine.metrics import Metrics
 from tandem.engine.queue import KeyedQueue

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from tandem.api import names
-from tandem.api.appdeployment import AppDeploymentSpec, RevisionModel
+from tandem.api.appdeployment import AppDeploymentSpec
+from tandem.api.appdeployment_status import RevisionModel
 from tandem.api.plan import Create
 from tandem.apps.revision import content_of, digest_of
 from tests.unit.apps.deployments import CRASH

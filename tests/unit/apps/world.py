@@ -13,7 +13,8 @@ from datetime import timedelta
 import msgspec
 
 from tandem.api import names
-from tandem.api.appdeployment import AppDeployment, AppDeploymentStatus, RevisionRecord
+from tandem.api.appdeployment import AppDeployment
+from tandem.api.appdeployment_status import AppDeploymentStatus, RevisionRecord
 from tandem.api.children import (
     ConfigMap,
     Deployment,

@@ -12,7 +12,7 @@ from rich.console import Console
 from demo.facts import Drifted, Lineage, Link, Prediction, Released, Served, Story, Trained, Watched
 from demo.summary import commands, lineage, summary, turns, verdict
 from demo.visitor import Tally
-from tandem.api.trainingjob import RetrainRequest
+from tandem.api.trainingjob_status import RetrainRequest
 from tests.unit.demo.given import WEB, after, app, event, snapshot, training_job
 
 PREDICTION = Prediction(

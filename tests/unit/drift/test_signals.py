@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tandem.api.facts import MetricPoint, MonitoredModel
-from tandem.api.trainingjob import DriftSignal, SignalStatus
+from tandem.api.trainingjob import DriftSignal
+from tandem.api.trainingjob_status import SignalStatus
 from tandem.drift.detectors import Missing, Window
 from tandem.drift.signals import alarms, fold, relaxed, restarted, unmonitored, windows_of
 

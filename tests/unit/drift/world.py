@@ -22,7 +22,8 @@ from tandem.api.facts import (
     VersionNumbered,
 )
 from tandem.api.plan import Observed, Plan
-from tandem.api.trainingjob import DriftStatus, TrainingJob
+from tandem.api.trainingjob import TrainingJob
+from tandem.api.trainingjob_status import DriftStatus
 from tandem.drift.champion import watched
 from tandem.drift.plan import DriftSettings, plan
 

@@ -10,7 +10,7 @@ import pytest
 
 from tandem.api.facts import ModelVersion
 from tandem.api.plan import MoveAlias, TagVersion
-from tandem.api.trainingjob import GateVerdict
+from tandem.api.trainingjob_status import GateVerdict
 from tests.unit.training.cluster import DATA_DIGEST
 from tests.unit.training.world import World, complete, kinds
 

@@ -12,7 +12,8 @@ import pytest
 from tandem.api import names
 from tandem.api.children import Pod
 from tandem.api.facts import TrackedRun
-from tandem.api.trainingjob import DataStatus, RunStatus, SourceStatus, TrainingJobSpec, Trigger
+from tandem.api.trainingjob import TrainingJobSpec
+from tandem.api.trainingjob_status import DataStatus, RunStatus, SourceStatus, Trigger
 from tandem.training.findings import Findings
 from tandem.training.provenance import lineage_tags, with_provenance, with_recorded_data
 

@@ -17,7 +17,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tandem.api.trainingjob import Baseline, Gate, GateVerdict, MetricThreshold
+from tandem.api.trainingjob import Baseline, Gate, MetricThreshold
+from tandem.api.trainingjob_status import GateVerdict
 from tandem.training.change import BaselineFound, Measured, NoBaseline, OwnVersion, Unreadable
 from tandem.training.rules import describe, rules_of, verdict, verdicts
 

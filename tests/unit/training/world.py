@@ -40,7 +40,8 @@ from tandem.api.plan import (
     TagRun,
     TagVersion,
 )
-from tandem.api.trainingjob import TrainingJob, TrainingJobStatus
+from tandem.api.trainingjob import TrainingJob
+from tandem.api.trainingjob_status import TrainingJobStatus
 from tandem.engine.controller import status_difference
 from tandem.training.case import TrainingSettings
 from tandem.training.plan import plan
