@@ -14,6 +14,10 @@ class Cluster(Protocol):
     @property
     def kubeconfig(self) -> Path: ...
 
+    @property
+    def routes_pods(self) -> bool:
+        """Whether this machine reaches the addresses of pods and Services."""
+
     def up(self) -> None:
         """Until pods run and names resolve; resumes a half-finished up, returns at once when all is well."""
 

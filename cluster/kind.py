@@ -16,8 +16,10 @@ from pathlib import Path
 import pytest_kind.cluster as driver
 from pytest_kind import KindCluster
 
-from cluster import docker, images, paths
+from cluster import docker, images, kind_config, paths
 from cluster.command import run
+from cluster.embedded import metrics, parts
+from cluster.embedded.archive import write_binary_image
 from cluster.errors import ClusterError, not_running
 from cluster.lock import exclusive
 from cluster.progress import step
@@ -29,27 +31,17 @@ from cluster.versions import KIND, KUBERNETES, NODE_IMAGE
 driver.KIND_VERSION = KIND
 driver.KUBECTL_VERSION = KUBERNETES
 
-METRICS = "/apis/metrics.k8s.io/v1beta1"
-METRICS_SERVER = "https://github.com/kubernetes-sigs/metrics-server/releases/latest/download/components.yaml"
+NOBODY = "65532:65532"
 READY_WITHIN = 180.0
 PATIENCE = f"--timeout={READY_WITHIN:.0f}s"
 POLL = 0.5
 CTR = ("ctr", "--namespace", "k8s.io", "images")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-# On control groups of version 1 a kubelet ends at once unless it is told not to; elsewhere this says nothing.
-CONFIG = """\
-kind: Cluster
-apiVersion: kind.x-k8s.io/v1alpha4
-nodes:
-- role: control-plane
-kubeadmConfigPatches:
-- |
-  kind: KubeletConfiguration
-  failCgroupV1: false
-"""
 
 
 class Kind:
+    routes_pods = False
+
     def __init__(self, name: str) -> None:
         self.name = name
         self.state = paths.state(name)
@@ -96,13 +88,14 @@ class Kind:
                     run(tag_command(self.name, name, self._digest(name)))
 
     def serve_metrics(self) -> None:
-        asked = subprocess.run(self.kubectl(["get", "--raw", METRICS]), check=False, capture_output=True)
+        """One that somebody has installed stays as it is; kind itself brings none."""
+        self._require_running()
+        api_service = f"apiservice/{metrics.API_SERVICE}"
+        asked = subprocess.run(self.kubectl(["get", api_service]), check=False, capture_output=True)
         if asked.returncode != 0:
-            raise ClusterError(
-                what=f"kind cluster {self.name} has no metrics-server",
-                rule="autoscalers of CPU and memory ask it",
-                remedy=f"kubectl apply -f {METRICS_SERVER}, with --kubelet-insecure-tls among its arguments",
-            )
+            self._install_metrics_server()
+        with step(f"Waiting for metrics of kind cluster {self.name}"):
+            run(self.kubectl(["wait", "--for=condition=Available", api_service, PATIENCE]))
 
     def kubectl(self, arguments: Sequence[str]) -> list[str]:
         return [str(self._kubectl), f"--kubeconfig={self.kubeconfig}", *arguments]
@@ -141,11 +134,22 @@ class Kind:
     def _create(self) -> None:
         self.state.mkdir(parents=True, exist_ok=True)
         self._creating.touch()
-        config = self.state / "kind.yaml"
-        config.write_text(CONFIG)
+        config = kind_config.written(self.state)
         with step(f"Starting kind cluster {self.name}"), _driven():
             self._cluster().create(config)
         self._creating.unlink()
+
+    def _install_metrics_server(self) -> None:
+        part = parts.ensure(parts.metrics_server())
+        reference = f"localhost/tandem-{part.name}:{part.version}"
+        with self._lock():
+            archive, manifests = self.state / "image.tar", self.state / "metrics-server.json"
+            write_binary_image(archive, reference, part.binary(part.name), user=NOBODY)
+            run(import_command(self.name), stdin=archive)
+            archive.unlink()
+            items = list(metrics.manifests(reference, metrics.UNVERIFIED))
+            manifests.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+            run(self.kubectl(["apply", "--server-side", "--force-conflicts", f"--filename={manifests}"]))
 
     def _await_server(self) -> None:
         """Docker starts the node again with the machine; until it has read who may do what, it refuses everybody."""

@@ -20,6 +20,8 @@ MARK = "control-plane.json"
 
 
 class LoneControlPlane:
+    routes_pods = False  # it has none
+
     def __init__(self, name: str, controllers: bool = False) -> None:
         self.name = name
         self.state = paths.state(name)

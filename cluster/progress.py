@@ -13,6 +13,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 # Standard output belongs to the answers of `kubeconfig`, `status` and `kubectl`.
 CONSOLE = Console(stderr=True)
 HEARTBEAT = 30.0
+TOLD = 100  # characters of what a step is at: with Docker, a whole command
 
 Detail = Callable[[str], None]
 
@@ -43,7 +44,7 @@ def _lines(name: str) -> Iterator[Detail]:
         nonlocal said
         if time.monotonic() - said >= HEARTBEAT:
             said = time.monotonic()
-            print(f"{name} … {_elapsed(begun)}, {now}", file=sys.stderr, flush=True)
+            print(f"{name} … {_elapsed(begun)}, {now[:TOLD]}", file=sys.stderr, flush=True)
 
     yield detail
 

@@ -32,6 +32,8 @@ NOBODY = "65532:65532"
 
 
 class EmbeddedCluster:
+    routes_pods = True
+
     def __init__(self, name: str) -> None:
         self.name = name
         self.state = paths.state(name)

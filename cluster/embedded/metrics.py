@@ -1,6 +1,7 @@
 """metrics-server as a Deployment: what `kubectl top` and HorizontalPodAutoscalers of CPU and memory ask.
 
-As its own release has it, but that kubelets are asked with their certificates verified, and every 10 seconds.
+As its own release has it, but that kubelets are asked every 10 seconds, and with their certificates verified where the
+cluster's authority has signed them.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ PORT = 4443
 _NAMESPACED = {"name": NAME, "namespace": "kube-system"}
 _ACCOUNT = {"kind": "ServiceAccount", **_NAMESPACED}
 _RBAC = "rbac.authorization.k8s.io"
+VERIFIED = "--kubelet-certificate-authority=/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"
+UNVERIFIED = "--kubelet-insecure-tls"  # the kubelet has signed its certificate itself
 
 
-def manifests(image: str) -> Iterator[dict[str, object]]:
+def manifests(image: str, kubelet: str = VERIFIED) -> Iterator[dict[str, object]]:
     yield {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": _NAMESPACED}
     yield from _rights()
     yield {
@@ -26,7 +29,7 @@ def manifests(image: str) -> Iterator[dict[str, object]]:
         "spec": {
             "replicas": 1,
             "selector": {"matchLabels": LABELS},
-            "template": {"metadata": {"labels": LABELS}, "spec": _pod(image)},
+            "template": {"metadata": {"labels": LABELS}, "spec": _pod(image, kubelet)},
         },
     }
     yield {
@@ -89,7 +92,7 @@ def _rights() -> Iterator[dict[str, object]]:
     }
 
 
-def _pod(image: str) -> dict[str, object]:
+def _pod(image: str, kubelet: str) -> dict[str, object]:
     return {
         "serviceAccountName": NAME,
         "priorityClassName": "system-cluster-critical",
@@ -102,7 +105,7 @@ def _pod(image: str) -> dict[str, object]:
                     "--cert-dir=/tmp",
                     f"--secure-port={PORT}",
                     "--kubelet-preferred-address-types=InternalIP",
-                    "--kubelet-certificate-authority=/var/run/secrets/kubernetes.io/serviceaccount/ca.crt",
+                    kubelet,
                     "--kubelet-use-node-status-port",
                     "--metric-resolution=10s",
                     "--kubelet-request-timeout=9s",  # has to be less

@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from pytest_kind import KindCluster
 
 from cluster import docker, images, kind
 from cluster.choose import Backend, cluster
+from cluster.embedded import parts
 from cluster.embedded.backend import EmbeddedCluster
 from cluster.errors import ClusterError
 from cluster.versions import KIND, KUBERNETES, NODE_IMAGE
@@ -120,6 +120,22 @@ def test_when_it_comes_up_then_versions_are_pinned_and_the_node_and_the_name_ser
         [mine, "wait", "--for=condition=Ready", "nodes", "--all", "--timeout=180s"],
         [mine, "--namespace=kube-system", "rollout", "status", "deployment/coredns", "--timeout=180s"],
     ]
+
+
+def test_the_control_plane_asks_for_no_processor_time_that_pods_could_have(
+    ran: Ran, driven: list[tuple[str, ...]]
+) -> None:
+    kind.Kind("dev").up()
+
+    patches = kind.Kind("dev").state / "patches"
+    assert f"hostPath: {json.dumps(str(patches))}" in (kind.Kind("dev").state / "kind.yaml").read_text()
+    assert {file.name: json.loads(file.read_text())[0]["path"] for file in patches.iterdir()} == {
+        "etcd+json.json": "/spec/containers/0/resources/requests/cpu",
+        "kube-apiserver+json.json": "/spec/containers/0/resources/requests/cpu",
+        "kube-controller-manager+json.json": "/spec/containers/0/resources/requests/cpu",
+        "kube-scheduler+json.json": "/spec/containers/0/resources/requests/cpu",
+        "corednsdeployment+json.json": "/spec/template/spec/containers/0/resources/requests/cpu",
+    }
 
 
 def test_given_a_cluster_that_is_up_then_nothing_is_created(
@@ -322,15 +338,24 @@ def test_given_no_cluster_when_an_image_is_loaded_then_it_says_how_to_start_one(
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_metrics_are_served_where_a_metrics_server_is_installed_and_else_it_says_how(
-    ran: Ran, monkeypatch: pytest.MonkeyPatch, there: bool
+def test_a_metrics_server_is_installed_unless_there_is_one(
+    ran: Ran, existing: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, there: bool
 ) -> None:
-    answer = subprocess.CompletedProcess[bytes]([], 0 if there else 1)
-    monkeypatch.setattr(kind.Kind, "kubectl", lambda _, words: ["kubectl", *words])
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: answer)
+    program = tmp_path / "metrics-server"
+    program.write_bytes(b"a program")
+    monkeypatch.setattr(subprocess, "run", _answering(0 if there else 1))
+    monkeypatch.setattr(parts, "ensure", lambda part: part)
+    monkeypatch.setattr(parts.Part, "binary", lambda *_: program)
+    kind.Kind("dev").state.mkdir(parents=True)
 
-    with nullcontext() if there else pytest.raises(ClusterError, match="kubectl apply -f https://github"):
-        kind.Kind("dev").serve_metrics()
+    kind.Kind("dev").serve_metrics()
+
+    mine = f"--kubeconfig={kind.Kind('dev').kubeconfig}"
+    awaits = ["wait", "--for=condition=Available", "apiservice/v1beta1.metrics.k8s.io", "--timeout=180s"]
+    assert ran[-1][1:] == [mine, *awaits]
+    assert [words[0] for words in ran[:-1]] == ([] if there else ["docker", str(kind.Kind("dev").kubectl([])[0])])
+    if not there:
+        assert "--kubelet-insecure-tls" in (kind.Kind("dev").state / "metrics-server.json").read_text()
 
 
 def test_given_no_docker_then_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """How a revision takes the traffic where it is no canary: all at once when a person says so, or in shares at once.
 
 Two apps on real pods, each with a visitor inside the cluster; the first one is asked through an Ingress, too, whose
-controller is a real Traefik on this machine (to which pods are routed).
+controller is a real Traefik on this machine, where pods are routed to it (kind's are not).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Final
 from cluster.paths import REPOSITORY
 from cluster.ports import free_ports
 from demo.kubectl import Json, Kubectl, NotInTime
+from demo.setup import Site
 from demo.visitor import Tally, Visitor, counted
 from tandem.api import names
 from tests.contract.apps.entrance import serving
@@ -48,7 +49,7 @@ class Facts:
     """``waiting``: the held app before somebody said yes; ``previewed``: what the candidate's own address answered
     then, ``meanwhile``: what the visitor had been answered until then. ``in_turn``: who answered a client that asks
     again when it has its answer, from before the switch on. ``asked``: the visitor's tally; ``entered``: that through
-    the Ingress.
+    the Ingress, None where this machine has no way to pods.
 
     ``shares``: the traffic, in percent, that the status told of the rolling candidate, each once; ``rolled``: the
     tally. ``held``, ``rolling``: the resources in the end.
@@ -59,7 +60,7 @@ class Facts:
     meanwhile: Tally
     in_turn: tuple[str, ...]
     asked: Tally
-    entered: Tally
+    entered: Tally | None
     held: Json
     shares: tuple[int, ...]
     rolled: Tally
@@ -68,9 +69,6 @@ class Facts:
 
 def _switch(stage: Stage) -> Facts:
     site, kubectl, diary = stage.site, stage.kubectl, stage.diary
-    [port] = free_ports(1)
-    log = site.cluster.kubeconfig.with_name("traefik-ingress.log")
-    provider = ("--providers.kubernetesingress=true", f"--providers.kubernetesingress.namespaces={kubectl.namespace}")
     ingress_class = kubectl.namespace
     site.kubectl.apply(_ingress_class(ingress_class))
     try:
@@ -81,7 +79,7 @@ def _switch(stage: Stage) -> Facts:
         for app in (HELD, ROLLING):
             diary.until(f"appdeployments/{app}", serves(1), "the first revision serves")
         visitors = {app: client.started(kubectl, app, rate=10) for app in (HELD, ROLLING)}
-        with serving(port, site.cluster.kubeconfig, log, *provider), _asking(f"http://{HOST}:{port}/") as entered:
+        with _entering(site, kubectl.namespace) as entered:
             told = _hold(kubectl, diary, visitors[HELD])
             rolled = _roll(kubectl, diary, visitors[ROLLING])
             return Facts(**told, **rolled, entered=entered())
@@ -143,6 +141,19 @@ def _version(kubectl: Kubectl, visitor: Visitor, url: str) -> str:
     """What somebody inside the cluster is answered there."""
     ask = f"import urllib.request; print(urllib.request.urlopen({url!r}, timeout=10).headers['X-App-Version'])"
     return kubectl.exec(visitor.pod, "python", "-c", ask).strip()
+
+
+@contextmanager
+def _entering(site: Site, namespace: str) -> Iterator[Callable[[], Tally | None]]:
+    """A visitor who comes through the Ingress, as far as its controller can reach pods from here."""
+    if not site.cluster.routes_pods:
+        yield lambda: None
+        return
+    [port] = free_ports(1)
+    log = site.cluster.kubeconfig.with_name("traefik-ingress.log")
+    provider = ("--providers.kubernetesingress=true", f"--providers.kubernetesingress.namespaces={namespace}")
+    with serving(port, site.cluster.kubeconfig, log, *provider), _asking(f"http://{HOST}:{port}/") as entered:
+        yield entered
 
 
 @contextmanager

@@ -33,6 +33,8 @@ def test_the_switch_is_one_moment_in_which_no_request_is_lost(switched: Facts) -
 
 
 def test_who_comes_through_an_ingress_does_not_notice_it_either(switched: Facts) -> None:
+    if switched.entered is None:
+        pytest.skip("this machine has no way to pods (kind)")
     assert switched.entered.failed == {}
     assert set(switched.entered.answered) == {"good-1", "good-2"}
 
