@@ -2,10 +2,10 @@
 
     python visitor.py --rate 20
 
-One line of JSON per second: how many requests were answered and by which version, how many failed and why, and the
-slowest answer in milliseconds. The name is looked up once; each request opens a connection of its own, as clients
-behind a load balancer do; none is tried twice. Plain python, so that nothing between it and the network hides a
-failure.
+From the first answer on, one line of JSON per second: how many requests were answered and by which version, how many
+failed and why, and the slowest answer in milliseconds. The name is looked up once; each request opens a connection of
+its own, as clients behind a load balancer do; none is tried twice. Plain python, so that nothing between it and the
+network hides a failure.
 """
 
 from __future__ import annotations
@@ -83,6 +83,18 @@ def ask(address: str, host: str, method: str, path: str, tally: Tally) -> None:
         connection.close()
 
 
+def await_answer(address: str, host: str, method: str, path: str) -> None:
+    """A node refuses a Service until it has heard of its pods: up to a second where kube-proxy gathers changes."""
+    while True:
+        first = Tally()
+        ask(address, host, method, path, first)
+        told = first.take()
+        if told["answered"]:
+            return
+        print(f"not answered yet: {told['failed']}", flush=True)
+        time.sleep(0.1)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", default=os.environ.get("MODEL_URL", "http://127.0.0.1:8080") + "/invocations")
@@ -91,6 +103,7 @@ def main() -> None:
     given = parser.parse_args()
     url = urllib.parse.urlsplit(given.url)
     address = f"{socket.gethostbyname(url.hostname or '')}:{url.port or 80}"
+    await_answer(address, url.netloc, given.method, url.path or "/")
     tally = Tally()
     begun = told = time.monotonic()
     sent = 0

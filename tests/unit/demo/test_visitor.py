@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from cluster.paths import REPOSITORY
+from cluster.ports import free_ports
 from demo.kubectl import Kubectl
 from demo.visitor import Tally, Visitor, counted, of_model, of_web
 
@@ -48,3 +54,31 @@ def test_a_visitor_is_the_gardens_pod_with_another_command(visitor: Visitor, wor
     assert words <= set(container["command"])
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     assert pod["metadata"]["labels"] == {"app.kubernetes.io/component": "visitor"}
+
+
+def test_what_is_refused_before_the_first_answer_is_no_loss() -> None:
+    """As by a node that has not heard of the pods yet."""
+    [port] = free_ports(1)
+    words = [sys.executable, "-u", str(REPOSITORY / "examples/iris/visitor.py"), f"--url=http://127.0.0.1:{port}/"]
+    with subprocess.Popen([*words, "--method=GET"], stdout=subprocess.PIPE, text=True) as visitor:
+        assert visitor.stdout
+        try:
+            assert visitor.stdout.readline() == "not answered yet: {'ConnectionRefusedError': 1}\n"
+            with ThreadingHTTPServer(("127.0.0.1", port), _Answers) as server:
+                threading.Thread(target=server.serve_forever, daemon=True).start()
+                told = next(line for line in visitor.stdout if line.startswith("{"))
+                server.shutdown()
+        finally:
+            visitor.kill()
+
+    assert counted([told]).answers > 0
+    assert counted([told]).failed == {}
+
+
+class _Answers(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
