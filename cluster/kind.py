@@ -19,7 +19,7 @@ from pytest_kind import KindCluster
 from cluster import docker, images, kind_config, paths
 from cluster.command import run
 from cluster.embedded import metrics, parts
-from cluster.embedded.archive import write_binary_image
+from cluster.embedded.archive import NOBODY, write_binary_image
 from cluster.errors import ClusterError, not_running
 from cluster.lock import exclusive
 from cluster.progress import step
@@ -31,7 +31,6 @@ from cluster.versions import KIND, KUBERNETES, NODE_IMAGE
 driver.KIND_VERSION = KIND
 driver.KUBECTL_VERSION = KUBERNETES
 
-NOBODY = "65532:65532"
 READY_WITHIN = 180.0
 PATIENCE = f"--timeout={READY_WITHIN:.0f}s"
 POLL = 0.5
@@ -141,13 +140,12 @@ class Kind:
 
     def _install_metrics_server(self) -> None:
         part = parts.ensure(parts.metrics_server())
-        reference = f"localhost/tandem-{part.name}:{part.version}"
         with self._lock():
             archive, manifests = self.state / "image.tar", self.state / "metrics-server.json"
-            write_binary_image(archive, reference, part.binary(part.name), user=NOBODY)
+            write_binary_image(archive, part.image, part.binary(part.name), user=NOBODY)
             run(import_command(self.name), stdin=archive)
             archive.unlink()
-            items = list(metrics.manifests(reference, metrics.UNVERIFIED))
+            items = list(metrics.manifests(part.image, metrics.UNVERIFIED))
             manifests.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
             run(self.kubectl(["apply", "--server-side", "--force-conflicts", f"--filename={manifests}"]))
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 CHUNK = 1 << 20
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+NOBODY = "65532:65532"  # user and group of a program that is nobody in the cluster
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 from cluster import images, paths
 from cluster.daemons import log_of, read_status
 from cluster.embedded import cgroups, debian, metrics, names, network, parts, record, volumes
-from cluster.embedded.archive import write_binary_image
+from cluster.embedded.archive import NOBODY, write_binary_image
 from cluster.embedded.node_daemons import STATE
 from cluster.embedded.node_images import NodeImages
 from cluster.embedded.parts import Part
@@ -28,7 +28,6 @@ from cluster.progress import Detail, step
 READY_WITHIN = 300.0
 PATIENCE = f"--timeout={READY_WITHIN:.0f}s"
 POLL = 0.1
-NOBODY = "65532:65532"
 
 
 class EmbeddedCluster:
@@ -56,9 +55,7 @@ class EmbeddedCluster:
             if found is None:
                 self._clear()
                 with step(f"Starting cluster {self.name}"):
-                    found = start(
-                        self.name, self.state, parts.kubernetes(), parts.containerd(), _own_image(parts.pause())
-                    )
+                    found = start(self.name, self.state, parts.kubernetes(), parts.containerd(), parts.pause().image)
             else:
                 network.plug_in(found.slot, found.inner.pid)
             with step(f"Waiting for cluster {self.name}") as detail:
@@ -82,7 +79,7 @@ class EmbeddedCluster:
     def serve_metrics(self) -> None:
         found = self._require_running()
         part = parts.ensure(parts.metrics_server())
-        reference = _own_image(part)
+        reference = part.image
         with self._lock():
             self._load_binary(NodeImages(self.state, found, parts.containerd()), part)
             self._apply(list(metrics.manifests(reference)))
@@ -145,7 +142,7 @@ class EmbeddedCluster:
             self._load_binary(node, part)
         detail("API server, controllers, kubelet")
         self._await(found, lambda: read_status(self.state).ready)
-        self._apply([*names.manifests(found.slot, _own_image(parts.coredns())), *volumes.manifests(STATE / "volumes")])
+        self._apply([*names.manifests(found.slot, parts.coredns().image), *volumes.manifests(STATE / "volumes")])
         detail("node")
         node_path = f"node/{node_name(self.name)}"
         self._run_kubectl(["wait", "--for=create", node_path, PATIENCE])
@@ -154,7 +151,7 @@ class EmbeddedCluster:
         self._run_kubectl(["--namespace=kube-system", "rollout", "status", "deployment/coredns", PATIENCE])
 
     def _load_binary(self, node: NodeImages, part: Part) -> None:
-        reference = _own_image(part)
+        reference = part.image
         if not node.has(reference, part.version):
             archive = node.incoming / f"{part.name}.tar"
             write_binary_image(archive, reference, part.binary(part.name), user=NOBODY)
@@ -206,10 +203,6 @@ class EmbeddedCluster:
                 remedy=f"see {self.state / 'logs'}, then run it again; `down` starts from nothing",
             )
         return done.stdout
-
-
-def _own_image(part: Part) -> str:
-    return f"localhost/tandem-{part.name}:{part.version}"
 
 
 def _require_root_on_linux() -> None:

@@ -40,6 +40,11 @@ class Part:
     def folder(self) -> Path:
         return paths.cache() / f"{self.name}-{self.version}"
 
+    @property
+    def image(self) -> str:
+        """What the image that holds its program alone is called in a node."""
+        return f"localhost/tandem-{self.name}:{self.version}"
+
     def binary(self, name: str) -> Path:
         return self.folder / name
 

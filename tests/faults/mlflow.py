@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 from tandem.api import names
 from tandem.api.facts import (
-    LATEST_RUNS,
     LoggedModel,
     LoggedProgress,
     MetricPoint,
@@ -44,6 +43,7 @@ from tandem.api.plan import (
     TagVersion,
 )
 from tandem.tracking import lot
+from tests.mlflow_answers import asked_for
 
 T = TypeVar("T")
 
@@ -99,7 +99,7 @@ class Mlflow:
             return self.outage
         match query:
             case RunsOf() | RunNumbered():
-                return tuple(self._runs_of(query))
+                return self._runs_of(query)
             case ProgressOf() | MetricsSince():
                 return LoggedProgress() if isinstance(query, ProgressOf) else {}
             case VersionsFrom(name, run_id):
@@ -153,13 +153,10 @@ class Mlflow:
             RunNumbered(write.uid, write.experiment, write.number): only,
         }
 
-    def _runs_of(self, query: RunsOf | RunNumbered) -> list[TrackedRun]:
+    def _runs_of(self, query: RunsOf | RunNumbered) -> tuple[TrackedRun, ...]:
         asked = (query.uid, query.experiment)
-        mine = [run for id_, run in self.runs.items() if (self.owners[id_], self.experiments[id_]) == asked]
-        if isinstance(query, RunNumbered):
-            return [run for run in mine if run.number == query.number]
-        passed = [run for run in mine if not query.passed or run.tags.get(names.TAG_GATE_RESULT) == "Passed"]
-        return sorted(passed, key=lambda run: run.number)[-LATEST_RUNS:]
+        mine = (run for id_, run in self.runs.items() if (self.owners[id_], self.experiments[id_]) == asked)
+        return asked_for(query, mine)
 
     def _ensure(self, write: EnsureRun) -> None:
         run_id = _run_id(write)

@@ -130,12 +130,10 @@ def _pod_spec(case: Case, owned: Owned, moment: str, since: datetime, metrics: S
     init_containers = [_resolve(case, list(jobs.values()))] if jobs else []
     containers = [_job(name, job, known) for name, job in jobs.items()]
     if measured:
-        measure = _measure(case, owned, moment, since, measured, 1 + len(containers))
         # Where a quota on limits lets the app in, it lets in what judges it.
         others = [case.spec.resources, *(job.resources for job in jobs.values())]
-        if limits := limits_like([one.limits for one in others], _LIMITS):
-            measure["resources"]["limits"] = limits
-        containers.insert(0, measure)
+        limits = limits_like([one.limits for one in others], _LIMITS)
+        containers.insert(0, _measure(case, owned, moment, since, measured, 1 + len(containers), limits))
     return {
         "restartPolicy": "Never",
         **restricted.pod_fields(),
@@ -165,14 +163,19 @@ def _host(case: Case) -> str:
 
 
 def _resolve(case: Case, jobs: Sequence[JobMetric]) -> Json:
-    container = _container(RESOLVE, case.settings.runtime_image, {}, _RESOLVE_REQUESTS)
-    if limits := limits_beside([job.resources.limits for job in jobs], _RESOLVE_LEAST):
-        container["resources"]["limits"] = limits
+    limits = limits_beside([job.resources.limits for job in jobs], _RESOLVE_LEAST)
+    container = _container(RESOLVE, case.settings.runtime_image, {}, _RESOLVE_REQUESTS, limits)
     return container | {"command": ["python", "-m", "tandem.runtime.resolve", _host(case)]}
 
 
 def _measure(
-    case: Case, owned: Owned, moment: str, since: datetime, metrics: Sequence[Metric], containers: int
+    case: Case,
+    owned: Owned,
+    moment: str,
+    since: datetime,
+    metrics: Sequence[Metric],
+    containers: int,
+    limits: Mapping[str, Quantity],
 ) -> Json:
     instruction = {
         "metrics": [_instruction(case, owned, metric) for metric in metrics],
@@ -188,6 +191,7 @@ def _measure(
         case.settings.runtime_image,
         {"TANDEM_ANALYSIS": told, "MLFLOW_TRACKING_URI": case.settings.mlflow_uri.replace("$", "$$")},
         _REQUESTS,
+        limits,
     )
     container["command"] = ["python", "-m", "tandem.runtime.analyse"]
     container["volumeMounts"] += [
@@ -204,9 +208,8 @@ def _job(name: str, job: JobMetric, known: dict[str, str]) -> Json:
         job.image,
         known | {variable.name: variable.value for variable in job.env},
         {**_REQUESTS, **job.resources.limits, **job.resources.requests},
+        job.resources.limits,
     )
-    if job.resources.limits:
-        container["resources"]["limits"] = job.resources.limits
     return (
         container
         | ({"command": list(job.command)} if job.command else {})
@@ -214,12 +217,14 @@ def _job(name: str, job: JobMetric, known: dict[str, str]) -> Json:
     )
 
 
-def _container(name: str, image: str, env: dict[str, str], requests: Mapping[str, Quantity]) -> Json:
+def _container(
+    name: str, image: str, env: dict[str, str], requests: Mapping[str, Quantity], limits: Mapping[str, Quantity]
+) -> Json:
     return {
         "name": name,
         "image": image,
         "env": [{"name": key, "value": value} for key, value in ({"HOME": "/tmp"} | env).items()],
-        "resources": {"requests": dict(requests)},
+        "resources": {"requests": dict(requests), **({"limits": dict(limits)} if limits else {})},
         "terminationMessagePolicy": "FallbackToLogsOnError",
         **restricted.container_fields(),
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],

@@ -36,6 +36,7 @@ from tandem.tracking.transport import CONCURRENCY
 
 Answers: TypeAlias = Mapping[Query[object], object]
 Ask: TypeAlias = Callable[[], Awaitable[Mapping[Query[object], object]]]
+FindRuns: TypeAlias = Callable[[str], Awaitable[tuple[facts.TrackedRun, ...]]]  # by the experiment's id
 
 POLL_EVERY: Final = timedelta(seconds=10)
 
@@ -147,25 +148,28 @@ class TrackingReader:
         return {query: _registered_model(query.name, found.get(query.name)) for query in queries}
 
     async def _runs(self, query: RunsOf) -> tuple[facts.TrackedRun, ...]:
-        async def ask() -> tuple[facts.TrackedRun, ...]:
-            experiment_id = await self._experiments.active(query.experiment)
-            if experiment_id is None:
-                return ()
+        async def latest(experiment_id: str) -> tuple[facts.TrackedRun, ...]:
             passed = f" AND tags.`{names.TAG_GATE_RESULT}` = 'Passed'" if query.passed else ""
             found = await self._client.search_runs(experiment_id, those_of(query.uid) + passed, latest=LATEST_RUNS)
             return tuple(map(tracked, one_of_each(found)))
 
-        return await self._experiments.trusted(query.experiment, ask)
+        return await self._in_experiment(query.experiment, latest)
 
     async def _numbered(self, query: RunNumbered) -> tuple[facts.TrackedRun, ...]:
-        async def ask() -> tuple[facts.TrackedRun, ...]:
-            experiment_id = await self._experiments.active(query.experiment)
-            if experiment_id is None:
-                return ()
+        async def numbered(experiment_id: str) -> tuple[facts.TrackedRun, ...]:
             found = await self._client.search_runs(experiment_id, those_of(query.uid, query.number))
             return tuple([tracked(run, await self._models_of(run)) for run in one_of_each(found)])
 
-        return await self._experiments.trusted(query.experiment, ask)
+        return await self._in_experiment(query.experiment, numbered)
+
+    async def _in_experiment(self, name: str, find: FindRuns) -> tuple[facts.TrackedRun, ...]:
+        """What is found in the experiment of this name; nothing where it is missing or deleted."""
+
+        async def ask() -> tuple[facts.TrackedRun, ...]:
+            experiment_id = await self._experiments.active(name)
+            return () if experiment_id is None else await find(experiment_id)
+
+        return await self._experiments.trusted(name, ask)
 
     async def _models_of(self, run: wire.Run) -> Sequence[wire.LoggedModel]:
         """A run that goes on may still log others."""

@@ -11,6 +11,8 @@ from typing import Any
 
 from tandem.api.names import API_VERSION
 
+TJ, AD = "TrainingJob", "AppDeployment"
+
 Json = dict[str, Any]
 
 SMALLEST: Mapping[str, Json] = {

@@ -12,7 +12,6 @@ from typing import Final, Self
 
 from tandem.api import names
 from tandem.api.facts import (
-    LATEST_RUNS,
     LoggedModel,
     LoggedProgress,
     MetricsSince,
@@ -32,6 +31,7 @@ from tandem.api.facts import (
     VersionsFrom,
 )
 from tandem.api.plan import Action, EndRun, EnsureRun, MoveAlias, RegisterVersion, TagRun, TagVersion
+from tests.mlflow_answers import asked_for
 
 START: Final = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 UID: Final = "uid-iris"
@@ -103,7 +103,7 @@ class Mlflow:
             return self.outage
         match query:
             case RunsOf() | RunNumbered():
-                return tuple(self._runs_of(query))
+                return self._runs_of(query)
             case VersionsFrom(name, run_id):
                 return tuple(v for v in self.versions if (v.name, v.run_id) == (name, run_id))
             case VersionNumbered(name, number):
@@ -158,13 +158,10 @@ class Mlflow:
             case _:
                 raise AssertionError(f"{action} is not MLflow's")
 
-    def _runs_of(self, query: RunsOf | RunNumbered) -> list[TrackedRun]:
+    def _runs_of(self, query: RunsOf | RunNumbered) -> tuple[TrackedRun, ...]:
         assert query.uid == UID
-        found = [run for run in self.runs if run.experiment == query.experiment and not run.deleted]
-        if isinstance(query, RunNumbered):
-            return [_tracked(run) for run in found if run.number == query.number]
-        passed = [run for run in found if not query.passed or run.tags.get(names.TAG_GATE_RESULT) == "Passed"]
-        return [_tracked(run, ()) for run in sorted(passed, key=lambda run: run.number)[-LATEST_RUNS:]]
+        mine = (_tracked(run) for run in self.runs if run.experiment == query.experiment and not run.deleted)
+        return asked_for(query, mine)
 
     def _register(self, action: RegisterVersion) -> None:
         source = f"models:/{action.model_id}"

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.contract.crds.resources import (
-    Refusal,
-    measured,
-)
-
-AD: Final = "AppDeployment"
+from tests.contract.crds.resources import AD, Refusal, measured
 
 CASES: Final = (
     # --- names of resources

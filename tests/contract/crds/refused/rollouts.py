@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.contract.crds.resources import (
-    Refusal,
-    frozen,
-    judged,
-)
+from tests.contract.crds.resources import AD, Refusal, frozen, judged
 
-AD: Final = "AppDeployment"
 WINDOW: dict[str, object] = {"schedule": "0 18 * * FRI", "durationSeconds": 216000}
 HEADER = {"name": "X-Canary", "value": "always"}
 

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.contract.crds.resources import (
-    Refusal,
-    frozen,
-    gpus,
-    signal,
-    steps,
-)
+from tests.contract.crds.resources import AD, TJ, Refusal, frozen, gpus, signal, steps
 
-TJ: Final = "TrainingJob"
-AD: Final = "AppDeployment"
 NOT_REPRODUCED: dict[str, dict[str, object]] = {
     "model": {"model": {"name": "iris"}},
     "gate": {"gate": {"metrics": [{"name": "accuracy", "min": "0.9"}]}},

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.contract.crds.resources import (
-    Refusal,
-    data,
-    threshold,
-)
-
-TJ: Final = "TrainingJob"
+from tests.contract.crds.resources import TJ, Refusal, data, threshold
 
 CASES: Final = (
     # --- limits of a run

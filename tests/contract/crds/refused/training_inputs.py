@@ -4,17 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.contract.crds.resources import (
-    Refusal,
-    checks,
-    column,
-    data,
-    step,
-    steps,
-)
-
-TJ: Final = "TrainingJob"
-AD: Final = "AppDeployment"
+from tests.contract.crds.resources import AD, TJ, Refusal, checks, column, data, step, steps
 
 CASES: Final = (
     # --- names of resources

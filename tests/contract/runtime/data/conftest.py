@@ -7,18 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.runtime.conftest import (
-    Repository,
-)
+from tests.contract.runtime.conftest import Repository
 from tests.contract.runtime.data.pod import IRIS, MORE, Pod
-from tests.contract.runtime.stores import (
-    Bucket,
-    OciRegistry,
-    git_http_backend,
-    guarded_server,
-    oci_registry,
-    s3_server,
-)
+from tests.contract.runtime.stores import Bucket, OciRegistry, git_http_backend, guarded_server, oci_registry, s3_server
 
 
 @pytest.fixture

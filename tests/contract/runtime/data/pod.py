@@ -14,11 +14,7 @@ from typing import Any
 from tandem.runtime import fetch, instruction
 from tandem.runtime.data import version_now
 from tandem.runtime.failure import Failure
-from tests.contract.runtime.conftest import (
-    Finished,
-    pod_environment,
-    run_module,
-)
+from tests.contract.runtime.conftest import Finished, pod_environment, run_module
 
 IRIS = b"sepal,species\n5.1,setosa\n4.9,virginica\n"
 MORE = b"sepal,species\n6.0,setosa\n"

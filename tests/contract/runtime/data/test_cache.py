@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.runtime.conftest import (
-    HttpServer,
-)
+from tests.contract.runtime.conftest import HttpServer
 from tests.contract.runtime.data.pod import IRIS, Pod, digest
 
 

@@ -6,15 +6,9 @@ from http.server import BaseHTTPRequestHandler
 
 import pytest
 
-from tests.contract.runtime.conftest import (
-    HttpServer,
-)
+from tests.contract.runtime.conftest import HttpServer
 from tests.contract.runtime.data.pod import IRIS, Pod
-from tests.contract.runtime.stores import (
-    HEADER,
-    ME,
-    guarded_server,
-)
+from tests.contract.runtime.stores import HEADER, ME, guarded_server
 
 
 def test_a_web_server_gets_the_password_and_the_place_it_redirects_to_does_not(pod: Pod, http: HttpServer) -> None:

@@ -6,15 +6,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.contract.runtime.conftest import (
-    Repository,
-)
+from tests.contract.runtime.conftest import Repository
 from tests.contract.runtime.data.pod import Pod
-from tests.contract.runtime.stores import (
-    ME,
-    git_http_backend,
-    guarded_server,
-)
+from tests.contract.runtime.stores import ME, git_http_backend, guarded_server
 
 
 @pytest.mark.parametrize(

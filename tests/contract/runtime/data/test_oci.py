@@ -8,11 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from tests.contract.runtime.data.pod import IRIS, MORE, Pod
-from tests.contract.runtime.stores import (
-    HEADER,
-    ME,
-    OciRegistry,
-)
+from tests.contract.runtime.stores import HEADER, ME, OciRegistry
 
 
 def test_the_version_of_an_artifact_is_its_digest_whatever_its_tag_is(pod: Pod, registry: OciRegistry) -> None:

@@ -9,17 +9,9 @@ import pytest
 from mlflow import MlflowClient
 from sklearn.datasets import load_iris
 
-from tests.contract.runtime.conftest import (
-    ROOT,
-    HttpServer,
-    free_port,
-    pod_environment,
-    run_script,
-)
+from tests.contract.runtime.conftest import ROOT, HttpServer, free_port, pod_environment, run_script
 from tests.contract.runtime.data.pod import IRIS, MORE, Pod, digest, folder_digest
-from tests.contract.runtime.stores import (
-    Bucket,
-)
+from tests.contract.runtime.stores import Bucket
 
 
 def test_the_run_has_the_data_as_an_input_and_the_manifest_as_an_artifact(

@@ -10,14 +10,9 @@ import pytest
 from tandem.runtime import fetch, instruction, patience
 from tandem.runtime.failure import Failure
 from tandem.runtime.patience import Patience
-from tests.contract.runtime.conftest import (
-    HttpServer,
-    free_port,
-)
+from tests.contract.runtime.conftest import HttpServer, free_port
 from tests.contract.runtime.data.pod import IRIS, MORE, Pod, digest, folder_digest
-from tests.contract.runtime.stores import (
-    Bucket,
-)
+from tests.contract.runtime.stores import Bucket
 
 
 def test_an_object_of_s3_is_fetched_hashed_and_counted(pod: Pod, bucket: Bucket) -> None:

@@ -7,18 +7,9 @@ import json
 
 import pytest
 
-from tests.contract.runtime.conftest import (
-    HttpServer,
-    Repository,
-    free_port,
-    pod_environment,
-    run_module,
-)
+from tests.contract.runtime.conftest import HttpServer, Repository, free_port, pod_environment, run_module
 from tests.contract.runtime.data.pod import IRIS, MORE, Pod
-from tests.contract.runtime.stores import (
-    ME,
-    Bucket,
-)
+from tests.contract.runtime.stores import ME, Bucket
 
 
 def test_the_version_of_an_object_follows_its_bytes_and_is_told_by_the_fetch(pod: Pod, bucket: Bucket) -> None:
